@@ -1,0 +1,119 @@
+"""Every way Folkmoot says no, one class each. The docstring's first line is the default message.
+
+Verbs raise these; each door has one table that turns a class into its own words (Graph: status and code; mail: SMTP
+reply). There are no status codes here.
+"""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):
+    """The request was refused."""
+
+    def __init__(self, message: str | None = None, *, target: str | None = None) -> None:
+        """`message` defaults to the class's docstring; `target` names the offending property, option or clause."""
+        self.message = message or (type(self).__doc__ or "").partition("\n")[0].strip()
+        self.target = target
+        super().__init__(self.message)
+
+
+# ── who is asking ────────────────────────────────────────────────────────────────────────────────────────────────────
+class TokenMissing(Refusal):
+    """Access token is empty."""
+
+
+class TokenInvalid(Refusal):
+    """Access token validation failure."""
+
+
+class NotAllowed(Refusal):
+    """Access is denied. Check credentials and try again."""
+
+
+class PrivilegeMissing(NotAllowed):
+    """Insufficient privileges to complete the operation."""
+
+
+class SendAsDenied(NotAllowed):
+    """The caller may not send as this sender: use an address of the signed-in person, or leave sender out."""
+
+
+class ThreadLocked(NotAllowed):
+    """The thread is locked; no posts can be added until an owner of the group unlocks it."""
+
+
+# ── what is asked for ────────────────────────────────────────────────────────────────────────────────────────────────
+class NotFound(Refusal):
+    """The specified object was not found in the store."""
+
+
+class NoSuchObject(NotFound):
+    """The user, group or other directory object does not exist."""
+
+    def __init__(self, id: str) -> None:
+        """`id`: the id or name that was asked for."""
+        super().__init__(
+            f"Resource '{id}' does not exist or one of its queried reference-property objects are not present."
+        )
+
+
+class IdMalformed(Refusal):
+    """Id is malformed."""
+
+
+class ObjectIdMalformed(Refusal):
+    """An id of a directory object is not a GUID."""
+
+    def __init__(self, id: str) -> None:
+        """`id`: what was given."""
+        super().__init__(f"Invalid object identifier '{id}'.")
+
+
+class UnknownSegment(Refusal):
+    """Resource not found for the segment."""
+
+
+class MethodNotAllowed(Refusal):
+    """The method is not allowed on this resource."""
+
+    def __init__(self, allowed: tuple[str, ...]) -> None:
+        """`allowed`: the methods that the resource takes, for the `Allow` header (RFC 9110 §15.5.6)."""
+        self.allowed = allowed
+        super().__init__(f"The method is not allowed on this resource; it takes {', '.join(allowed)}.")
+
+
+class BadClause(Refusal):
+    """A query option cannot be evaluated. `target` is the option's name, such as `$filter`."""
+
+
+class BadExpand(BadClause):
+    """A navigation property cannot be expanded. `target` is `$expand`."""
+
+
+class BadBody(Refusal):
+    """The request body is not valid. `target` is the path of the property, such as `threads[0].posts[0].body`."""
+
+
+class NotJson(Refusal):
+    """The request body must be sent as application/json."""
+
+
+class BodyTooLarge(Refusal):
+    """The request body is larger than this server accepts."""
+
+
+class NotSupported(Refusal):
+    """This is not supported."""
+
+
+class Conflict(Refusal):
+    """Another object with the same value for a property already exists."""
+
+
+# ── what this server cannot do now ───────────────────────────────────────────────────────────────────────────────────
+class Busy(Refusal):
+    """The server cannot answer now; try again."""
+
+
+class StorageFull(Refusal):
+    """The server has no room left to store this; nothing was changed."""
