@@ -1,0 +1,55 @@
+"""HTML that comes from outside: made safe once, when it is stored, and put into plain words for previews."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import nh3
+
+# What the cloud's examples show: 241 to 243 characters with markup and line breaks gone.
+PREVIEW_LENGTH = 242
+
+# What mail uses to look as it does. Scripts, forms, frames and event handlers are not in it.
+_TAGS = nh3.ALLOWED_TAGS | {"font", "html", "head", "body", "title", "address", "main", "section", "s", "u", "big"}
+_TAGS -= {"html", "head", "body", "title"}
+_ATTRIBUTES = {tag: set(names) for tag, names in nh3.ALLOWED_ATTRIBUTES.items()}
+_ATTRIBUTES["*"] = {"style", "class", "id", "dir", "lang", "title", "align", "valign", "width", "height", "bgcolor"}
+_ATTRIBUTES["font"] = {"color", "face", "size"}
+_ATTRIBUTES.setdefault("table", set()).update({"border", "cellpadding", "cellspacing"})
+_STYLES = {
+    *("color", "background-color", "font", "font-family", "font-size", "font-style", "font-weight", "line-height"),
+    *("text-align", "text-decoration", "text-indent", "vertical-align", "white-space", "list-style-type"),
+    *("margin", "margin-top", "margin-right", "margin-bottom", "margin-left"),
+    *("padding", "padding-top", "padding-right", "padding-bottom", "padding-left"),
+    *("border", "border-top", "border-right", "border-bottom", "border-left", "border-collapse", "border-color"),
+    *("border-style", "border-width", "width", "max-width", "height", "display"),
+}
+_CLEANER = nh3.Cleaner(
+    tags=_TAGS,
+    attributes=_ATTRIBUTES,
+    filter_style_properties=_STYLES,
+    url_schemes={"http", "https", "mailto", "cid", "tel"},
+    link_rel="noopener noreferrer",
+)
+
+# After the cleaner every `<` opens a tag and every attribute stands in double quotes.
+_TAG = re.compile(r'<(?:[^>"]|"[^"]*")*>')
+_BREAK = re.compile(r"</?(?:p|div|br|hr|li|ul|ol|dl|dt|dd|tr|td|th|table|h[1-6]|blockquote|pre|section|main|address)\b")
+_SPACE = re.compile(r"\s+")
+
+
+def clean(markup: str) -> str:
+    """`markup` with everything taken out that could act in a reader's browser."""
+    return _CLEANER.clean(markup)
+
+
+def preview_of_html(cleaned: str) -> str:
+    """The first words of markup that `clean` has given."""
+    # Enough markup for the preview; the rest of a long post need not be looked at.
+    return preview_of_text(html.unescape(_TAG.sub("", _BREAK.sub(r" \g<0>", cleaned[:8192]))))
+
+
+def preview_of_text(text: str) -> str:
+    """The first words of plain text, on one line."""
+    return _SPACE.sub(" ", text[:8192]).strip()[:PREVIEW_LENGTH]

@@ -1,0 +1,227 @@
+"""The few queries that cross groups, or belong to none: the directory, and what is found by address.
+
+Each costs the directory, never the posts. Distributed by group they would go to every node, so none stands on the way
+of a post.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import BindParameter, bindparam, delete, insert, select, update
+
+from folkmoot.model import Application, Person, Profile
+from folkmoot.store import schema as s
+from folkmoot.store.db import Snapshot, Statement, Tx
+
+_texts = msgspec.json.Decoder(tuple[str, ...]).decode
+_ID: BindParameter[str] = bindparam("id")
+
+_PERSON = select(
+    s.users.c.id,
+    s.users.c.display_name,
+    s.users.c.mail,
+    s.users.c.user_principal_name,
+    s.users.c.user_type,
+    s.users.c.account_enabled,
+    s.users.c.is_admin,
+).where(s.users.c.deleted_at.is_(None))
+_PERSON_BY_ID = Statement(_PERSON.where(s.users.c.id == _ID))
+_PEOPLE = Statement(_PERSON.where(s.users.c.account_enabled).order_by(s.users.c.display_name).limit(50))
+_BY_ADDRESS = Statement(
+    select(s.addresses.c.object_type, s.addresses.c.object_id).where(s.addresses.c.address == bindparam("address"))
+)
+_PASSWORD = Statement(select(s.users.c.password_hash).where(s.users.c.id == _ID, s.users.c.deleted_at.is_(None)))
+_APPLICATION = Statement(
+    select(
+        s.applications.c.id,
+        s.applications.c.name,
+        s.applications.c.principal,
+        s.applications.c.secret_hash,
+        s.applications.c.roles,
+        s.applications.c.scopes,
+        s.applications.c.profile,
+    ).where(s.applications.c.id == _ID)
+)
+_APPLICATIONS = Statement(select(s.applications.c.id).order_by(s.applications.c.name))
+_GROUP_EXISTS = Statement(
+    select(s.groups.c.group_id).where(s.groups.c.group_id == _ID, s.groups.c.deleted_at.is_(None))
+)
+_ANYTHING = Statement(select(s.users.c.id).limit(1))
+
+_HOLDS = Statement(
+    select(s.memberships.c.object_id).where(
+        s.memberships.c.group_id == bindparam("g"),
+        s.memberships.c.role == bindparam("role"),
+        s.memberships.c.object_id == _ID,
+    )
+)
+_HOLDERS = Statement(
+    select(s.memberships.c.object_id)
+    .where(s.memberships.c.group_id == bindparam("g"), s.memberships.c.role == bindparam("role"))
+    .limit(bindparam("n"))
+)
+_ADD_MEMBERSHIP = Statement(insert(s.memberships))
+_ADD_OBJECT_GROUP = Statement(insert(s.object_groups))
+_DROP_MEMBERSHIP = Statement(
+    delete(s.memberships).where(
+        s.memberships.c.group_id == bindparam("g"),
+        s.memberships.c.role == bindparam("b_role"),
+        s.memberships.c.object_id == bindparam("b_object"),
+    )
+)
+_DROP_OBJECT_GROUP = Statement(
+    delete(s.object_groups).where(
+        s.object_groups.c.object_id == bindparam("b_object"),
+        s.object_groups.c.role == bindparam("b_role"),
+        s.object_groups.c.group_id == bindparam("g"),
+    )
+)
+_PARENTS = Statement(
+    select(s.object_groups.c.group_id).where(
+        s.object_groups.c.object_id == _ID, s.object_groups.c.role == bindparam("role")
+    )
+)
+_NESTED = Statement(
+    select(s.memberships.c.object_id, s.memberships.c.object_type).where(
+        s.memberships.c.group_id == bindparam("g"), s.memberships.c.role == bindparam("role")
+    )
+)
+_GROUPS_OF = Statement(
+    select(s.object_groups.c.group_id, s.object_groups.c.role).where(s.object_groups.c.object_id == _ID)
+)
+
+ADD_USER = Statement(insert(s.users))
+ADD_ADDRESS = Statement(insert(s.addresses))
+ADD_GROUP = Statement(insert(s.groups))
+ADD_SEQUENCE = Statement(insert(s.sequences))
+ADD_APPLICATION = Statement(insert(s.applications))
+DROP_ADDRESS = Statement(delete(s.addresses).where(s.addresses.c.address == bindparam("b_address")))
+DROP_ADDRESSES = Statement(delete(s.addresses).where(s.addresses.c.object_id == bindparam("b_object")))
+DELETE_USER = Statement(update(s.users).where(s.users.c.id == bindparam("b_id")).values(deleted_at=bindparam("at")))
+DELETE_GROUP = Statement(
+    update(s.groups).where(s.groups.c.group_id == bindparam("g")).values(deleted_at=bindparam("at"))
+)
+
+
+def _person(row: tuple[object, ...]) -> Person:
+    id, name, mail, upn, kind, enabled, admin = row
+    return Person(id, name, mail, upn, kind == "Guest", bool(enabled), bool(admin))  # type: ignore[arg-type]
+
+
+def person(snapshot: Snapshot, id: str) -> Person | None:
+    """The user with this id, or None."""
+    row = snapshot.one(_PERSON_BY_ID, id=id)
+    return _person(row) if row else None
+
+
+def people(snapshot: Snapshot) -> list[Person]:
+    """The first fifty people who may sign in, by name."""
+    return [_person(row) for row in snapshot.all(_PEOPLE)]
+
+
+def by_address(snapshot: Snapshot, address: str) -> tuple[str, str] | None:
+    """What an address or sign-in name (any case) belongs to: ("user" or "group", id); None when to nobody."""
+    row = snapshot.one(_BY_ADDRESS, address=address.lower())
+    return (row[0], row[1]) if row else None
+
+
+def person_by_address(snapshot: Snapshot, address: str) -> Person | None:
+    """The user with this mail address or user principal name (any case), or None."""
+    found = by_address(snapshot, address)
+    return person(snapshot, found[1]) if found and found[0] == "user" else None
+
+
+def password_hash(snapshot: Snapshot, id: str) -> str | None:
+    """The stored hash of a user's password; None when the user has none."""
+    row = snapshot.one(_PASSWORD, id=id)
+    return row[0] if row else None
+
+
+def application(snapshot: Snapshot, id: str) -> Application | None:
+    """A registered application by its client id, or None."""
+
+    row = snapshot.one(_APPLICATION, id=id)
+    if row is None:
+        return None
+    return Application(
+        id=row[0],
+        name=row[1],
+        principal=row[2],
+        secret_hash=row[3],
+        roles=_texts(row[4]),
+        scopes=_texts(row[5]),
+        profile=row[6],
+    )
+
+
+def application_profile(snapshot: Snapshot, id: str) -> Profile:
+    """The profile of an application; one that is not registered is strict."""
+    try:
+        id = str(UUID(id))
+    except ValueError:
+        return "strict"
+    found = application(snapshot, id)
+    return "strict" if found is None else found.profile
+
+
+def group_exists(snapshot: Snapshot, id: str) -> bool:
+    """Whether there is such a group, deleted ones aside."""
+    return snapshot.one(_GROUP_EXISTS, id=id) is not None
+
+
+def seeded(snapshot: Snapshot) -> bool:
+    """Whether anybody is in the directory."""
+    return snapshot.one(_ANYTHING) is not None
+
+
+def holds(snapshot: Snapshot, group: str, role: str, object_id: str) -> bool:
+    """Whether the object has the role ("member" or "owner") in the group."""
+    return snapshot.one(_HOLDS, g=group, role=role, id=object_id) is not None
+
+
+def holders(snapshot: Snapshot, group: str, role: str, limit: int) -> list[str]:
+    """Ids of up to `limit` objects that have the role in the group."""
+    return [row[0] for row in snapshot.all(_HOLDERS, g=group, role=role, n=limit)]
+
+
+def add_membership(tx: Tx, group: str, role: str, object_id: str, object_type: str) -> None:
+    """Give the object the role, in both directions of the table."""
+    tx.run(_ADD_MEMBERSHIP, group_id=group, role=role, object_id=object_id, object_type=object_type, added_at=tx.now)
+    tx.run(_ADD_OBJECT_GROUP, object_id=object_id, role=role, group_id=group)
+
+
+def drop_membership(tx: Tx, group: str, role: str, object_id: str) -> None:
+    """Take the role from the object, in both directions of the table."""
+    tx.run(_DROP_MEMBERSHIP, g=group, b_role=role, b_object=object_id)
+    tx.run(_DROP_OBJECT_GROUP, g=group, b_role=role, b_object=object_id)
+
+
+def roles_of(snapshot: Snapshot, object_id: str) -> list[tuple[str, str]]:
+    """(group id, role) for each role that the object has."""
+    return [(row[0], row[1]) for row in snapshot.all(_GROUPS_OF, id=object_id)]
+
+
+def groups_above(snapshot: Snapshot, object_id: str) -> list[str]:
+    """Ids of the groups that the object is a member of, directly or through groups, nearest first."""
+    found: dict[str, None] = {}
+    edge = [object_id]
+    while edge:
+        above = [row[0] for each in edge for row in snapshot.all(_PARENTS, id=each, role="member")]
+        edge = [group for group in dict.fromkeys(above) if group not in found]
+        found.update(dict.fromkeys(edge))
+    return list(found)
+
+
+def members_below(snapshot: Snapshot, group: str) -> list[str]:
+    """Ids of the objects that are members of the group, directly or through groups in it."""
+    found: dict[str, None] = {}
+    seen = {group}
+    edge = [group]
+    while edge:
+        rows = [row for each in edge for row in snapshot.all(_NESTED, g=each, role="member")]
+        found.update(dict.fromkeys(row[0] for row in rows))
+        edge = [row[0] for row in rows if row[1] == "group" and row[0] not in seen]
+        seen.update(edge)
+    return list(found)

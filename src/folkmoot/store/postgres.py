@@ -1,0 +1,152 @@
+"""The PostgreSQL engine: pooled psycopg 3 connections; waiting writes of a group are committed together.
+
+Statements of a write are pipelined: those whose answer is not needed cost no round trip of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import errors
+from psycopg.adapt import Loader
+from psycopg.pq import TransactionStatus
+from psycopg_pool import ConnectionPool
+
+from folkmoot.observe import log
+from folkmoot.refusals import Busy, StorageFull
+from folkmoot.store.db import Dialect, ReadFunction, Row, Snapshot, Store, Tx, Writer, _Job
+from folkmoot.store.ids import IdSource
+
+T = TypeVar("T")
+Connection = psycopg.Connection[Row]
+
+WRITERS = 4
+
+
+class _TextLoader(Loader):
+    """GUIDs and JSON reach Python as the text that the wire sends."""
+
+    def load(self, data: Any) -> str:
+        return bytes(data).decode()
+
+
+def configure(connection: psycopg.Connection[Any]) -> None:
+    """Set up one connection: explicit transactions, and text for uuid and jsonb."""
+    connection.autocommit = True
+    connection.adapters.register_loader("uuid", _TextLoader)
+    connection.adapters.register_loader("jsonb", _TextLoader)
+
+
+def connect(url: str) -> Connection:
+    """Open a connection with the settings every connection needs."""
+    connection: Connection = psycopg.connect(url, autocommit=True)
+    configure(connection)
+    return connection
+
+
+class PostgresSnapshot(Snapshot):
+    """A read on one connection."""
+
+    dialect: Dialect = "postgresql"
+
+    def __init__(self, connection: Connection, instant: float) -> None:
+        super().__init__(instant)
+        self._connection = connection
+
+    def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
+        return self._connection.execute(text, parameters).fetchall()
+
+
+class PostgresTx(Tx):
+    """A write inside a writer's transaction."""
+
+    dialect: Dialect = "postgresql"
+
+    def __init__(self, connection: Connection, instant: float, ids: IdSource) -> None:
+        super().__init__(instant, ids)
+        self._connection = connection
+
+    def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
+        return self._connection.execute(text, parameters).fetchall()
+
+    def _run(self, text: str, parameters: Mapping[str, Any]) -> None:
+        self._connection.execute(text, parameters)
+
+    def _run_many(self, text: str, parameters: Sequence[Mapping[str, Any]]) -> None:
+        for each in parameters:
+            self._connection.execute(text, each)
+
+
+class PostgresWriter(Writer):
+    """One of the writers; a group's writes always go to the same one, so they never wait for each other's locks."""
+
+    def __init__(self, url: str, number: int, clock: Callable[[], float], ids: IdSource) -> None:
+        self._url = url
+        self._connection: Connection | None = None
+        super().__init__(f"writer-{number}", clock, ids)
+
+    def _attempt(self, jobs: Sequence[_Job[Any]]) -> None:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._url)
+        connection = self._connection
+        try:
+            with connection.pipeline():
+                connection.execute("BEGIN")
+                self._perform(jobs, lambda instant: PostgresTx(connection, instant, self._ids))
+                connection.execute("COMMIT")
+        except BaseException:
+            self._undo(connection)
+            raise
+
+    def _undo(self, connection: Connection) -> None:
+        try:
+            if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
+                connection.execute("ROLLBACK")
+        except psycopg.Error:
+            connection.close()
+
+    def _translate(self, error: Exception) -> Exception:
+        if isinstance(error, (errors.DiskFull, errors.OutOfMemory)):
+            return StorageFull()
+        if isinstance(error, (psycopg.OperationalError, errors.SerializationFailure, errors.DeadlockDetected)):
+            log.warning("PostgreSQL refused a write: %s", type(error).__name__)
+            return Busy()
+        return error
+
+    def _end(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
+class PostgresStore(Store):
+    """A database by its URL (`postgresql://…`)."""
+
+    dialect: Dialect = "postgresql"
+
+    def __init__(self, url: str, clock: Callable[[], float]) -> None:
+        super().__init__(clock)
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            url, min_size=1, max_size=8, configure=configure, kwargs={"autocommit": True}, open=True
+        )
+        self.writers = tuple(PostgresWriter(url, number, clock, self.ids) for number in range(WRITERS))
+
+    def read_here(self, function: ReadFunction[T], quick: bool = False) -> T:
+        try:
+            with self._pool.connection() as connection:
+                snapshot = PostgresSnapshot(connection, self.clock())
+                if quick:
+                    return function(snapshot)
+                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                try:
+                    return function(snapshot)
+                finally:
+                    if not connection.closed:
+                        connection.execute("ROLLBACK")
+        except psycopg.OperationalError as error:
+            raise Busy from error
+
+    def close(self) -> None:
+        super().close()
+        self._pool.close()

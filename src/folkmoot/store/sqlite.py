@@ -1,0 +1,139 @@
+"""The SQLite engine: one writer thread with group commit; short reads inline, long ones in threads."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from folkmoot.refusals import Busy, StorageFull
+from folkmoot.store.db import Dialect, ReadFunction, Row, Snapshot, Store, Tx, Writer, _Job
+from folkmoot.store.ids import IdSource
+
+T = TypeVar("T")
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    # FULL: a commit is answered only after the log is on disk; NORMAL would lose the last ones to a power cut.
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA busy_timeout = 10000",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA cache_size = -8000",
+    "PRAGMA mmap_size = 268435456",
+)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the database file with the settings every connection needs."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
+    return connection
+
+
+class SqliteSnapshot(Snapshot):
+    """A read on one connection."""
+
+    dialect: Dialect = "sqlite"
+
+    def __init__(self, connection: sqlite3.Connection, instant: float) -> None:
+        super().__init__(instant)
+        self._execute = connection.execute
+
+    def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
+        return self._execute(text, parameters).fetchall()
+
+
+class SqliteTx(Tx):
+    """A write on the writer's connection."""
+
+    dialect: Dialect = "sqlite"
+
+    def __init__(self, connection: sqlite3.Connection, instant: float, ids: IdSource) -> None:
+        super().__init__(instant, ids)
+        self._connection = connection
+
+    def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
+        return self._connection.execute(text, parameters).fetchall()
+
+    def _run(self, text: str, parameters: Mapping[str, Any]) -> None:
+        self._connection.execute(text, parameters)
+
+    def _run_many(self, text: str, parameters: Sequence[Mapping[str, Any]]) -> None:
+        self._connection.executemany(text, parameters)
+
+
+class SqliteWriter(Writer):
+    """The one writer of a database file."""
+
+    def __init__(self, path: Path, clock: Callable[[], float], ids: IdSource) -> None:
+        self._connection = connect(path)
+        super().__init__("writer", clock, ids)
+
+    def _attempt(self, jobs: Sequence[_Job[Any]]) -> None:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._perform(jobs, lambda instant: SqliteTx(connection, instant, self._ids))
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _translate(self, error: Exception) -> Exception:
+        if isinstance(error, sqlite3.OperationalError):
+            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                return StorageFull()
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR):
+                return Busy()
+        return error
+
+    def _end(self) -> None:
+        self._connection.close()
+
+
+class SqliteStore(Store):
+    """A database file. Its folder must exist."""
+
+    dialect: Dialect = "sqlite"
+
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+        super().__init__(clock)
+        self._path = path
+        self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self.writers = (SqliteWriter(path, clock, self.ids),)
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = connect(self._path)
+            connection.execute("PRAGMA query_only = ON")
+            self._opened.append(connection)
+        return connection
+
+    async def read(self, function: ReadFunction[T], *, quick: bool = False) -> T:
+        # A page of twenty costs less than the way to a thread and back; what may be long must not hold the loop.
+        if quick:
+            return function(SqliteSnapshot(self._connection(), self.clock()))
+        return await super().read(function)
+
+    def read_here(self, function: ReadFunction[T], quick: bool = False) -> T:
+        connection = self._connection()
+        snapshot = SqliteSnapshot(connection, self.clock())
+        if quick:
+            return function(snapshot)
+        connection.execute("BEGIN")
+        try:
+            return function(snapshot)
+        finally:
+            connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        super().close()
+        for connection in self._opened:
+            connection.close()
