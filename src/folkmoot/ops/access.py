@@ -1,0 +1,93 @@
+"""Who may see and do what. The one place where visibility is decided."""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, literal, or_, select, true
+from sqlalchemy.sql import ColumnElement, FromClause
+
+from folkmoot.model import Caller, Standing
+from folkmoot.refusals import NoSuchObject, NotAllowed, PrivilegeMissing
+from folkmoot.store import rows
+from folkmoot.store import schema as s
+from folkmoot.store.db import Snapshot
+
+
+def enter(snapshot: Snapshot, caller: Caller, group: str) -> Standing:
+    """The caller's standing in `group`. Raises `NoSuchObject` when there is no such group."""
+    standing = rows.standing(snapshot, caller, group)
+    if standing is None:
+        raise NoSuchObject(group)
+    return standing
+
+
+def inside(standing: Standing) -> bool:
+    """Whether the caller belongs to those for whom the group is there.
+
+    Applications act for the organisation, and an administrator runs it. A public group is open to every enabled person
+    of the organisation but guests, who see only what they were invited to.
+    """
+    if standing.caller.kind == "app":
+        return True
+    person = standing.person
+    if person is None or not person.enabled:
+        return False
+    if standing.member or standing.owner or person.admin:
+        return True
+    return standing.visibility == "Public" and not person.guest
+
+
+def see_group(snapshot: Snapshot, caller: Caller, group: str) -> Standing:
+    """Like `enter`, but a group that the caller may not see is not there either."""
+    standing = enter(snapshot, caller, group)
+    if not inside(standing):
+        raise NoSuchObject(group)
+    return standing
+
+
+def read_content(standing: Standing) -> None:
+    """Raise `NotAllowed` unless the caller may read the group's conversations."""
+    person = standing.person
+    if not inside(standing) or (person is not None and person.admin and not belongs(standing)):
+        raise NotAllowed
+
+
+def belongs(standing: Standing) -> bool:
+    """Whether the group's content is the caller's to read: administration alone does not open a private group."""
+    return standing.member or standing.owner or standing.visibility == "Public"
+
+
+def manage_content(standing: Standing, started_by: str | None) -> None:
+    """Raise `NotAllowed` unless the caller may lock, rename or delete what `started_by` began.
+
+    Owners may, whoever began it may, and applications may as their roles say.
+    """
+    read_content(standing)
+    if standing.caller.kind == "person" and not standing.owner and standing.caller.oid != started_by:
+        raise NotAllowed
+
+
+def manage_group(standing: Standing) -> None:
+    """Raise `PrivilegeMissing` unless the caller owns the group, runs the organisation, or is an application."""
+    person = standing.person
+    if standing.caller.kind == "person" and not (standing.owner or (person is not None and person.admin)):
+        raise PrivilegeMissing
+
+
+def visible(kind: str, groups: FromClause = s.groups) -> ColumnElement[bool]:
+    """The condition under which a row of `groups` is there for a caller of a kind, with `:me` bound to the caller's id.
+
+    The same rule as `inside`, for lists.
+    """
+    if kind == "app":
+        return true()
+    mine = select(s.object_groups.c.group_id).where(s.object_groups.c.object_id == bindparam("me"))
+    me = select(literal(1)).where(
+        s.users.c.id == bindparam("me"), s.users.c.deleted_at.is_(None), s.users.c.account_enabled
+    )
+    insider = me.where(s.users.c.user_type != literal("Guest"))
+    admin = me.where(s.users.c.is_admin)
+    return or_(
+        (groups.c.visibility == literal("Public")) & insider.exists(),
+        groups.c.group_id.in_(mine) & me.exists(),
+        admin.exists(),
+    )

@@ -1,0 +1,47 @@
+"""Starting and deleting conversations."""
+
+from __future__ import annotations
+
+from folkmoot.model import Conversation, Standing, ThreadDraft
+from folkmoot.ops import access, policy, posts, threads
+from folkmoot.store import rows
+from folkmoot.store.changes import record
+from folkmoot.store.db import Tx
+
+
+def start(tx: Tx, standing: Standing, topic: str, draft: ThreadDraft) -> str:
+    """Start a conversation with one thread and one post, and return its id, which is also its first thread's."""
+    policy.require(standing, None, draft.post)
+    # The cloud's first thread shares the conversation's GUID (see docs/why/ids.md).
+    id = tx.new_id()
+    sender = policy.author(standing, draft.post)
+    tx.run(
+        rows.ADD_CONVERSATION,
+        group_id=standing.group,
+        id=id,
+        topic=topic,
+        has_attachments=False,
+        last_delivered_at=tx.now,
+        unique_senders=posts.names(posts.said_by(sender)),
+        preview=draft.post.preview,
+        created_at=tx.now,
+    )
+    post = threads.insert(tx, standing, id, id, draft, draft.topic or topic, sender, tx.now)
+    record(
+        tx,
+        standing.group,
+        standing.seq,
+        standing.caller.oid,
+        ("created", "post", post),
+        ("created", "thread", id),
+        ("created", "conversation", id),
+    )
+    return id
+
+
+def remove(tx: Tx, standing: Standing, conversation: Conversation) -> None:
+    """Delete a conversation with its threads and posts. Its beginner is who began its first thread."""
+    first = rows.thread(tx, standing.group, conversation.id)
+    access.manage_content(standing, first.started_by if first else None)
+    tx.run(rows.REMOVE_CONVERSATION, g=standing.group, item=conversation.id)
+    record(tx, standing.group, standing.seq, standing.caller.oid, ("deleted", "conversation", conversation.id))

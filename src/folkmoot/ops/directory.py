@@ -1,0 +1,249 @@
+"""Users, groups, and who is in which group."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import bindparam, update
+
+from folkmoot.model import Caller, GroupDraft, Standing, UserDraft
+from folkmoot.ops import access
+from folkmoot.refusals import BadBody, Conflict, NoSuchObject, PrivilegeMissing
+from folkmoot.store import everywhere
+from folkmoot.store import schema as s
+from folkmoot.store.changes import record
+from folkmoot.store.db import Snapshot, Statement, Tx
+
+_encode = msgspec.json.Encoder().encode
+
+# Graph's group resource: mailNickname is ASCII, at most 64 long, without these.
+_NICKNAME = re.compile(r"[!-~]{1,64}")
+_NOT_IN_NICKNAME = set('@()\\[]";:<>, ')
+_ADDRESS = re.compile(r"[^\s@<>\"]+@[^\s@<>\"]+")
+
+MAX_OWNERS = 100
+
+
+# ── users ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def require_admin(snapshot: Snapshot, caller: Caller) -> None:
+    """Raise `PrivilegeMissing` unless the caller runs the organisation or is an application with the role."""
+    if caller.kind == "app":
+        return
+    person = everywhere.person(snapshot, caller.oid)
+    if person is None or not person.enabled or not person.admin:
+        raise PrivilegeMissing
+
+
+def create_user(tx: Tx, draft: UserDraft) -> str:
+    """Add a user and return the id. Raises `Conflict` when an address or sign-in name is taken."""
+    id = draft.id or tx.new_id()
+    mail = draft.mail
+    if not _ADDRESS.fullmatch(draft.user_principal_name):
+        raise BadBody("userPrincipalName must have the form name@domain.", target="userPrincipalName")
+    if mail is not None and not _ADDRESS.fullmatch(mail):
+        raise BadBody("mail must be an SMTP address.", target="mail")
+    check_nickname(draft.mail_nickname)
+    names = dict.fromkeys(name.lower() for name in (draft.user_principal_name, mail) if name)
+    _claim(tx, "user", id, names, "userPrincipalName" if mail is None else "userPrincipalName or mail")
+    tx.run(
+        everywhere.ADD_USER,
+        **{
+            **{f: getattr(draft, f) for f in draft.__struct_fields__},
+            "id": id,
+            "business_phones": _encode(draft.business_phones).decode(),
+            "other_mails": _encode(draft.other_mails).decode(),
+            "proxy_addresses": _encode([f"SMTP:{mail}"] if mail else []).decode(),
+            "created_at": tx.now,
+            "deleted_at": None,
+        },
+    )
+    return id
+
+
+def update_user(tx: Tx, id: str, changes: Mapping[str, Any]) -> None:
+    """Change columns of a user. Sign-in name and mail stay unique."""
+    _there(tx, id)
+    renamed = {key: changes[key] for key in ("user_principal_name", "mail") if key in changes}
+    if renamed:
+        person = everywhere.person(tx, id)
+        assert person is not None  # noqa: S101  (found just above)
+        old = {name.lower() for name in (person.upn, person.mail) if name}
+        new = dict.fromkeys(
+            name.lower()
+            for name in (renamed.get("user_principal_name", person.upn), renamed.get("mail", person.mail))
+            if name
+        )
+        for name in new:
+            if not _ADDRESS.fullmatch(name):
+                raise BadBody("The value must have the form name@domain.", target=" or ".join(renamed))
+        _claim(tx, "user", id, (name for name in new if name not in old), " or ".join(renamed))
+        for name in old - set(new):
+            tx.run(everywhere.DROP_ADDRESS, b_address=name)
+    if changes:
+        tx.run(_setting(s.users, "id", tuple(changes)), b_id=id, **{f"new_{k}": v for k, v in changes.items()})
+
+
+def delete_user(tx: Tx, id: str) -> None:
+    """Take a user out of the directory and of every group. What the person has said stays."""
+    _there(tx, id)
+    for group, role in everywhere.roles_of(tx, id):
+        everywhere.drop_membership(tx, group, role, id)
+    tx.run(everywhere.DROP_ADDRESSES, b_object=id)
+    tx.run(everywhere.DELETE_USER, b_id=id, at=tx.now)
+
+
+def _there(snapshot: Snapshot, id: str) -> None:
+    if everywhere.person(snapshot, id) is None:
+        raise NoSuchObject(id)
+
+
+# ── groups ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def create_group(tx: Tx, caller: Caller, draft: GroupDraft, domain: str) -> str:
+    """Add a group and return its id. A person who creates a group owns it.
+
+    Raises `Conflict` when the nickname is taken, `NoSuchObject` when an owner or member does not exist.
+    """
+    id = draft.id or tx.new_id()
+    check_nickname(draft.mail_nickname)
+    unified = "Unified" in draft.group_types
+    if unified and not draft.mail_enabled:
+        raise BadBody("A group with groupTypes 'Unified' must have mailEnabled true.", target="mailEnabled")
+    mail = f"{draft.mail_nickname}@{domain}"
+    _claim(tx, "group", id, (mail.lower(),), "mailNickname")
+    values = {f: getattr(draft, f) for f in draft.__struct_fields__ if f not in ("owners", "members")}
+    tx.run(
+        everywhere.ADD_GROUP,
+        **{
+            **values,
+            "group_id": id,
+            "mail": mail,
+            "visibility": draft.visibility or ("Public" if unified else "Private"),
+            "group_types": _encode(draft.group_types).decode(),
+            "resource_behavior_options": _encode(draft.resource_behavior_options).decode(),
+            "resource_provisioning_options": "[]",
+            "proxy_addresses": _encode([f"SMTP:{mail}"]).decode(),
+            "created_at": tx.now,
+            "renewed_at": tx.now,
+            "deleted_at": None,
+        },
+    )
+    tx.run(everywhere.ADD_SEQUENCE, group_id=id, seq=0)
+    record(tx, id, 0, caller.oid, ("created", "group", id))
+    owners = draft.owners or ((caller.oid,) if caller.kind == "person" else ())
+    for role, each in (("owner", owners), ("member", draft.members)):
+        for object_id in dict.fromkeys(each):
+            everywhere.add_membership(tx, id, role, object_id, object_type(tx, object_id, unified=unified))
+    return id
+
+
+def update_group(tx: Tx, standing: Standing, changes: Mapping[str, Any], domain: str) -> None:
+    """Change columns of a group; its address follows its nickname."""
+    access.manage_group(standing)
+    changes = dict(changes)
+    if "mail_nickname" in changes:
+        check_nickname(changes["mail_nickname"])
+        mail = f"{changes['mail_nickname']}@{domain}"
+        if mail.lower() != standing.mail.lower():
+            _claim(tx, "group", standing.group, (mail.lower(),), "mailNickname")
+            tx.run(everywhere.DROP_ADDRESS, b_address=standing.mail.lower())
+        changes |= {"mail": mail, "proxy_addresses": _encode([f"SMTP:{mail}"]).decode()}
+    if changes:
+        tx.run(
+            _setting(s.groups, "group_id", tuple(changes)),
+            b_id=standing.group,
+            **{f"new_{k}": v for k, v in changes.items()},
+        )
+        record(tx, standing.group, standing.seq, standing.caller.oid, ("updated", "group", standing.group))
+
+
+def delete_group(tx: Tx, standing: Standing) -> None:
+    """Delete a group: it and its content are gone for all, though not erased yet, and its address stays taken."""
+    access.manage_group(standing)
+    tx.run(everywhere.DELETE_GROUP, g=standing.group, at=tx.now)
+    record(tx, standing.group, standing.seq, standing.caller.oid, ("deleted", "group", standing.group))
+
+
+# ── members and owners ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def add_to_group(tx: Tx, standing: Standing, role: str, object_id: str) -> None:
+    """Make an object a member or owner. Raises `Conflict` when it is one already."""
+    access.manage_group(standing)
+    kind = object_type(tx, object_id, unified=standing.unified)
+    if role == "owner" and kind != "user":
+        raise BadBody("Only users can own a group.", target="@odata.id")
+    if kind == "group" and (object_id == standing.group or standing.group in everywhere.members_below(tx, object_id)):
+        raise BadBody("A group cannot be a member of itself.", target="@odata.id")
+    if everywhere.holds(tx, standing.group, role, object_id):
+        raise Conflict(
+            f"One or more added object references already exist for the following modified properties: '{role}s'."
+        )
+    if role == "owner" and len(everywhere.holders(tx, standing.group, role, MAX_OWNERS)) >= MAX_OWNERS:
+        raise BadBody(f"A group has at most {MAX_OWNERS} owners.", target="owners")
+    everywhere.add_membership(tx, standing.group, role, object_id, kind)
+    record(tx, standing.group, standing.seq, standing.caller.oid, ("created", _noun(role), object_id))
+
+
+def remove_from_group(tx: Tx, standing: Standing, role: str, object_id: str) -> None:
+    """Take the role from an object. The last owner stays; anyone may leave a group."""
+    if not (role == "member" and object_id == standing.caller.oid):
+        access.manage_group(standing)
+    if not everywhere.holds(tx, standing.group, role, object_id):
+        raise NoSuchObject(object_id)
+    if role == "owner" and len(everywhere.holders(tx, standing.group, role, 2)) == 1:
+        raise BadBody("The group must have at least one owner, hence this owner cannot be removed.", target="owners")
+    everywhere.drop_membership(tx, standing.group, role, object_id)
+    record(tx, standing.group, standing.seq, standing.caller.oid, ("deleted", _noun(role), object_id))
+
+
+def object_type(snapshot: Snapshot, object_id: str, *, unified: bool) -> str:
+    """Whether an id is a user's or a group's. Raises `NoSuchObject` for neither; a Unified group takes only users."""
+    if everywhere.person(snapshot, object_id) is not None:
+        return "user"
+    if everywhere.group_exists(snapshot, object_id):
+        if unified:
+            raise BadBody("A Microsoft 365 group takes users only, not groups.", target="@odata.id")
+        return "group"
+    raise NoSuchObject(object_id)
+
+
+def check_nickname(nickname: str) -> None:
+    """Raise `BadBody` for a mailNickname that cannot be the local part of an address."""
+    if not _NICKNAME.fullmatch(nickname) or _NOT_IN_NICKNAME & set(nickname):
+        raise BadBody(
+            "Invalid value specified for property 'mailNickname' of resource 'Group': 1 to 64 ASCII characters, "
+            'none of @ ( ) \\ [ ] " ; : < > , or space.',
+            target="mailNickname",
+        )
+
+
+def _noun(role: str) -> Any:
+    return role
+
+
+def _claim(tx: Tx, kind: str, id: str, names: Iterable[str], target: str) -> None:
+    for name in names:
+        owner = everywhere.by_address(tx, name)
+        if owner is not None and owner[1] != id:
+            raise Conflict(f"Another object with the same value for property {target} already exists.", target=target)
+        if owner is None:
+            tx.run(everywhere.ADD_ADDRESS, address=name, object_type=kind, object_id=id)
+
+
+_settings: dict[tuple[str, tuple[str, ...]], Statement] = {}
+
+
+def _setting(table: Any, key: str, columns: tuple[str, ...]) -> Statement:
+    found = _settings.get((table.name, columns))
+    if found is None:
+        values: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns}
+        found = Statement(update(table).where(table.c[key] == bindparam("b_id")).values(values))
+        _settings[table.name, columns] = found
+    return found

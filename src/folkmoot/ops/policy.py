@@ -1,0 +1,75 @@
+"""May this be posted? One ordered tuple of small questions, the same for every door; the first answer decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from folkmoot.model import EmailAddress, PostDraft, Recipient, Standing, Thread
+from folkmoot.ops import access
+from folkmoot.refusals import NotAllowed, Refusal, SendAsDenied, ThreadLocked
+
+Question = Callable[[Standing, Thread | None, PostDraft], Refusal | None]
+
+
+def holds_conversations(standing: Standing, thread: Thread | None, draft: PostDraft) -> Refusal | None:
+    """Only Microsoft 365 groups have a mailbox (groupTypes holds Unified)."""
+    if standing.unified:
+        return None
+    return NotAllowed("Only groups whose groupTypes contain 'Unified' hold conversations.")
+
+
+def may_read(standing: Standing, thread: Thread | None, draft: PostDraft) -> Refusal | None:
+    """Nobody posts where they cannot read."""
+    try:
+        access.read_content(standing)
+    except NotAllowed as refusal:
+        return refusal
+    return None
+
+
+def unlocked(standing: Standing, thread: Thread | None, draft: PostDraft) -> Refusal | None:
+    """`isLocked` disallows posting (conversationThread resource)."""
+    return ThreadLocked() if thread is not None and thread.is_locked else None
+
+
+def as_oneself(standing: Standing, thread: Thread | None, draft: PostDraft) -> Refusal | None:
+    """A sender or from other than the caller's own address would let anyone speak as anyone."""
+    own = _own_addresses(standing)
+    for given in (draft.sender, draft.from_):
+        if given is not None and (given.email_address.address or "").lower() not in own:
+            return SendAsDenied()
+    return None
+
+
+QUESTIONS: tuple[Question, ...] = (holds_conversations, may_read, unlocked, as_oneself)
+
+
+def require(standing: Standing, thread: Thread | None, draft: PostDraft) -> None:
+    """Raise the first refusal that the questions give."""
+    for question in QUESTIONS:
+        refusal = question(standing, thread, draft)
+        if refusal is not None:
+            raise refusal
+
+
+def author(standing: Standing, draft: PostDraft) -> Recipient:
+    """Who is said to have sent the post: the person who is signed in, or for an application the group's own mailbox.
+
+    The address is always one that the caller owns (see `as_oneself`); the display name may be as the draft gives it.
+    """
+    person = standing.person
+    if person is None:
+        own = EmailAddress(standing.name, standing.mail)
+    else:
+        own = EmailAddress(person.name, person.mail or person.upn)
+    if draft.sender is None:
+        return Recipient(own)
+    given = draft.sender.email_address
+    return Recipient(EmailAddress(given.name or own.name, given.address))
+
+
+def _own_addresses(standing: Standing) -> set[str]:
+    person = standing.person
+    if person is None:
+        return {standing.mail.lower()}
+    return {address.lower() for address in (person.mail, person.upn) if address}

@@ -1,0 +1,144 @@
+"""Adding posts, and keeping true in the same transaction what threads and conversations tell of their posts."""
+
+from __future__ import annotations
+
+import msgspec
+
+from folkmoot.model import Post, PostDraft, Recipient, Standing, Thread
+from folkmoot.ops import access, policy
+from folkmoot.store import rows
+from folkmoot.store.changes import record
+from folkmoot.store.db import Tx
+
+_encode = msgspec.json.Encoder().encode
+_decode_names = msgspec.json.Decoder(list[str]).decode
+_decode_recipients = msgspec.json.Decoder(list[Recipient]).decode
+
+
+def reply(tx: Tx, standing: Standing, thread: Thread, draft: PostDraft, to: Post | None = None) -> str:
+    """Add a post to `thread`, in reply to the post `to` or to the thread as a whole, and return the post's id.
+
+    New participants join the thread's recipients. Raises what `policy` refuses.
+    """
+    policy.require(standing, thread, draft)
+    conversation = rows.conversation(tx, standing.group, thread.conversation)
+    if conversation is None:
+        raise RuntimeError("a thread without its conversation")
+    # A clock that was set back must not put a post before those that are there.
+    received = max(tx.now, thread.last_delivered_at)
+    sender = policy.author(standing, draft)
+    name = said_by(sender)
+    post = insert(tx, standing, draft, sender, thread.conversation, thread.id, to.id if to else None, received, 1)
+    tx.run(
+        rows.DELIVER_TO_THREAD,
+        g=standing.group,
+        item=thread.id,
+        new_has_attachments=bool(thread.has_attachments),
+        new_last_delivered_at=received,
+        new_unique_senders=_with_name(thread.unique_senders, name),
+        new_preview=draft.preview,
+        new_to_recipients=with_participants(thread.to_recipients, draft.new_participants),
+    )
+    tx.run(
+        rows.DELIVER_TO_CONVERSATION,
+        g=standing.group,
+        item=conversation.id,
+        new_has_attachments=bool(conversation.has_attachments),
+        new_last_delivered_at=max(received, conversation.last_delivered_at),
+        new_unique_senders=_with_name(conversation.unique_senders, name),
+        new_preview=draft.preview,
+    )
+    record(
+        tx,
+        standing.group,
+        standing.seq,
+        standing.caller.oid,
+        ("created", "post", post),
+        ("updated", "thread", thread.id),
+        ("updated", "conversation", conversation.id),
+    )
+    return post
+
+
+def forward(tx: Tx, standing: Standing, post: Post, comment: str, to: tuple[Recipient, ...]) -> None:
+    """Keep the request to mail `post` on to `to`; it is durable when this is committed."""
+    access.read_content(standing)
+    tx.run(
+        rows.ADD_FORWARD,
+        group_id=standing.group,
+        id=tx.new_id(),
+        post_id=post.id,
+        forwarded_by=standing.caller.oid,
+        comment=comment,
+        to_recipients=_encode(to).decode(),
+        created_at=tx.now,
+    )
+    record(tx, standing.group, standing.seq, standing.caller.oid, ("forwarded", "post", post.id))
+
+
+def insert(
+    tx: Tx,
+    standing: Standing,
+    draft: PostDraft,
+    sender: Recipient,
+    conversation: str,
+    thread: str,
+    in_reply_to: str | None,
+    received: int,
+    step: int,
+) -> str:
+    """Insert the post's own row; it is change number `step` of this transaction. Returns its id."""
+    id = tx.new_id()
+    from_ = (draft.from_ or sender).email_address
+    tx.run(
+        rows.ADD_POST,
+        group_id=standing.group,
+        id=id,
+        conversation_id=conversation,
+        thread_id=thread,
+        in_reply_to=in_reply_to,
+        author=standing.caller.oid,
+        from_name=from_.name or sender.email_address.name,
+        from_address=from_.address,
+        sender_name=sender.email_address.name,
+        sender_address=sender.email_address.address,
+        content_type=draft.content_type,
+        content=draft.content,
+        new_participants=_encode(draft.new_participants).decode() if draft.new_participants else "[]",
+        categories=_encode(draft.categories).decode() if draft.categories else "[]",
+        has_attachments=False,
+        received_at=received,
+        created_at=received,
+        modified_at=received,
+        version=standing.seq + step,
+    )
+    return id
+
+
+def said_by(sender: Recipient) -> str:
+    """The name under which `uniqueSenders` lists a sender: the display name, or the address where there is none."""
+    return sender.email_address.name or sender.email_address.address or ""
+
+
+def names(*each: str) -> str:
+    """`uniqueSenders` as it is stored."""
+    return _encode(each).decode()
+
+
+def with_participants(recipients: str, joining: tuple[Recipient, ...]) -> str:
+    """The stored list `recipients` and those of `joining` whose address (in any case) is not yet in it."""
+    if not joining:
+        return recipients
+    listed = _decode_recipients(recipients)
+    known = {(r.email_address.address or "").lower() for r in listed}
+    for participant in joining:
+        address = (participant.email_address.address or "").lower()
+        if address not in known:
+            known.add(address)
+            listed.append(participant)
+    return _encode(listed).decode()
+
+
+def _with_name(stored: str, name: str) -> str:
+    listed = _decode_names(stored)
+    return stored if name in listed else names(*listed, name)

@@ -1,0 +1,107 @@
+"""Starting, locking, renaming and deleting threads."""
+
+from __future__ import annotations
+
+from folkmoot.model import Conversation, EmailAddress, Recipient, Standing, Thread, ThreadAmendment, ThreadDraft
+from folkmoot.ops import access, policy, posts
+from folkmoot.store import rows
+from folkmoot.store.changes import record
+from folkmoot.store.db import Tx
+
+
+def start(tx: Tx, standing: Standing, conversation: Conversation, draft: ThreadDraft) -> str:
+    """Start a thread in an existing conversation with its first post, and return the thread's id."""
+    policy.require(standing, None, draft.post)
+    received = max(tx.now, conversation.last_delivered_at)
+    thread = tx.new_id()
+    sender = policy.author(standing, draft.post)
+    post = insert(tx, standing, conversation.id, thread, draft, draft.topic or conversation.topic, sender, received)
+    _restate(tx, standing, conversation)
+    record(
+        tx,
+        standing.group,
+        standing.seq,
+        standing.caller.oid,
+        ("created", "post", post),
+        ("created", "thread", thread),
+        ("updated", "conversation", conversation.id),
+    )
+    return thread
+
+
+def insert(
+    tx: Tx,
+    standing: Standing,
+    conversation: str,
+    thread: str,
+    draft: ThreadDraft,
+    topic: str,
+    sender: Recipient,
+    received: int,
+) -> str:
+    """Insert the rows of a thread and of its first post, which is the first change of this transaction."""
+    group_itself = Recipient(EmailAddress(standing.name, standing.mail))
+    tx.run(
+        rows.ADD_THREAD,
+        group_id=standing.group,
+        id=thread,
+        conversation_id=conversation,
+        topic=topic,
+        has_attachments=False,
+        last_delivered_at=received,
+        unique_senders=posts.names(posts.said_by(sender)),
+        preview=draft.post.preview,
+        is_locked=False,
+        to_recipients=posts.with_participants("[]", (group_itself, *draft.to_recipients, *draft.post.new_participants)),
+        cc_recipients=posts.with_participants("[]", draft.cc_recipients),
+        started_by=standing.caller.oid,
+        created_at=received,
+    )
+    return posts.insert(tx, standing, draft.post, sender, conversation, thread, None, received, 1)
+
+
+def amend(tx: Tx, standing: Standing, thread: Thread, amendment: ThreadAmendment) -> None:
+    """Lock, unlock or rename a thread. Asking for what is so already changes nothing."""
+    access.manage_content(standing, thread.started_by)
+    topic = thread.topic if amendment.topic is None else amendment.topic
+    locked = bool(thread.is_locked) if amendment.is_locked is None else amendment.is_locked
+    if (topic, locked) == (thread.topic, bool(thread.is_locked)):
+        return
+    tx.run(rows.AMEND_THREAD, g=standing.group, item=thread.id, new_topic=topic, new_is_locked=locked)
+    record(tx, standing.group, standing.seq, standing.caller.oid, ("updated", "thread", thread.id))
+
+
+def remove(tx: Tx, standing: Standing, thread: Thread) -> None:
+    """Delete a thread and its posts; a conversation goes with its last thread."""
+    access.manage_content(standing, thread.started_by)
+    conversation = rows.conversation(tx, standing.group, thread.conversation)
+    tx.run(rows.REMOVE_THREAD, g=standing.group, item=thread.id)
+    stays = conversation is not None and _restate(tx, standing, conversation)
+    if not stays:
+        tx.run(rows.REMOVE_CONVERSATION, g=standing.group, item=thread.conversation)
+    record(
+        tx,
+        standing.group,
+        standing.seq,
+        standing.caller.oid,
+        ("deleted", "thread", thread.id),
+        ("updated" if stays else "deleted", "conversation", thread.conversation),
+    )
+
+
+def _restate(tx: Tx, standing: Standing, conversation: Conversation) -> bool:
+    """Make the conversation tell what its threads add up to; False when it has none left."""
+    summary = rows.summary(tx, standing.group, conversation.id)
+    if summary is None:
+        return False
+    attachments, delivered, senders, preview = summary
+    tx.run(
+        rows.DELIVER_TO_CONVERSATION,
+        g=standing.group,
+        item=conversation.id,
+        new_has_attachments=bool(attachments),
+        new_last_delivered_at=delivered,
+        new_unique_senders=senders,
+        new_preview=preview,
+    )
+    return True
