@@ -1,0 +1,348 @@
+"""Request bodies: from JSON to typed structs, and from those to what verbs take.
+
+Property names and enumeration values are matched without regard to case (Graph: "Use query parameters"; the SDKs send
+`Post` where the documentation has `post`). Unknown and read-only properties are left aside, as official examples send
+them; a value of the wrong type is refused with the path of its property.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from folkmoot.mime import html
+from folkmoot.model import EmailAddress, PostDraft, Recipient, ThreadDraft
+from folkmoot.refusals import BadBody, NotJson, NotSupported
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+MAX_DEPTH = 64
+
+
+class ItemBodyIn(msgspec.Struct, rename="camel"):
+    """itemBody."""
+
+    content_type: Literal["text", "html"] | None = None
+    content: str | None = None
+
+
+class EmailAddressIn(msgspec.Struct):
+    """emailAddress."""
+
+    name: str | None = None
+    address: str | None = None
+
+
+class RecipientIn(msgspec.Struct, rename="camel"):
+    """recipient."""
+
+    email_address: EmailAddressIn | None = None
+
+
+class PostIn(msgspec.Struct, rename="camel"):
+    """post, as far as a client may set it."""
+
+    body: ItemBodyIn | None = None
+    sender: RecipientIn | None = None
+    from_: RecipientIn | None = msgspec.field(name="from", default=None)
+    new_participants: list[RecipientIn] | None = None
+    categories: list[str] | None = None
+    attachments: list[msgspec.Raw] | None = None
+    extensions: list[msgspec.Raw] | None = None
+    single_value_extended_properties: list[msgspec.Raw] | None = None
+    multi_value_extended_properties: list[msgspec.Raw] | None = None
+
+
+class ThreadIn(msgspec.Struct, rename="camel"):
+    """conversationThread, as far as a client may set it."""
+
+    topic: str | None = None
+    posts: list[PostIn] | None = None
+    to_recipients: list[RecipientIn] | None = None
+    cc_recipients: list[RecipientIn] | None = None
+
+
+class ConversationIn(msgspec.Struct, rename="camel"):
+    """conversation, as far as a client may set it."""
+
+    topic: str | None = None
+    threads: list[ThreadIn] | None = None
+
+
+class ReplyIn(msgspec.Struct, rename="camel"):
+    """The parameter of the action reply."""
+
+    post: PostIn
+
+
+class ForwardIn(msgspec.Struct, rename="camel"):
+    """The parameters of the action forward."""
+
+    to_recipients: list[RecipientIn]
+    comment: str | None = None
+
+
+class ThreadPatchIn(msgspec.Struct, rename="camel"):
+    """What a PATCH of a thread may change."""
+
+    topic: str | None = None
+    is_locked: bool | None = None
+
+
+class ReferenceIn(msgspec.Struct):
+    """A reference to another object."""
+
+    id: str = msgspec.field(name="@odata.id")
+
+
+class PasswordIn(msgspec.Struct, rename="camel"):
+    """passwordProfile."""
+
+    password: str | None = None
+
+
+class UserPatchIn(msgspec.Struct, rename="camel", omit_defaults=True):
+    """What may be changed of a user. UNSET leaves a value as it is; null clears it."""
+
+    account_enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    display_name: str | msgspec.UnsetType = msgspec.UNSET
+    mail_nickname: str | msgspec.UnsetType = msgspec.UNSET
+    user_principal_name: str | msgspec.UnsetType = msgspec.UNSET
+    user_type: Literal["Member", "Guest"] | msgspec.UnsetType | None = msgspec.UNSET
+    password_profile: PasswordIn | msgspec.UnsetType | None = msgspec.UNSET
+    business_phones: list[str] | msgspec.UnsetType = msgspec.UNSET
+    other_mails: list[str] | msgspec.UnsetType = msgspec.UNSET
+    given_name: str | msgspec.UnsetType | None = msgspec.UNSET
+    surname: str | msgspec.UnsetType | None = msgspec.UNSET
+    mail: str | msgspec.UnsetType | None = msgspec.UNSET
+    job_title: str | msgspec.UnsetType | None = msgspec.UNSET
+    mobile_phone: str | msgspec.UnsetType | None = msgspec.UNSET
+    office_location: str | msgspec.UnsetType | None = msgspec.UNSET
+    preferred_language: str | msgspec.UnsetType | None = msgspec.UNSET
+    department: str | msgspec.UnsetType | None = msgspec.UNSET
+    usage_location: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class GroupPatchIn(msgspec.Struct, rename="camel", omit_defaults=True):
+    """What may be changed of a group. UNSET leaves a value as it is; null clears it."""
+
+    display_name: str | msgspec.UnsetType = msgspec.UNSET
+    mail_nickname: str | msgspec.UnsetType = msgspec.UNSET
+    visibility: Literal["Public", "Private"] | msgspec.UnsetType = msgspec.UNSET
+    description: str | msgspec.UnsetType | None = msgspec.UNSET
+    classification: str | msgspec.UnsetType | None = msgspec.UNSET
+    preferred_language: str | msgspec.UnsetType | None = msgspec.UNSET
+    theme: Literal["Teal", "Purple", "Green", "Blue", "Pink", "Orange", "Red"] | msgspec.UnsetType | None = (
+        msgspec.UNSET
+    )
+    membership_rule: str | msgspec.UnsetType | None = msgspec.UNSET
+    membership_rule_processing_state: Literal["On", "Paused"] | msgspec.UnsetType | None = msgspec.UNSET
+    members: list[str] | msgspec.UnsetType = msgspec.field(name="members@odata.bind", default=msgspec.UNSET)
+
+
+class UserIn(msgspec.Struct, rename="camel"):
+    """user, at creation."""
+
+    account_enabled: bool
+    display_name: str
+    mail_nickname: str
+    user_principal_name: str
+    password_profile: PasswordIn
+    user_type: Literal["Member", "Guest"] | None = None
+    business_phones: list[str] | None = None
+    other_mails: list[str] | None = None
+    given_name: str | None = None
+    surname: str | None = None
+    mail: str | None = None
+    job_title: str | None = None
+    mobile_phone: str | None = None
+    office_location: str | None = None
+    preferred_language: str | None = None
+    department: str | None = None
+    usage_location: str | None = None
+
+
+class GroupIn(msgspec.Struct, rename="camel"):
+    """group, at creation."""
+
+    display_name: str
+    mail_enabled: bool
+    mail_nickname: str
+    security_enabled: bool
+    group_types: list[Literal["Unified", "DynamicMembership"]] | None = None
+    description: str | None = None
+    visibility: Literal["Public", "Private", "HiddenMembership"] | None = None
+    classification: str | None = None
+    preferred_language: str | None = None
+    theme: Literal["Teal", "Purple", "Green", "Blue", "Pink", "Orange", "Red"] | None = None
+    membership_rule: str | None = None
+    membership_rule_processing_state: Literal["On", "Paused"] | None = None
+    is_assignable_to_role: bool | None = None
+    resource_behavior_options: list[str] | None = None
+    owners: list[str] | None = msgspec.field(name="owners@odata.bind", default=None)
+    members: list[str] | None = msgspec.field(name="members@odata.bind", default=None)
+
+
+# ── decoding ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_AT = re.compile(r" - at `(?:key in )?\$?\.?(?P<path>[^`]*)`$")
+_MISSING = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
+_BLANK = re.compile(r"\s*")
+
+
+def decode(raw: bytes, takes: type[T], content_type: str = "application/json") -> T:
+    """The body as `takes`. Raises `BadBody` naming the property at fault, or `NotJson` for another content type."""
+    if content_type and not _is_json(content_type):
+        raise NotJson(f"The request body must be sent as application/json, not as '{content_type[:80]}'.")
+    if _BLANK.fullmatch(raw.decode("latin-1")) is not None:
+        raw = b"{}"
+    try:
+        loose = msgspec.json.decode(raw)
+    except RecursionError:
+        raise BadBody("The request body is nested too deeply.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadBody(f"Unable to read the JSON request payload: {error}.") from None
+    if not isinstance(loose, dict):
+        raise BadBody("The request body must be a JSON object.")
+    fitted = _fit(loose, takes, "", 0)
+    try:
+        return msgspec.convert(fitted, takes)
+    except msgspec.ValidationError as error:
+        raise _refusal(str(error)) from None
+
+
+def _is_json(content_type: str) -> bool:
+    media = content_type.partition(";")[0].strip().lower()
+    return media == "application/json" or media.endswith("+json")
+
+
+def _refusal(text: str) -> BadBody:
+    found = _AT.search(text)
+    path = found["path"] if found else ""
+    problem = text[: found.start()] if found else text
+    missing = _MISSING.match(problem)
+    if missing:
+        path = f"{path}.{missing['name']}".lstrip(".")
+        return BadBody(f"The property '{path}' is required.", target=path)
+    problem = problem.replace("`", "'")
+    return BadBody(f"Invalid value specified for property '{path}': {problem}.", target=path or None)
+
+
+@lru_cache(maxsize=256)
+def _parts(kind: Any) -> Mapping[str, tuple[str, Any]]:
+    """A struct's properties by lower-case name: how each is spelt, and its type."""
+    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        return {}
+    return {f.encode_name.lower(): (f.encode_name, f.type) for f in msgspec.structs.fields(kind)}
+
+
+@lru_cache(maxsize=256)
+def _shape(kind: Any) -> tuple[Any, Any, Mapping[str, str]]:
+    """Of a type: the struct in it, the item type of the list in it, and its enumeration values by lower case."""
+    struct, item, values = None, None, {}
+    options = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+    for option in options:
+        if typing.get_origin(option) is list:
+            item = typing.get_args(option)[0]
+        elif typing.get_origin(option) is Literal:
+            values = {value.lower(): value for value in typing.get_args(option)}
+        elif isinstance(option, type) and issubclass(option, msgspec.Struct):
+            struct = option
+    return struct, item, values
+
+
+def _fit(value: Any, kind: Any, path: str, depth: int) -> Any:
+    """`value` with names and enumeration values spelt as `kind` spells them, and text that can be stored."""
+    if depth > MAX_DEPTH:
+        raise BadBody(f"The request body is nested more than {MAX_DEPTH} deep.", target=path[:200])
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise BadBody(f"The property '{path}' holds the character U+0000, which cannot be stored.", target=path)
+        values = _shape(kind)[2] if kind is not None else {}
+        return values.get(value.lower(), value) if values else value
+    if isinstance(value, dict):
+        parts = _parts(_shape(kind)[0]) if kind is not None else {}
+        fitted = {}
+        for name, below in value.items():
+            spelt, of = parts.get(name.lower(), (name, None))
+            fitted[spelt] = _fit(below, of, f"{path}.{spelt}" if path else spelt, depth + 1)
+        return fitted
+    if isinstance(value, list):
+        item = _shape(kind)[1] if kind is not None else None
+        return [_fit(each, item, f"{path}[{n}]", depth + 1) for n, each in enumerate(value)]
+    return value
+
+
+# ── drafts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_LATER = ("attachments", "extensions", "single_value_extended_properties", "multi_value_extended_properties")
+
+
+def post_draft(post: PostIn, path: str) -> PostDraft:
+    """A post as verbs take it: HTML made safe, its first words taken. `path` is where it stood in the body."""
+    for name in _LATER:
+        if getattr(post, name):
+            wire = next(f.encode_name for f in msgspec.structs.fields(PostIn) if f.name == name)
+            raise NotSupported(f"The property '{path}.{wire}' is not supported yet.", target=f"{path}.{wire}")
+    body = post.body or ItemBodyIn()
+    content = body.content or ""
+    if body.content_type == "html":
+        content = html.clean(content)
+        preview = html.preview_of_html(content)
+    else:
+        preview = html.preview_of_text(content)
+    return PostDraft(
+        content_type=body.content_type or "text",
+        content=content,
+        preview=preview,
+        sender=None if post.sender is None else _recipient(post.sender, f"{path}.sender"),
+        from_=None if post.from_ is None else _recipient(post.from_, f"{path}.from"),
+        new_participants=recipients(post.new_participants, f"{path}.newParticipants"),
+        categories=tuple(post.categories or ()),
+    )
+
+
+def thread_draft(thread: ThreadIn, path: str = "") -> ThreadDraft:
+    """A thread with its first post. Raises `BadBody` unless there is exactly one."""
+    where = f"{path}.posts" if path else "posts"
+    return ThreadDraft(
+        topic=thread.topic,
+        post=post_draft(_only(thread.posts, where, "post"), f"{where}[0]"),
+        to_recipients=recipients(thread.to_recipients, f"{path}.toRecipients".lstrip(".")),
+        cc_recipients=recipients(thread.cc_recipients, f"{path}.ccRecipients".lstrip(".")),
+    )
+
+
+def conversation_draft(conversation: ConversationIn) -> tuple[str, ThreadDraft]:
+    """A conversation's topic and its first thread. Raises `BadBody` unless there is exactly one."""
+    thread = thread_draft(_only(conversation.threads, "threads", "thread"), "threads[0]")
+    return conversation.topic if conversation.topic is not None else thread.topic or "", thread
+
+
+def recipients(given: list[RecipientIn] | None, path: str) -> tuple[Recipient, ...]:
+    """Recipients as verbs take them. Raises `BadBody` for one without an address."""
+    return tuple(_recipient(each, f"{path}[{n}]") for n, each in enumerate(given or ()))
+
+
+def _only(given: list[Any] | None, path: str, noun: str) -> Any:
+    if not given or len(given) != 1:
+        raise BadBody(f"The property '{path}' must hold exactly one {noun}, not {len(given or ())}.", target=path)
+    return given[0]
+
+
+def _recipient(given: RecipientIn, path: str) -> Recipient:
+    address = given.email_address and given.email_address.address
+    if not given.email_address or not address or not _ADDRESS.fullmatch(address):
+        where = f"{path}.emailAddress.address"
+        raise BadBody(f"The property '{where}' must be an SMTP address.", target=where)
+    return Recipient(EmailAddress(given.email_address.name, address))
+
+
+# Enough to tell an address from a name; what may be delivered is decided where mail is sent.
+_ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")

@@ -1,0 +1,81 @@
+"""A request that found its row, and what its path names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from folkmoot.graph import ids
+from folkmoot.graph.road import Road
+from folkmoot.model import Caller, Conversation, Post, Standing, Thread
+from folkmoot.odata.query import Options
+from folkmoot.ops import access
+from folkmoot.refusals import NoSuchObject, NotFound
+from folkmoot.store import everywhere, rows
+from folkmoot.store.db import Snapshot
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that found its row.
+
+    `keys` are the ids on the wire by noun ("group", "conversation", "thread", "post", "user", "object"); `hops` counts
+    the inReplyTo steps after the post; `body` is what the row's `prepare` made of the request body.
+    """
+
+    caller: Caller
+    keys: Mapping[str, str]
+    road: Road
+    options: Options
+    body: Any = None
+    hops: int = 0
+    domain: str = ""
+
+
+def find_group(snapshot: Snapshot, call: Call) -> Standing:
+    """The group of the path, for work on its content."""
+    return access.enter(snapshot, call.caller, ids.directory_id(call.keys["group"]))
+
+
+def find_conversation(snapshot: Snapshot, call: Call, group: str) -> Conversation:
+    """The conversation of the path. Raises `NotFound`."""
+    found = rows.conversation(snapshot, group, ids.read_conversation_id(call.keys["conversation"], group))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def find_thread(snapshot: Snapshot, call: Call, group: str) -> Thread:
+    """The thread of the path. Raises `NotFound`, also when the path names another conversation than the thread's."""
+    under = call.keys.get("conversation")
+    conversation = ids.read_conversation_id(under, group) if under is not None else None
+    found = rows.thread(snapshot, group, ids.read_thread_id(call.keys["thread"], group))
+    if found is None or (conversation is not None and found.conversation != conversation):
+        raise NotFound
+    return found
+
+
+def find_post(snapshot: Snapshot, call: Call, group: str) -> tuple[Thread, Post]:
+    """The post of the path with its thread, after following inReplyTo as often as the path says."""
+    thread = find_thread(snapshot, call, group)
+    found = rows.post(snapshot, group, ids.read_post_id(call.keys["post"], group))
+    if found is None or found.thread != thread.id:
+        raise NotFound
+    for _ in range(call.hops):
+        found = rows.post(snapshot, group, found.in_reply_to) if found.in_reply_to else None
+        if found is None:
+            raise NotFound
+    return thread, found
+
+
+def find_user(snapshot: Snapshot, call: Call) -> str:
+    """The id of the user of the path, who may be named by id or by user principal name."""
+    key = call.keys.get("user")
+    if key is None:
+        return call.caller.oid
+    guid = ids.guid(key)
+    person = everywhere.person(snapshot, guid) if guid else everywhere.person_by_address(snapshot, key)
+    if person is None:
+        raise NoSuchObject(key)
+    return person.id

@@ -1,0 +1,194 @@
+"""`$select`, `$orderby`, `$filter` and `$skiptoken`, checked against a feed and turned into SQL.
+
+Each raises `BadClause` that names the clause, what is wrong with it, and what is supported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Column, and_, bindparam, false, or_, tuple_
+from sqlalchemy.sql import ColumnElement, visitors
+
+from folkmoot.graph import ids
+from folkmoot.graph.entities import Noun, Sql
+from folkmoot.graph.feeds import FEEDS, Feed
+from folkmoot.odata.edm import Edm, Nav
+from folkmoot.odata.expr import Binary, Expr, In, Literal, Path, Unary
+from folkmoot.odata.query import Options
+from folkmoot.refusals import BadClause, Refusal
+from folkmoot.store.filters import NavScope, compile_filter
+from folkmoot.store.schema import GUID
+
+
+def selected(feed: Feed, options: Options) -> frozenset[str] | None:
+    """The names that `$select` asks for, as they are spelt; None when it asks for the default ones."""
+    if options.select is None or "*" in options.select:
+        return None
+    nouns = tuple(feed.kinds.values()) or (feed.noun,)
+    chosen = {"id"}
+    for name in options.select:
+        fields = [field for noun in nouns if (field := noun.entity.field(name)) is not None]
+        if not fields and not any(noun.entity.nav(name) for noun in nouns):
+            known = ", ".join(dict.fromkeys(f.name for noun in nouns for f in noun.entity.fields))
+            raise BadClause(
+                f"Could not find a property named '{name}' on type 'microsoft.graph.{feed.noun.entity.name}'. "
+                f"$select supports: {known}.",
+                target="$select",
+            )
+        chosen.update(field.name for field in fields)
+    return frozenset(chosen)
+
+
+def order(feed: Feed, options: Options) -> list[tuple[Sql, bool]]:
+    """The keys by which the rows come, ending in one that is unique."""
+    keys: list[tuple[Sql, bool]] = []
+    for each in options.orderby:
+        column = _sortable(feed.noun, each.path)
+        if not any(known is column for known, _ in keys):
+            keys.append((column, each.descending))
+    # Rows that are alike come in the direction of the rest, so that one index serves both ways.
+    last = keys[-1][1] if keys else None
+    for column, descending in feed.order:
+        if not any(known is column for known, _ in keys):
+            keys.append((column, descending if last is None else last))
+    return keys
+
+
+def _sortable(noun: Noun, path: Path) -> Sql:
+    field = noun.entity.field(path.parts[0])
+    column = None
+    if field is not None and field.sort:
+        if len(path.parts) == 1 and not isinstance(field.sql, Mapping):
+            column = field.sql
+        elif isinstance(field.sql, Mapping):
+            wanted = "/".join(path.parts[1:]).lower()
+            column = next((sql for name, sql in field.sql.items() if name.lower() == wanted), None)
+    if column is None:
+        raise BadClause(
+            f"'{'/'.join(path.parts)}' cannot be ordered by. $orderby supports: {', '.join(_sortable_names(noun))}.",
+            target="$orderby",
+        )
+    return column  # type: ignore[no-any-return]
+
+
+def _sortable_names(noun: Noun) -> list[str]:
+    names = []
+    for field in noun.entity.fields:
+        if field.sort and field.sql is not None:
+            below = list(field.sql) if isinstance(field.sql, Mapping) else [""]
+            names += [f"{field.name}/{name}".rstrip("/") for name in below]
+    return names
+
+
+def condition(feed: Feed, expression: Expr, now: int) -> ColumnElement[bool]:
+    """`$filter` as SQL over the feed's rows; `now` is what its function `now()` gives."""
+
+    def below(nav: Nav) -> NavScope:
+        if nav.name not in feed.branches:
+            raise BadClause(f"'{nav.name}' cannot be filtered by.", target="$filter")
+        branch = feed.branches[nav.name]
+        child = FEEDS[branch.feed]
+        return NavScope(entity=child.noun.entity, condition=_joined(child, branch.binds), table=child.source)
+
+    return compile_filter(_with_stored_ids(feed.noun, expression), feed.noun.entity, navs=below, now=now)
+
+
+def _joined(child: Feed, binds: Mapping[str, Sql]) -> ColumnElement[bool]:
+    """The child feed's condition with the parent's columns in place of the parameters they are bound to."""
+
+    def replace(element: Any, **_: Any) -> Any:
+        key = str(getattr(element, "key", ""))
+        if getattr(element, "__visit_name__", "") == "bindparam" and key in binds:
+            return binds[key]
+        return None
+
+    replaced: ColumnElement[bool] = visitors.replacement_traverse(child.condition, {}, replace)
+    return replaced
+
+
+_NO_ID = "00000000-0000-0000-0000-000000000000"
+
+
+def _with_stored_ids(noun: Noun, expression: Expr) -> Expr:
+    """The expression with ids of the wire in `eq`, `ne` and `in` replaced by those that are stored."""
+    if isinstance(expression, Unary):
+        return Unary(expression.op, _with_stored_ids(noun, expression.operand))
+    if isinstance(expression, Binary):
+        if expression.op in ("and", "or"):
+            return Binary(
+                expression.op, _with_stored_ids(noun, expression.left), _with_stored_ids(noun, expression.right)
+            )
+        reader = _id_reader(noun, expression.left)
+        if reader is not None and isinstance(expression.right, Literal):
+            return Binary(expression.op, expression.left, _stored(reader, expression.right))
+    if isinstance(expression, In):
+        reader = _id_reader(noun, expression.left)
+        if reader is not None:
+            items = tuple(_stored(reader, each) if isinstance(each, Literal) else each for each in expression.items)
+            return In(expression.left, items)
+    return expression
+
+
+def _id_reader(noun: Noun, expression: Expr) -> Callable[[str, str], str] | None:
+    if not isinstance(expression, Path) or len(expression.parts) != 1:
+        return None
+    field = noun.entity.field(expression.parts[0])
+    return noun.reads_id.get(field.name) if field is not None else None
+
+
+def _stored(reader: Callable[[str, str], str], given: Literal) -> Literal:
+    """The stored id that a wire id means; an id that is none, or is another group's, matches nothing."""
+    if given.type is not Edm.STRING:
+        return given
+    try:
+        found = ids.read_any(reader, str(given.value))
+    except Refusal:
+        found = _NO_ID
+    return Literal(found, Edm.STRING)
+
+
+def ordering(column: Sql, descending: bool) -> ColumnElement[Any]:
+    """Nulls come before all values (OData 4.01 URL Conventions §5.1.7), in both databases."""
+    ordered = column.desc() if descending else column.asc()
+    if not _nullable(column):
+        return ordered
+    return ordered.nulls_last() if descending else ordered.nulls_first()
+
+
+def _nullable(column: Sql) -> bool:
+    return bool(column.nullable) if isinstance(column, Column) else not isinstance(column.type, type(GUID))
+
+
+def after(keys: Sequence[tuple[Sql, bool, int]], nulls: Sequence[bool]) -> ColumnElement[bool]:
+    """The condition that a row comes after the one whose keys are bound to `k0`, `k1`, …"""
+    binds = [bindparam(f"k{number}", type_=column.type) for number, (column, _, _) in enumerate(keys)]
+    directions = {descending for _, descending, _ in keys}
+    if len(directions) == 1 and not any(_nullable(column) for column, _, _ in keys):
+        # One comparison of rows is one range of one index.
+        row, mark = tuple_(*(column for column, _, _ in keys)), tuple_(*binds)
+        return row < mark if directions == {True} else row > mark
+    beyond_all: ColumnElement[bool] = false()
+    for number in reversed(range(len(keys))):
+        column, descending, _ = keys[number]
+        if nulls[number]:
+            beyond: ColumnElement[bool] = false() if descending else column.is_not(None)
+            same: ColumnElement[bool] = column.is_(None)
+        else:
+            beyond = column < binds[number] if descending else column > binds[number]
+            if descending and _nullable(column):
+                beyond = or_(beyond, column.is_(None))
+            same = column == binds[number]
+        beyond_all = or_(beyond, and_(same, beyond_all))
+    return beyond_all
+
+
+def fits(value: Any, column: Sql) -> bool:
+    """Whether a value from a token can be compared with a column."""
+    if value is None:
+        return _nullable(column)
+    if column.type is GUID:
+        return isinstance(value, str) and ids.guid(value) is not None
+    wanted = column.type.python_type
+    return isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))

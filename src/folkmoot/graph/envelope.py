@@ -1,0 +1,108 @@
+"""Answers: their headers, and refusals in Graph's words. The one table of statuses and codes.
+
+Source: Microsoft Graph error responses; the codes of mail items are Exchange's.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from folkmoot import refusals as r
+
+Area = Literal["mail", "directory"]
+
+JSON = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
+
+encode = msgspec.json.Encoder().encode
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What is sent back. `body` is a JSON value, text (a count), or None for no body at all."""
+
+    status: int
+    body: Any = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+# Refusal → status, code for conversations and below, code for directory objects.
+_TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
+    r.TokenMissing: (401, "InvalidAuthenticationToken", "InvalidAuthenticationToken"),
+    r.TokenInvalid: (401, "InvalidAuthenticationToken", "InvalidAuthenticationToken"),
+    r.PrivilegeMissing: (403, "Authorization_RequestDenied", "Authorization_RequestDenied"),
+    r.SendAsDenied: (403, "ErrorSendAsDenied", "ErrorSendAsDenied"),
+    r.NotAllowed: (403, "ErrorAccessDenied", "Authorization_RequestDenied"),
+    r.NoSuchObject: (404, "Request_ResourceNotFound", "Request_ResourceNotFound"),
+    r.NotFound: (404, "ErrorItemNotFound", "Request_ResourceNotFound"),
+    r.IdMalformed: (400, "ErrorInvalidIdMalformed", "Request_BadRequest"),
+    r.ObjectIdMalformed: (400, "Request_BadRequest", "Request_BadRequest"),
+    r.UnknownSegment: (400, "BadRequest", "BadRequest"),
+    r.MethodNotAllowed: (405, "Request_BadRequest", "Request_BadRequest"),
+    r.BadExpand: (400, "ExpandNotSupported", "ExpandNotSupported"),
+    r.BadClause: (400, "ErrorInvalidUrlQuery", "Request_BadRequest"),
+    r.BadBody: (400, "BadRequest", "Request_BadRequest"),
+    r.NotJson: (415, "UnsupportedMediaType", "Request_UnsupportedMediaType"),
+    r.BodyTooLarge: (413, "RequestEntityTooLarge", "Request_EntityTooLarge"),
+    r.NotSupported: (501, "NotImplemented", "NotImplemented"),
+    r.Conflict: (400, "Request_BadRequest", "Request_BadRequest"),
+    r.Busy: (503, "serviceNotAvailable", "serviceNotAvailable"),
+    r.StorageFull: (507, "quotaLimitReached", "quotaLimitReached"),
+}
+_FILTER_CODE = "ErrorInvalidUrlQueryFilter"
+
+
+def refused(refusal: r.Refusal, area: Area, *, request_id: str, client_request_id: str) -> Answer:
+    """A refusal as Graph sends it: the envelope that every client reads."""
+    status, mail, directory = next(_TABLE[kind] for kind in type(refusal).__mro__ if kind in _TABLE)
+    code = mail if area == "mail" else directory
+    if code == "ErrorInvalidUrlQuery" and refusal.target == "$filter":
+        code = _FILTER_CODE
+    headers: tuple[tuple[str, str], ...] = ()
+    if isinstance(refusal, (r.TokenMissing, r.TokenInvalid)):
+        # RFC 6750 §3. No claims= part: an SDK would answer that with a fresh token and a second try.
+        headers = (("WWW-Authenticate", _challenge(refusal)),)
+    elif isinstance(refusal, r.MethodNotAllowed):
+        headers = (("Allow", ", ".join(refusal.allowed)),)
+    elif isinstance(refusal, r.Busy):
+        headers = (("Retry-After", "1"),)
+    return failed(
+        status,
+        code,
+        refusal.message,
+        refusal.target,
+        headers,
+        request_id=request_id,
+        client_request_id=client_request_id,
+    )
+
+
+def failed(
+    status: int,
+    code: str,
+    message: str,
+    target: str | None,
+    headers: tuple[tuple[str, str], ...],
+    *,
+    request_id: str,
+    client_request_id: str,
+) -> Answer:
+    """An error in Graph's envelope."""
+    error: dict[str, Any] = {"code": code, "message": message}
+    if target:
+        error["target"] = target
+    error["innerError"] = {
+        # Without a zone, as the cloud writes it here.
+        "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+        "request-id": request_id,
+        "client-request-id": client_request_id,
+    }
+    return Answer(status, {"error": error}, headers)
+
+
+def _challenge(refusal: r.Refusal) -> str:
+    text = 'Bearer realm="folkmoot"'
+    if isinstance(refusal, r.TokenInvalid):
+        text += ', error="invalid_token"'
+    return text

@@ -1,0 +1,176 @@
+"""Where the rows of each collection are: its noun, its condition, its own order, and what can be expanded in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import BindParameter, FromClause, and_, bindparam, func, literal, or_, select, union_all
+from sqlalchemy.sql import ColumnElement
+
+from folkmoot.graph.entities import CONVERSATION, GROUP, POST, THREAD, USER, Noun, Property, Sql, group_noun, user_noun
+from folkmoot.odata.edm import Edm, Entity, Field
+from folkmoot.store import schema as s
+from folkmoot.store.dialect import AnyOf
+
+
+def _bind(name: str) -> BindParameter[Any]:
+    return bindparam(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """A navigation property that `$expand` can follow: the feed it leads to, and the parent's columns that the feed's
+    parameters are bound to."""
+
+    feed: str
+    binds: Mapping[str, Sql]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """A collection that can be listed, counted and read one by one.
+
+    `order` ends in a key that is unique within the collection, so that a page always knows where it stopped. `visible`
+    names the group table to which the caller's visibility applies. `kinds` are the nouns of a mixed collection, by the
+    value of `kind`.
+    """
+
+    name: str
+    noun: Noun
+    source: FromClause
+    condition: ColumnElement[bool]
+    order: tuple[tuple[Sql, bool], ...]
+    context: str | None = None
+    visible: FromClause | None = None
+    kinds: Mapping[str, Noun] = field(default_factory=dict)
+    kind: Sql | None = None
+    typed: bool = False
+    branches: Mapping[str, Branch] = field(default_factory=dict)
+    page: int = 100
+    largest_page: int = 999
+    directory: bool = False
+
+
+_c, _t, _p = s.conversations.c, s.threads.c, s.posts.c
+
+_TO_THREADS = {"threads": Branch(feed="conversation.threads", binds={"c": _c.id})}
+_TO_POSTS = {"posts": Branch(feed="posts", binds={"t": _t.id})}
+_TO_ANSWERED = {"inReplyTo": Branch(feed="post", binds={"p": _p.in_reply_to})}
+
+
+def _feed(name: str, noun: Noun, condition: ColumnElement[bool], *order: tuple[Sql, bool], **more: Any) -> Feed:
+    return Feed(name=name, noun=noun, source=more.pop("source", noun.table), condition=condition, order=order, **more)
+
+
+# Conversations and threads come newest first by when they began, which never changes: a page that follows another
+# neither loses nor repeats an item while posts arrive. By activity: $orderby=lastDeliveredDateTime desc.
+_MAIL: tuple[Feed, ...] = (
+    _feed("conversations", CONVERSATION, _c.group_id == _bind("g"), (_c.id, True), branches=_TO_THREADS),
+    _feed("conversation", CONVERSATION, and_(_c.group_id == _bind("g"), _c.id == _bind("c")), (_c.id, True),
+          branches=_TO_THREADS),
+    _feed("threads", THREAD, _t.group_id == _bind("g"), (_t.id, True), branches=_TO_POSTS),
+    _feed("conversation.threads", THREAD, and_(_t.group_id == _bind("g"), _t.conversation_id == _bind("c")),
+          (_t.id, False), branches=_TO_POSTS),
+    _feed("thread", THREAD, and_(_t.group_id == _bind("g"), _t.id == _bind("t")), (_t.id, True), branches=_TO_POSTS),
+    _feed("posts", POST, and_(_p.group_id == _bind("g"), _p.thread_id == _bind("t")), (_p.received_at, False),
+          (_p.id, False), branches=_TO_ANSWERED),
+    _feed("post", POST, and_(_p.group_id == _bind("g"), _p.id == _bind("p")), (_p.id, True), branches=_TO_ANSWERED),
+)  # fmt: skip
+
+_m, _o = s.memberships, s.object_groups
+_held_groups = s.groups.alias("held")
+_held_user, _held_group = user_noun(), group_noun(_held_groups)
+_present_user = and_(s.users.c.id.is_not(None), s.users.c.deleted_at.is_(None))
+_present_group = and_(_held_groups.c.group_id.is_not(None), _held_groups.c.deleted_at.is_(None))
+
+
+def _object_noun(id: Sql, table: FromClause) -> Noun:
+    """What users and groups have in common, for filters over a mixed collection."""
+    u, g = s.users.c, _held_groups.c
+    fields = (
+        Field(name="id", type=Edm.GUID, wire=Edm.STRING, sql=id, nullable=False),
+        Field(name="displayName", sql=func.coalesce(u.display_name, g.display_name), fold=True),
+        Field(name="mail", sql=func.coalesce(u.mail, g.mail), fold=True),
+        Field(name="userPrincipalName", sql=u.user_principal_name, fold=True),
+    )
+    properties = {f.name: Property(f, ()) for f in fields}
+    return Noun(entity=Entity(name="directoryObject", fields=fields), table=table, key=id, properties=properties)
+
+
+def _held(role: str) -> tuple[Feed, ...]:
+    """Who has a role in a group: all, and by type."""
+    mine = and_(_m.c.group_id == _bind("g"), _m.c.role == literal(role))
+    both = _m.outerjoin(s.users, s.users.c.id == _m.c.object_id).outerjoin(
+        _held_groups, _held_groups.c.group_id == _m.c.object_id
+    )
+    users = _m.join(s.users, s.users.c.id == _m.c.object_id)
+    groups = _m.join(_held_groups, _held_groups.c.group_id == _m.c.object_id)
+    key = ((_m.c.object_id, False),)
+    shared: dict[str, Any] = {"directory": True, "context": "directoryObjects", "typed": True}
+    return (
+        _feed(f"{role}s", _object_noun(_m.c.object_id, both), and_(mine, or_(_present_user, _present_group)), *key,
+              source=both, kinds={"user": _held_user, "group": _held_group}, kind=_m.c.object_type, **shared),
+        _feed(f"{role}s.user", _held_user, and_(mine, _present_user), *key, source=users, **shared),
+        _feed(f"{role}s.group", _held_group, and_(mine, _present_group), *key, source=groups, **shared),
+    )  # fmt: skip
+
+
+def _below() -> tuple[Feed, ...]:
+    """Members and members of members: `ids` is the JSON array of who they are."""
+    u, g = s.users, _held_groups
+    shared: dict[str, Any] = {"directory": True, "context": "directoryObjects", "typed": True}
+    objects = union_all(
+        select(u.c.id.label("id"), literal("user").label("kind")),
+        select(s.groups.c.group_id, literal("group")),
+    ).subquery("objects")
+    both = objects.outerjoin(u, u.c.id == objects.c.id).outerjoin(g, g.c.group_id == objects.c.id)
+    id, kind = objects.c.id, objects.c.kind
+    return (
+        _feed("transitiveMembers", _object_noun(id, both), and_(AnyOf(id, "ids"), or_(_present_user, _present_group)),
+              (id, False), source=both, kinds={"user": _held_user, "group": _held_group}, kind=kind, **shared),
+        _feed("transitiveMembers.user", _held_user, and_(AnyOf(u.c.id, "ids"), _present_user), (u.c.id, False),
+              **shared),
+        _feed("transitiveMembers.group", _held_group, and_(AnyOf(g.c.group_id, "ids"), _present_group),
+              (g.c.group_id, False), **shared),
+    )  # fmt: skip
+
+
+def _above(name: str, role: str) -> Feed:
+    """Groups in which the object `o` has a role, as far as the caller may see them."""
+    source = _o.join(s.groups, s.groups.c.group_id == _o.c.group_id)
+    mine = and_(_o.c.object_id == _bind("o"), _o.c.role == literal(role), s.groups.c.deleted_at.is_(None))
+    return _feed(name, GROUP, mine, (_o.c.group_id, False), source=source, visible=s.groups, typed=True,
+                 directory=True, context="directoryObjects")  # fmt: skip
+
+
+_TO_HOLDERS = {
+    "members": Branch(feed="members", binds={"g": s.groups.c.group_id}),
+    "owners": Branch(feed="owners", binds={"g": s.groups.c.group_id}),
+    "memberOf": Branch(feed="memberOf", binds={"o": s.groups.c.group_id}),
+}
+_TO_GROUPS = {
+    "memberOf": Branch(feed="memberOf", binds={"o": s.users.c.id}),
+    "ownedObjects": Branch(feed="ownedObjects", binds={"o": s.users.c.id}),
+}
+_there = s.users.c.deleted_at.is_(None)
+_kept = s.groups.c.deleted_at.is_(None)
+_DIRECTORY: tuple[Feed, ...] = (
+    _feed("groups", GROUP, _kept, (s.groups.c.group_id, False), visible=s.groups, directory=True, branches=_TO_HOLDERS,
+          context="groups"),
+    _feed("group", GROUP, and_(_kept, s.groups.c.group_id == _bind("g")), (s.groups.c.group_id, False),
+          visible=s.groups, directory=True, branches=_TO_HOLDERS, context="groups"),
+    _feed("users", USER, _there, (s.users.c.id, False), directory=True, branches=_TO_GROUPS, context="users"),
+    _feed("user", USER, and_(_there, s.users.c.id == _bind("o")), (s.users.c.id, False), directory=True,
+          branches=_TO_GROUPS, context="users"),
+    *_held("member"),
+    *_held("owner"),
+    *_below(),
+    _above("memberOf", "member"),
+    _above("ownedObjects", "owner"),
+    _feed("transitiveMemberOf", GROUP, and_(_kept, AnyOf(s.groups.c.group_id, "ids")), (s.groups.c.group_id, False),
+          visible=s.groups, typed=True, directory=True, context="directoryObjects"),
+)  # fmt: skip
+
+FEEDS: Mapping[str, Feed] = {feed.name: feed for feed in (*_MAIL, *_DIRECTORY)}

@@ -1,0 +1,189 @@
+"""A query made ready: which columns to select, how to send them, where the next page begins.
+
+Planned once for each shape (feed, `$select`, `$expand`, `$filter`, `$orderby`) and kept; then a page costs the
+statement and the sending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Boolean, Select, and_, bindparam, func, select
+
+from folkmoot.graph import clauses
+from folkmoot.graph.entities import Noun, Sql
+from folkmoot.graph.feeds import FEEDS, Feed
+from folkmoot.model import Caller
+from folkmoot.odata import tokens
+from folkmoot.odata.edm import Nav
+from folkmoot.odata.query import Expand, Options
+from folkmoot.ops import access
+from folkmoot.refusals import BadClause, BadExpand
+from folkmoot.store.db import Statement
+
+MAX_EXPAND_DEPTH = 3
+
+Projector = Callable[[str, Sequence[Any]], dict[str, Any]]
+
+
+class Plan:
+    """A query, compiled: what to select, how to send it, and where the next page begins.
+
+    Raises `BadClause` when a clause names what the feed does not have or cannot do.
+    """
+
+    __slots__ = ("_base", "_pages", "branches", "columns", "count", "feed", "keys", "options", "project", "shape")
+
+    def __init__(self, feed: Feed, options: Options, *, app: bool, now: int, depth: int = 0) -> None:
+        self.feed = feed
+        self.options = options
+        self.columns: list[Sql] = []
+        condition = feed.condition
+        if feed.visible is not None:
+            condition = and_(condition, access.visible("app" if app else "person", feed.visible))
+        if options.filter is not None:
+            condition = and_(condition, clauses.condition(feed, options.filter, now))
+        self.project = self._projector(clauses.selected(feed, options))
+        self.branches = [Branch(self, item, app=app, now=now, depth=depth) for item in options.expand]
+        self.keys = [(column, descending, self.place(column)) for column, descending in clauses.order(feed, options)]
+        texts = dict(options.texts)
+        self.shape = f"{feed.name} {texts.get('$filter')} {texts.get('$orderby')}"
+        self._base: Select[Any] = select(*self.columns).select_from(feed.source).where(condition)
+        self.count = Statement(select(func.count()).select_from(feed.source).where(condition))
+        self._pages: dict[tuple[bool, ...] | None, Statement] = {}
+
+    def page(self, cursor: Sequence[Any] | None) -> Statement:
+        """The statement for the page after `cursor` (parameters `k0`, `k1`, …): `limit` rows after `skip`."""
+        nulls = None if cursor is None else tuple(value is None for value in cursor)
+        found = self._pages.get(nulls)
+        if found is None:
+            query = self._base if nulls is None else self._base.where(clauses.after(self.keys, nulls))
+            query = query.order_by(*(clauses.ordering(column, descending) for column, descending, _ in self.keys))
+            found = Statement(query.limit(bindparam("limit")).offset(bindparam("skip")))
+            self._pages[nulls] = found
+        return found
+
+    def cursor(self, text: str) -> tuple[Any, ...]:
+        """The values at which a `$skiptoken` of this query stopped. Raises `BadClause` for any other text."""
+        values = tokens.decode(text, self.shape)
+        if len(values) != len(self.keys) or not all(
+            clauses.fits(value, column) for value, (column, _, _) in zip(values, self.keys, strict=True)
+        ):
+            raise BadClause("The skip token is damaged; start again from the first page.", target="$skiptoken")
+        return values
+
+    def token(self, row: Sequence[Any]) -> str:
+        """The `$skiptoken` that goes on after `row`."""
+        # SQLite has no booleans of its own.
+        values = [
+            bool(row[place]) if isinstance(column.type, Boolean) and row[place] is not None else row[place]
+            for column, _, place in self.keys
+        ]
+        return tokens.encode(values, self.shape)
+
+    def place(self, column: Sql) -> int:
+        """Where in a row `column` stands; it is selected if it was not yet."""
+        for place, known in enumerate(self.columns):
+            if known is column:
+                return place
+        self.columns.append(column)
+        return len(self.columns) - 1
+
+    def _projector(self, selected: frozenset[str] | None) -> Projector:
+        feed = self.feed
+        if not feed.kinds:
+            return self._project(feed.noun, selected, typed=feed.typed)
+        each = {kind: self._project(noun, selected, typed=True) for kind, noun in feed.kinds.items()}
+        assert feed.kind is not None  # noqa: S101  (a mixed feed says what tells its kinds apart)
+        place = self.place(feed.kind)
+        return lambda group, row: each[row[place]](group, row)
+
+    def _project(self, noun: Noun, selected: frozenset[str] | None, *, typed: bool) -> Projector:
+        chosen = [*noun.annotations]
+        chosen += [
+            each
+            for name, each in noun.properties.items()
+            if (each.field.by_default if selected is None else name in selected)
+        ]
+        steps: list[tuple[str, Any, int, int]] = []
+        for each in chosen:
+            places = [*(self.place(column) for column in each.columns), -1, -1]
+            steps.append((each.field.name, each.render, places[0], places[1]))
+        constant = {"@odata.type": f"#microsoft.graph.{noun.entity.name}"} if typed else {}
+
+        def project(group: str, row: Sequence[Any]) -> dict[str, Any]:
+            sent: dict[str, Any] = constant.copy()
+            for name, render, first, second in steps:
+                if render is None:
+                    sent[name] = row[first]
+                elif second >= 0:
+                    sent[name] = render(group, row[first], row[second])
+                elif first >= 0:
+                    sent[name] = render(group, row[first])
+                else:
+                    sent[name] = render(group)
+            return sent
+
+        return project
+
+
+class Branch:
+    """One item of `$expand`: the plan for what is below, and how a row of the parent leads there."""
+
+    __slots__ = ("binds", "nav", "places", "plan", "render")
+
+    def __init__(self, parent: Plan, item: Expand, *, app: bool, now: int, depth: int) -> None:
+        feed = parent.feed
+        nav = feed.noun.entity.nav(item.path)
+        if nav is None or nav.name not in feed.branches:
+            known = ", ".join(feed.branches) or "nothing"
+            raise BadExpand(
+                f"'{item.path}' cannot be expanded on {feed.noun.entity.name}; what can be is: {known}.",
+                target="$expand",
+            )
+        if depth >= MAX_EXPAND_DEPTH:
+            raise BadExpand(f"$expand can be nested {MAX_EXPAND_DEPTH} deep at most.", target="$expand")
+        for name in ("search", "skip", "count"):
+            if getattr(item.options, name):
+                raise BadExpand(
+                    f"${name} is not supported inside $expand; $select, $filter, $orderby, $top and $expand are.",
+                    target="$expand",
+                )
+        self.nav: Nav = nav
+        branch = feed.branches[nav.name]
+        self.binds = {name: parent.place(column) for name, column in branch.binds.items()}
+        self.plan = Plan(FEEDS[branch.feed], item.options, app=app, now=now, depth=depth + 1)
+        # The parent's id on the wire is needed for links even where it was not selected.
+        id = feed.noun.properties["id"]
+        self.places = [parent.place(column) for column in id.columns]
+        self.render = id.render
+
+    def key(self, group: str, row: Sequence[Any]) -> str:
+        """The parent's id on the wire."""
+        values = [row[place] for place in self.places]
+        return str(values[0] if self.render is None else self.render(group, *values))
+
+
+_PLANNED = frozenset(("$select", "$expand", "$filter", "$orderby"))
+_PLANS: dict[tuple[object, ...], Plan] = {}
+_PLANS_KEPT = 1024
+
+
+def plan_for(feed: Feed, options: Options, caller: Caller, now: int) -> Plan:
+    """The plan for `options` on `feed`; `now` is what the filter function `now()` gives, in seconds.
+
+    Raises `BadClause` when a clause cannot be evaluated.
+    """
+    app = caller.kind == "app"
+    if any("now" in text.lower() for name, text in options.texts if name in ("$filter", "$expand")):
+        # A kept plan would keep the time at which it was made.
+        return Plan(feed, options, app=app, now=now)
+    key = (feed.name, app, *(pair for pair in options.texts if pair[0] in _PLANNED))
+    plan = _PLANS.get(key)
+    if plan is None:
+        plan = Plan(feed, options, app=app, now=now)
+        while len(_PLANS) >= _PLANS_KEPT:
+            _PLANS.pop(next(iter(_PLANS)), None)
+        _PLANS[key] = plan
+    return plan

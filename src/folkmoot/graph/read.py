@@ -1,0 +1,126 @@
+"""One function reads every collection, another every single item: a feed, the query options, and the caller's scope.
+
+A page asks for one row more than it shows: its presence is the next link, and we never count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from folkmoot.graph.feeds import Feed
+from folkmoot.graph.plan import Branch, Plan, plan_for
+from folkmoot.graph.road import Road
+from folkmoot.model import Caller
+from folkmoot.odata.query import Options, to_query
+from folkmoot.refusals import BadClause
+from folkmoot.store.db import Snapshot
+
+# Items of an expanded collection when $top does not say: Graph's own limit for directory relationships.
+EXPANDED_PAGE = 20
+PAGE_WITH_EXPAND = 100
+
+
+def is_quick(feed: Feed, options: Options) -> bool:
+    """Whether a read is a few indexed rows: no condition, order or expansion of the caller's making."""
+    return not (
+        feed.kinds or options.filter or options.orderby or options.expand or options.count or options.skip
+    ) and (options.top is None or options.top <= feed.page)
+
+
+def page(
+    snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str, Any], road: Road, caller: Caller
+) -> dict[str, Any]:
+    """One page of a collection, as it is sent. `scope` holds the feed's parameters."""
+    _unsearchable(options)
+    plan = plan_for(feed, options, caller, snapshot.now)
+    found, token = _rows(snapshot, plan, options, scope, road, options.top or feed.page)
+    answer: dict[str, Any] = {"@odata.context": f"{road.root}/$metadata#{_context(plan, road)}"}
+    if options.count and options.skiptoken is None:
+        answer["@odata.count"] = count(snapshot, feed, options, scope, caller)
+    if token is not None:
+        texts = [pair for pair in options.texts if pair[0] != "$skip"]
+        answer["@odata.nextLink"] = f"{road.root}/{road.path}?{to_query(texts, token)}"
+    answer["value"] = found
+    return answer
+
+
+def single(
+    snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str, Any], road: Road, caller: Caller
+) -> dict[str, Any] | None:
+    """One item, as it is sent, or None when it is not there."""
+    for name in ("filter", "orderby", "top", "skip", "count", "search", "skiptoken"):
+        if getattr(options, name) not in (None, False, ()):
+            raise BadClause(
+                f"${name} applies to collections; a single item supports $select and $expand.", target=f"${name}"
+            )
+    plan = plan_for(feed, options, caller, snapshot.now)
+    road = road.collection
+    found, _ = _rows(snapshot, plan, options, scope, road, 1)
+    if not found:
+        return None
+    return {"@odata.context": f"{road.root}/$metadata#{_context(plan, road)}/$entity", **found[0]}
+
+
+def count(snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str, Any], caller: Caller) -> int:
+    """How many items the collection has that `$filter` lets through."""
+    _unsearchable(options)
+    row = snapshot.one(plan_for(feed, options, caller, snapshot.now).count, **scope)
+    return int(row[0]) if row else 0
+
+
+def _rows(
+    snapshot: Snapshot, plan: Plan, options: Options, scope: Mapping[str, Any], road: Road, size: int
+) -> tuple[list[dict[str, Any]], str | None]:
+    size = min(size, PAGE_WITH_EXPAND if plan.branches else plan.feed.largest_page)
+    cursor = plan.cursor(options.skiptoken) if options.skiptoken is not None else None
+    parameters = dict(scope)
+    parameters["limit"] = size + 1
+    # A link goes on from a place: the rows that were skipped before it are not skipped again.
+    parameters["skip"] = (options.skip or 0) if cursor is None else 0
+    for number, value in enumerate(cursor or ()):
+        if value is not None:
+            parameters[f"k{number}"] = value
+    rows = snapshot.all(plan.page(cursor), **parameters)
+    group = scope.get("g", "")
+    found = []
+    for row in rows[:size]:
+        item = plan.project(group, row)
+        for branch in plan.branches:
+            _expand(snapshot, branch, row, item, scope, road)
+        found.append(item)
+    return found, plan.token(rows[size - 1]) if len(rows) > size else None
+
+
+def _expand(
+    snapshot: Snapshot, branch: Branch, row: Sequence[Any], item: dict[str, Any], scope: Mapping[str, Any], road: Road
+) -> None:
+    """Put what `branch` finds below `row` into `item`."""
+    nav, plan = branch.nav, branch.plan
+    below = {**scope, **{name: row[place] for name, place in branch.binds.items()}}
+    road = road.down(branch.key(scope.get("g", ""), row), nav.name)
+    context = f"{road.root}/$metadata#{_context(plan, road)}"
+    if not nav.many:
+        absent = any(below[name] is None for name in branch.binds)
+        rows, _ = ([], None) if absent else _rows(snapshot, plan, plan.options, below, road, 1)
+        item[f"{nav.name}@odata.context"] = f"{context}/$entity"
+        item[nav.name] = rows[0] if rows else None
+        return
+    item[f"{nav.name}@odata.context"] = context
+    item[nav.name], token = _rows(snapshot, plan, plan.options, below, road, plan.options.top or EXPANDED_PAGE)
+    if token is not None:
+        item[f"{nav.name}@odata.nextLink"] = f"{road.root}/{road.path}?{to_query(plan.options.texts, token)}"
+
+
+def _context(plan: Plan, road: Road) -> str:
+    """The part of a context URL after `#` (OData JSON Format 4.0 §10)."""
+    base = plan.feed.context or road.context
+    selected = plan.options.select
+    if not selected:
+        return base
+    return f"{base}({','.join((*selected, *(f'{branch.nav.name}()' for branch in plan.branches)))})"
+
+
+def _unsearchable(options: Options) -> None:
+    if options.search is not None:
+        raise BadClause("$search is not supported; $filter with contains(…) is.", target="$search")

@@ -1,0 +1,163 @@
+"""What each reading row of the surface needs: the feed, and the function that finds the feed's parameters.
+
+A scope function checks on the way that the caller may read there and that what the path names exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from folkmoot.graph import ids
+from folkmoot.graph.call import Call, find_conversation, find_group, find_post, find_thread, find_user
+from folkmoot.graph.envelope import Answer
+from folkmoot.graph.feeds import FEEDS
+from folkmoot.graph.read import count, is_quick, page, single
+from folkmoot.ops import access
+from folkmoot.refusals import NoSuchObject, NotFound
+from folkmoot.store import everywhere
+from folkmoot.store.db import Snapshot
+
+Scope = Callable[[Snapshot, Call], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A read of `feed`, within what `scope` finds."""
+
+    feed: str
+    scope: Scope
+
+    def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
+        """The answer, 200 unless it is refused."""
+        raise NotImplementedError
+
+    def quick(self, call: Call) -> bool:
+        """Whether it costs a few indexed rows and nothing more."""
+        return is_quick(FEEDS[self.feed], call.options)
+
+
+class Page(Read):
+    """A page of a collection."""
+
+    def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
+        scope = self.scope(snapshot, call)
+        return Answer(200, page(snapshot, FEEDS[self.feed], call.options, scope, call.road, call.caller))
+
+
+class Count(Read):
+    """`/$count`: a bare number as text."""
+
+    def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
+        scope = self.scope(snapshot, call)
+        return Answer(200, str(count(snapshot, FEEDS[self.feed], call.options, scope, call.caller)))
+
+    def quick(self, call: Call) -> bool:
+        return False
+
+
+class One(Read):
+    """A single item."""
+
+    def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
+        feed = FEEDS[self.feed]
+        found = single(snapshot, feed, call.options, self.scope(snapshot, call), call.road, call.caller)
+        if found is None:
+            raise NoSuchObject(call.keys.get("user") or call.keys["group"]) if feed.directory else NotFound()
+        return Answer(200, found)
+
+
+def _readable(snapshot: Snapshot, call: Call) -> str:
+    standing = find_group(snapshot, call)
+    access.read_content(standing)
+    return standing.group
+
+
+def in_group(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """The content of the group of the path."""
+    return {"g": _readable(snapshot, call)}
+
+
+def in_conversation(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """What is in the conversation of the path."""
+    group = _readable(snapshot, call)
+    return {"g": group, "c": find_conversation(snapshot, call, group).id}
+
+
+def in_thread(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """What is in the thread of the path."""
+    group = _readable(snapshot, call)
+    return {"g": group, "t": find_thread(snapshot, call, group).id}
+
+
+def one_conversation(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """The conversation of the path."""
+    group = _readable(snapshot, call)
+    return {"g": group, "c": ids.read_conversation_id(call.keys["conversation"], group)}
+
+
+def one_thread(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """The thread of the path."""
+    return in_thread(snapshot, call)
+
+
+def one_post(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """The post of the path, or the one that it answers."""
+    group = _readable(snapshot, call)
+    return {"g": group, "p": find_post(snapshot, call, group)[1].id}
+
+
+def as_caller(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """What the caller may see."""
+    return {"me": call.caller.oid}
+
+
+def one_group(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """The group of the path, as an object of the directory."""
+    return {"g": ids.directory_id(call.keys["group"]), "me": call.caller.oid}
+
+
+def _seen(snapshot: Snapshot, call: Call) -> str:
+    return access.see_group(snapshot, call.caller, ids.directory_id(call.keys["group"])).group
+
+
+def in_seen_group(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """Who is in the group of the path."""
+    return {"g": _seen(snapshot, call), "me": call.caller.oid}
+
+
+def below_group(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """Who is in the group of the path, directly or through groups."""
+    return {"ids": _array(everywhere.members_below(snapshot, _seen(snapshot, call)))}
+
+
+def of_group(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """Groups that the group of the path is in."""
+    return {"o": _seen(snapshot, call), "me": call.caller.oid}
+
+
+def above_group(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """Groups that the group of the path is in, directly or through groups."""
+    return {"ids": _array(everywhere.groups_above(snapshot, _seen(snapshot, call))), "me": call.caller.oid}
+
+
+def one_user(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """The user of the path."""
+    return {"o": find_user(snapshot, call)}
+
+
+def of_user(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """Groups in which the user of the path has a role."""
+    return {"o": find_user(snapshot, call), "me": call.caller.oid}
+
+
+def above_user(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """Groups that the user of the path is in, directly or through groups."""
+    return {"ids": _array(everywhere.groups_above(snapshot, find_user(snapshot, call))), "me": call.caller.oid}
+
+
+def _array(ids: list[str]) -> str:
+    return msgspec.json.encode(ids).decode()

@@ -1,0 +1,159 @@
+"""From a path to an address of the surface: which noun, which keys, which road. Both roads to a thread meet here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from folkmoot.graph.entities import CONVERSATION, GROUP, POST, THREAD, USER
+from folkmoot.graph.surface import BY_ADDRESS
+from folkmoot.odata.path import Segment
+from folkmoot.refusals import UnknownSegment
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """An address of the surface, the ids on the wire by noun, the road's steps, and the inReplyTo steps among them."""
+
+    address: str
+    keys: dict[str, str]
+    steps: tuple[tuple[str, str | None], ...]
+    hops: int
+
+
+_NOUNS = {"conversation": "conversation", "conversationThread": "thread", "post": "post", "directoryObject": "object"}
+# Noun → navigation property in lower case → how it is spelt, the noun it leads to, whether to many.
+_BELOW: Mapping[str, Mapping[str, tuple[str, str, bool]]] = {
+    name: {nav.name.lower(): (nav.name, _NOUNS[nav.target], nav.many) for nav in noun.entity.navs}
+    for name, noun in {
+        "group": GROUP,
+        "user": USER,
+        "conversation": CONVERSATION,
+        "thread": THREAD,
+        "post": POST,
+    }.items()
+}
+_ROOT = {"groups": "group", "users": "user"}
+_CASTS = {"user", "group"}
+_ADDRESSES = {address.lower(): address for address in BY_ADDRESS}
+
+# What the Python SDK writes for the signed-in user before it rewrites it to /me.
+_ME_TOKEN = "me-token-to-replace"  # noqa: S105
+
+
+def resolve(segments: Sequence[Segment]) -> Resolved:
+    """The address that `segments` lead to. Raises `UnknownSegment` naming the segment that leads nowhere."""
+    if not segments:
+        raise UnknownSegment("The request names no resource; begin with /groups, /users or /me.")
+    walk = _Walk()
+    for segment in segments:
+        walk.step(segment)
+    address = _ADDRESSES.get(walk.address.lower())
+    if address is None:
+        raise _unknown(segments[-1].name)
+    return Resolved(address, walk.keys, tuple(walk.steps), walk.hops)
+
+
+class _Walk:
+    """Where the walk stands: at an item of `noun`, or in a collection of items of `items`."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.noun: str | None = None
+        self.items: str | None = None
+        self.keys: dict[str, str] = {}
+        self.steps: list[tuple[str, str | None]] = []
+        self.hops = 0
+        self.ended = False
+
+    def step(self, segment: Segment) -> None:
+        if self.ended:
+            raise _unknown(segment.name)
+        if self.items is not None:
+            self._in_collection(segment)
+        elif self.noun is not None:
+            self._at_item(segment)
+        else:
+            self._at_root(segment)
+        key = segment.key if segment.key is not None else _alternate(segment)
+        if key is not None and self.items is not None and not self.ended:
+            self._take(key)
+
+    def _at_root(self, segment: Segment) -> None:
+        name = segment.name.lower()
+        if name == "me":
+            self.noun, self.address = "user", "user"
+            self.steps.append(("me", None))
+        elif name in _ROOT:
+            self.items, self.address = _ROOT[name], name
+            self.steps.append((name, None))
+        else:
+            raise _unknown(segment.name)
+
+    def _in_collection(self, segment: Segment) -> None:
+        name = segment.name
+        if name.startswith("$"):
+            self._end(name)
+        elif (cast := _unqualified(name)) is not None and cast.lower() in _CASTS:
+            self.address = f"{self.address}/{cast.lower()}"
+            self.steps.append((f"microsoft.graph.{cast.lower()}", None))
+        else:
+            self._take(name)
+
+    def _take(self, key: str) -> None:
+        noun = self.items
+        assert noun is not None  # noqa: S101  (only called in a collection)
+        if noun == "object":
+            self.address = f"{self.address}/object"
+        else:
+            self.address = noun
+        if noun == "user" and key == _ME_TOKEN:
+            self.steps[-1] = ("me", None)
+        else:
+            self.keys[noun] = key
+            self.steps[-1] = (self.steps[-1][0], key)
+        self.noun, self.items = noun, None
+
+    def _at_item(self, segment: Segment) -> None:
+        name = segment.name
+        nav = _BELOW.get(self.noun or "", {}).get(name.lower())
+        if nav is not None:
+            spelt, target, many = nav
+            self.steps.append((spelt, None))
+            if many:
+                self.address = f"{self.noun}/{spelt}"
+                self.noun, self.items = None, target
+            else:
+                self.hops += 1
+                self.noun, self.address = target, target
+            return
+        self._end(_unqualified(name) or name)
+
+    def _end(self, tail: str) -> None:
+        self.address = f"{self.address}/{tail}"
+        if self.address.lower() not in _ADDRESSES:
+            raise _unknown(tail)
+        self.ended = True
+
+
+def _unqualified(name: str) -> str | None:
+    """`reply` of `microsoft.graph.reply` or `graph.reply`, the namespace and its alias; None for a plain name."""
+    lower = name.lower()
+    for prefix in ("microsoft.graph.", "graph."):
+        if lower.startswith(prefix):
+            return name[len(prefix) :]
+    return None
+
+
+def _alternate(segment: Segment) -> str | None:
+    """The value of the alternate key `userPrincipalName`, the one that this server knows."""
+    if not segment.keys:
+        return None
+    (name, value), *more = segment.keys
+    if more or segment.name.lower() != "users" or name.lower() != "userprincipalname":
+        raise UnknownSegment(f"'{name}' is not a key of '{segment.name}'.")
+    return value
+
+
+def _unknown(name: str) -> UnknownSegment:
+    return UnknownSegment(f"Resource not found for the segment '{name[:120]}'.")

@@ -1,0 +1,257 @@
+"""What each writing row of the surface does: find what the path names, hand it to the verb, and say what is answered.
+
+Each function takes the transaction and the call; the verbs in `ops` decide and do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from folkmoot.graph import body, ids
+from folkmoot.graph.call import Call, find_conversation, find_group, find_post, find_thread, find_user
+from folkmoot.graph.envelope import Answer
+from folkmoot.graph.feeds import FEEDS
+from folkmoot.graph.read import single
+from folkmoot.model import GroupDraft, Standing, ThreadAmendment, UserDraft
+from folkmoot.odata.query import Options
+from folkmoot.ops import access, conversations, directory, posts, threads
+from folkmoot.refusals import BadBody, NoSuchObject, PrivilegeMissing
+from folkmoot.store import everywhere
+from folkmoot.store.db import Snapshot, Tx
+
+# ── conversations, threads, posts ────────────────────────────────────────────────────────────────────────────────────
+
+
+def start_conversation(tx: Tx, call: Call) -> Answer:
+    """201 with the new ids, in the shape of the published example."""
+    standing = find_group(tx, call)
+    topic, draft = call.body
+    id = conversations.start(tx, standing, topic, draft)
+    key, road = ids.conversation_id(standing.group, id), call.road
+    return Answer(
+        201,
+        {
+            "@odata.context": f"{road.root}/$metadata#{road.context}/$entity",
+            "id": key,
+            "threads@odata.context": f"{road.root}/$metadata#{road.down(key, 'threads').context}",
+            "threads": [{"id": ids.thread_id(standing.group, id, id)}],
+        },
+    )
+
+
+def delete_conversation(tx: Tx, call: Call) -> Answer:
+    """204."""
+    standing = find_group(tx, call)
+    access.read_content(standing)
+    conversations.remove(tx, standing, find_conversation(tx, call, standing.group))
+    return Answer(204)
+
+
+def start_thread(tx: Tx, call: Call) -> Answer:
+    """201 with the new thread; in an existing conversation with its id alone, as the page shows it."""
+    standing = find_group(tx, call)
+    draft = call.body
+    if "conversation" in call.keys:
+        access.read_content(standing)
+        conversation = find_conversation(tx, call, standing.group)
+        id = threads.start(tx, standing, conversation, draft)
+        key = ids.thread_id(standing.group, conversation.id, id)
+        return Answer(201, {"@odata.context": f"{call.road.root}/$metadata#{call.road.context}/$entity", "id": key})
+    id = conversations.start(tx, standing, draft.topic or "", draft)
+    return Answer(201, _sent(tx, call, "thread", {"g": standing.group, "t": id}))
+
+
+def amend_thread(tx: Tx, call: Call) -> Answer:
+    """200 with the thread: of the three answers that the pages give, the one that every client takes."""
+    standing = find_group(tx, call)
+    access.read_content(standing)
+    thread = find_thread(tx, call, standing.group)
+    threads.amend(tx, standing, thread, call.body)
+    return Answer(200, _sent(tx, call, "thread", {"g": standing.group, "t": thread.id}))
+
+
+def delete_thread(tx: Tx, call: Call) -> Answer:
+    """204."""
+    standing = find_group(tx, call)
+    access.read_content(standing)
+    threads.remove(tx, standing, find_thread(tx, call, standing.group))
+    return Answer(204)
+
+
+def reply_to_thread(tx: Tx, call: Call) -> Answer:
+    """202 without a body; the new post is found by listing."""
+    standing = find_group(tx, call)
+    access.read_content(standing)
+    posts.reply(tx, standing, find_thread(tx, call, standing.group), call.body)
+    return Answer(202)
+
+
+def reply_to_post(tx: Tx, call: Call) -> Answer:
+    """202 without a body."""
+    standing = find_group(tx, call)
+    access.read_content(standing)
+    thread, post = find_post(tx, call, standing.group)
+    posts.reply(tx, standing, thread, call.body, to=post)
+    return Answer(202)
+
+
+def forward_post(tx: Tx, call: Call) -> Answer:
+    """200 without a body, unlike reply."""
+    standing = find_group(tx, call)
+    access.read_content(standing)
+    _, post = find_post(tx, call, standing.group)
+    comment, to = call.body
+    posts.forward(tx, standing, post, comment, to)
+    return Answer(200)
+
+
+# ── the directory ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def create_group(tx: Tx, call: Call) -> Answer:
+    """201 with the group."""
+    if call.caller.kind == "person" and everywhere.person(tx, call.caller.oid) is None:
+        raise PrivilegeMissing
+    given: body.GroupIn = call.body
+    bound = {
+        name: tuple(resolve(tx, uri, f"{name}@odata.bind") for uri in getattr(given, name) or ())
+        for name in ("owners", "members")
+    }
+    if sum(map(len, bound.values())) > 20:
+        raise BadBody("At most 20 relationships can be given at creation.", target="members@odata.bind")
+    values = {f: getattr(given, f) for f in given.__struct_fields__ if getattr(given, f) is not None}
+    draft = msgspec.convert({**values, **bound}, GroupDraft)
+    id = directory.create_group(tx, call.caller, draft, call.domain)
+    return Answer(201, _sent(tx, call, "group", {"g": id, "me": call.caller.oid}))
+
+
+def update_group(tx: Tx, call: Call) -> Answer:
+    """204."""
+    standing = _seen_group(tx, call)
+    changes = {k: v for k, v in msgspec.structs.asdict(call.body).items() if v is not msgspec.UNSET}
+    members = changes.pop("members", ())
+    directory.update_group(tx, standing, changes, call.domain)
+    for uri in members:
+        directory.add_to_group(tx, _seen_group(tx, call), "member", resolve(tx, uri, "members@odata.bind"))
+    return Answer(204)
+
+
+def delete_group(tx: Tx, call: Call) -> Answer:
+    """204."""
+    directory.delete_group(tx, _seen_group(tx, call))
+    return Answer(204)
+
+
+def add_reference(role: str) -> Callable[[Tx, Call], Answer]:
+    """`POST …/members/$ref` and `…/owners/$ref`: 204."""
+
+    def add(tx: Tx, call: Call) -> Answer:
+        standing = _seen_group(tx, call)
+        directory.add_to_group(tx, standing, role, resolve(tx, call.body.id, "@odata.id"))
+        return Answer(204)
+
+    return add
+
+
+def remove_reference(role: str) -> Callable[[Tx, Call], Answer]:
+    """`DELETE …/members/{id}/$ref`, `…/members/$ref?@id={uri}` and `?$id={uri}`: 204."""
+
+    def remove(tx: Tx, call: Call) -> Answer:
+        standing = _seen_group(tx, call)
+        key = call.keys.get("object")
+        if key is not None:
+            object_id = ids.directory_id(key)
+        else:
+            given = [value for name, value in call.options.others if name.lower() in ("@id", "$id", "@odata.id")]
+            if len(given) != 1:
+                raise BadBody("Name the reference to remove, as in $ref?@id={its URL}.", target="@id")
+            object_id = resolve(tx, given[0], "@id")
+        directory.remove_from_group(tx, standing, role, object_id)
+        return Answer(204)
+
+    return remove
+
+
+def create_user(tx: Tx, call: Call) -> Answer:
+    """201 with the user."""
+    directory.require_admin(tx, call.caller)
+    given, password_hash = call.body
+    values = {f: getattr(given, f) for f in given.__struct_fields__ if getattr(given, f) is not None}
+    values.pop("password_profile")
+    draft = msgspec.convert({**values, "password_hash": password_hash}, UserDraft)
+    id = directory.create_user(tx, draft)
+    return Answer(201, _sent(tx, call, "user", {"o": id}))
+
+
+def update_user(tx: Tx, call: Call) -> Answer:
+    """204. People may change what is about themselves alone; the rest is the administrator's."""
+    id = find_user(tx, call)
+    given, password_hash = call.body
+    changes = {k: v for k, v in msgspec.structs.asdict(given).items() if v is not msgspec.UNSET}
+    changes.pop("password_profile", None)
+    if password_hash is not None:
+        changes["password_hash"] = password_hash
+    if id != call.caller.oid or not set(changes) <= _ONES_OWN:
+        directory.require_admin(tx, call.caller)
+    for name in ("business_phones", "other_mails"):
+        if name in changes:
+            changes[name] = msgspec.json.encode(changes[name]).decode()
+    if changes.get("user_type", "Member") is None:
+        raise BadBody("userType cannot be null.", target="userType")
+    directory.update_user(tx, id, changes)
+    return Answer(204)
+
+
+_ONES_OWN = {"mobile_phone", "business_phones", "office_location", "preferred_language", "other_mails"}
+
+
+def delete_user(tx: Tx, call: Call) -> Answer:
+    """204."""
+    directory.require_admin(tx, call.caller)
+    directory.delete_user(tx, find_user(tx, call))
+    return Answer(204)
+
+
+_REFERENCE = re.compile(r"(?:.*/)?(?:users|directoryobjects|groups)(?:/|\('?)(?P<key>[^/')?]+)'?\)?/?", re.IGNORECASE)
+
+
+def resolve(snapshot: Snapshot, uri: str, path: str) -> str:
+    """The id of the directory object that a reference names.
+
+    The host is not looked at: clients write the cloud's or this server's (`https://graph.microsoft.com/v1.0/users/…`).
+    Raises `BadBody` for what is no reference, `NoSuchObject` for one to nothing.
+    """
+    try:
+        found = _REFERENCE.fullmatch(unquote(urlsplit(uri).path))
+    except ValueError:
+        found = None
+    if found is None:
+        raise BadBody(f"'{uri[:200]}' is not the URL of a user or directory object.", target=path)
+    key = found["key"]
+    guid = ids.guid(key)
+    if guid is not None:
+        return guid
+    person = everywhere.person_by_address(snapshot, key)
+    if person is None:
+        raise NoSuchObject(key)
+    return person.id
+
+
+def _seen_group(tx: Tx, call: Call) -> Standing:
+    return access.see_group(tx, call.caller, ids.directory_id(call.keys["group"]))
+
+
+def _sent(tx: Tx, call: Call, feed: str, scope: dict[str, Any]) -> Any:
+    """The item as a GET would send it."""
+    sent = single(tx, FEEDS[feed], Options(), scope, call.road, call.caller)
+    return {} if sent is None else sent
+
+
+def thread_amendment(given: body.ThreadPatchIn) -> ThreadAmendment:
+    """A PATCH of a thread as the verb takes it."""
+    return ThreadAmendment(topic=given.topic, is_locked=given.is_locked)
