@@ -1,0 +1,193 @@
+"""Builds the house: store → doors → one ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from joserfc.jwk import KeySet
+from starlette.applications import Starlette
+from starlette.requests import Request
+
+from folkmoot import pages
+from folkmoot.auth.issuer import issuer_app
+from folkmoot.auth.keys import SigningKey
+from folkmoot.auth.secrets import check_password
+from folkmoot.auth.tokens import GRAPH_AUDIENCES, AnyOrigin, TrustedIssuer, Validator
+from folkmoot.config import Settings, SettingWrong
+from folkmoot.graph.app import VERSION, GraphDoor
+from folkmoot.model import Application, Person, SignIn
+from folkmoot.store import everywhere, migrate
+from folkmoot.store.db import Store
+
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+
+class Origins:
+    """Under which origins clients may reach the server, and which one a request used.
+
+    Only known ones are repeated in answers: a Host header is the client's word, and would otherwise end up in links.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.https = f"https://localhost{_port(settings.https_port, 443)}" if settings.https_port else None
+        self.http = f"http://localhost{_port(settings.http_port, 80)}" if settings.http_port else None
+        public = settings.public_url.rstrip("/") if settings.public_url else None
+        self.canonical = public or self.https or self.http or ""
+        known = [
+            (scheme, f"{name}{_port(port, default)}")
+            for scheme, port, default in (("https", settings.https_port, 443), ("http", settings.http_port, 80))
+            if port
+            for name in _LOOPBACK_NAMES
+        ]
+        self.all = frozenset((f"{scheme}://{host}" for scheme, host in known)) | {self.canonical}
+        self._by_request: dict[tuple[str, bytes], str] = (
+            {} if public else {(scheme, host.encode()): f"{scheme}://{host}" for scheme, host in known}
+        )
+        self._roots = {key: origin + VERSION for key, origin in self._by_request.items()}
+        self._root = self.canonical + VERSION
+
+    def of(self, scheme: str, host: bytes) -> str:
+        """The origin that a request used, as far as it is a known one."""
+        return self._by_request.get((scheme, host), self.canonical)
+
+    def root(self, scope: Mapping[str, Any], host: bytes) -> str:
+        """The service root of the Graph door under that origin."""
+        return self._roots.get((scope["scheme"], host), self._root)
+
+
+def _port(port: int, default: int) -> str:
+    return "" if port == default else f":{port}"
+
+
+class StoredDirectory:
+    """The issuer's view of the directory (see `auth.directory.Directory`)."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def person(self, name: str) -> SignIn | None:
+        return _sign_in(await self._store.read(lambda s: everywhere.person_by_address(s, name)))
+
+    async def person_by_id(self, oid: str) -> SignIn | None:
+        return _sign_in(await self._store.read(lambda s: everywhere.person(s, oid)))
+
+    async def people(self) -> Sequence[SignIn]:
+        people = await self._store.read(everywhere.people)
+        return [found for person in people if (found := _sign_in(person)) is not None]
+
+    async def authenticate(self, name: str, password: str) -> SignIn | None:
+        person = await self.person(name)
+        if person is None:
+            return None
+        kept = await self._store.read(lambda s: everywhere.password_hash(s, person.oid))
+        if kept is None or not await asyncio.to_thread(check_password, kept, password):
+            return None
+        return person
+
+    async def application(self, client_id: str) -> Application | None:
+        return await self._store.read(lambda s: everywhere.application(s, client_id))
+
+
+def _sign_in(person: Person | None) -> SignIn | None:
+    if person is None or not person.enabled:
+        return None
+    return SignIn(oid=person.id, upn=person.upn, name=person.name, mail=person.mail or person.upn)
+
+
+def open_store(settings: Settings, clock: Callable[[], float] = time.time) -> Store:
+    """Open the database that the settings name, brought to the schema of this release."""
+    data = Path(settings.data)
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if settings.database is None:
+        from folkmoot.store.sqlite import SqliteStore
+
+        file = data / "folkmoot.db"
+        migrate.upgrade(file)
+        return SqliteStore(file, clock)
+    from folkmoot.store.postgres import PostgresStore
+
+    migrate.upgrade(settings.database)
+    return PostgresStore(settings.database, clock)
+
+
+def development_key(settings: Settings) -> SigningKey:
+    """The development issuer's key, made on first use. Never there in production."""
+    if settings.mode != "development":
+        raise SettingWrong("The development issuer is there in development mode only.", target="mode")
+    return SigningKey.load_or_create(Path(settings.data) / "issuer-key.pem")
+
+
+def build(settings: Settings, store: Store, clock: Callable[[], float] = time.time) -> Any:
+    """The ASGI application."""
+    origins = Origins(settings)
+    web: Starlette | None = None
+    if settings.mode == "development":
+        key = development_key(settings)
+        trusted = TrustedIssuer(AnyOrigin(f"/{settings.tenant_id}/v2.0"), GRAPH_AUDIENCES, key.key_set)
+        web = issuer_app(
+            directory=StoredDirectory(store),
+            key=key,
+            tenant_id=settings.tenant_id,
+            tenant_domain=settings.domain,
+            audience_hosts=lambda: _hosts(origins),
+            base_url=lambda request: _origin(origins, request),
+            clock=clock,
+        )
+    else:
+        keys = _published_keys(settings)
+        trusted = TrustedIssuer(
+            frozenset((settings.issuer or "",)), frozenset((settings.audience or "",)), lambda: keys
+        )
+    door = GraphDoor(
+        store,
+        Validator([trusted], clock),
+        root=origins.root,
+        domain=settings.domain,
+        max_body=settings.max_body_bytes,
+    )
+    home = pages.home(settings, origins.canonical)
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        path: str = scope["path"]
+        if path == "/":
+            await home(scope, receive, send)
+        elif web is not None and not path.startswith(f"{VERSION}/") and path.count("/") >= 2:
+            await web(scope, receive, send)
+        else:
+            await door(scope, receive, send)
+
+    return application
+
+
+async def _lifespan(receive: Any, send: Any) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def _origin(origins: Origins, request: Request) -> str:
+    return origins.of(request.scope["scheme"], request.headers.get("host", "").encode("latin-1"))
+
+
+def _hosts(origins: Origins) -> frozenset[str]:
+    return frozenset(urlsplit(origin).hostname or "" for origin in origins.all)
+
+
+def _published_keys(settings: Settings) -> KeySet:
+    try:
+        return KeySet.import_key_set(msgspec.json.decode(Path(settings.jwks_file or "").read_bytes()))
+    except (OSError, ValueError, msgspec.DecodeError) as error:
+        raise SettingWrong(f"jwks_file cannot be read: {error}", target="jwks_file") from error

@@ -1,0 +1,95 @@
+"""Runs the application on its sockets until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import uvicorn
+import uvloop
+
+from folkmoot.refusals import Refusal
+
+GRACE_SECONDS = 10
+
+
+class PortTaken(Refusal):
+    """The port is in use."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without signal handling of its own: here two of them share one process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(host: str, port: int, option: str) -> socket.socket:
+    """A listening socket. Raises `PortTaken` naming the option to change."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise PortTaken(
+            f"Cannot listen on {host}:{port} ({error.strerror}): stop what uses it, or choose another with {option}."
+        ) from error
+    bound.listen(1024)
+    return bound
+
+
+def run(
+    application: Any, sockets: Sequence[tuple[socket.socket, tuple[str, str] | None]], started: Callable[[], None]
+) -> None:
+    """Serve on `sockets`, each with the paths of its certificate chain and key, or None for plain HTTP.
+
+    Calls `started` once requests are answered. Returns after SIGINT or SIGTERM, when the requests under way are done;
+    a second signal does not wait for them.
+    """
+    servers = [(_server(application, tls), bound) for bound, tls in sockets]
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            for server, _ in servers:
+                server.force_exit = server.should_exit
+                server.should_exit = True
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop)
+        running = [asyncio.create_task(server.serve(sockets=[bound])) for server, bound in servers]
+        while not all(server.started for server, _ in servers):
+            if any(task.done() for task in running):
+                break
+            await asyncio.sleep(0.002)
+        else:
+            started()
+        await asyncio.gather(*running)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())
+
+
+def _server(application: Any, tls: tuple[str, str] | None) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            application,
+            http="httptools",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ssl_certfile=tls[0] if tls else None,
+            ssl_keyfile=tls[1] if tls else None,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+    )

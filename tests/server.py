@@ -1,0 +1,106 @@
+"""A started server: `folkmoot serve` in a process of its own, on free ports, for tests over real sockets."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+READY_SECONDS = 30
+
+
+def free_port() -> int:
+    """A port that nothing listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def folkmoot(*arguments: str, env: Mapping[str, str] | None = None) -> str:
+    """What a `folkmoot` command prints. Raises CalledProcessError when it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "folkmoot", *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(env or {})},
+        timeout=60,
+    )
+    return done.stdout
+
+
+@dataclass
+class Server:
+    """A running server. `facts` is what `folkmoot lab facts` says of it."""
+
+    process: subprocess.Popen[str]
+    options: tuple[str, ...]
+    facts: dict[str, Any]
+    printed: str
+    https: str = field(init=False)
+    http: str = field(init=False)
+    ca: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.https, self.http = self.facts["httpsUrl"], self.facts["httpUrl"]
+        self.ca = Path(self.facts["caFile"])
+
+    def token(self, *arguments: str) -> str:
+        """`folkmoot token` for this server."""
+        return folkmoot("token", *self.options, *arguments).strip()
+
+    def kill(self) -> None:
+        """As a power cut would end it: SIGKILL."""
+        self.process.kill()
+        self.process.wait()
+        self._close()
+
+    def stop(self) -> int:
+        """As an operator would end it: SIGTERM. Returns the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(timeout=20)
+        self._close()
+        return status
+
+    def _close(self) -> None:
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+def start(data: Path, *, database: str | None = None, https_port: int = 0, http_port: int = 0, **env: str) -> Server:
+    """Start a server on `data` and return once it answers. Ports are chosen where none are given."""
+    ports = ("--https-port", str(https_port or free_port()), "--http-port", str(http_port or free_port()))
+    options = ("--data", str(data), *ports, *(("--database", database) if database else ()))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "folkmoot", "serve", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **env},
+    )
+    printed = _until_ready(process)
+    return Server(process, options, json.loads(folkmoot("lab", "facts", *options)), printed)
+
+
+def _until_ready(process: subprocess.Popen[str]) -> str:
+    """Read what the server prints up to the end of the curl line, which it prints once it answers."""
+    assert process.stdout is not None
+    deadline = time.monotonic() + READY_SECONDS
+    printed = ""
+    for line in process.stdout:
+        printed += line
+        if line.startswith("  -d '"):
+            return printed
+        if time.monotonic() > deadline:
+            break
+    process.kill()
+    process.wait()
+    raise AssertionError(f"the server did not start:\n{printed}")
