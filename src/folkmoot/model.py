@@ -191,6 +191,14 @@ class Post(Value, frozen=True):
     author: str | None
 
 
+class Place(Value, frozen=True):
+    """A thread with its conversation, and where the caller stands in their group: what adding a post rests on."""
+
+    standing: Standing
+    thread: Thread
+    conversation: Conversation
+
+
 class PostDraft(Value, frozen=True, kw_only=True):
     """A post to be added: sanitised `content` of the given type, and `preview`, its first words as plain text."""
 

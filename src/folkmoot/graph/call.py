@@ -9,7 +9,7 @@ import msgspec
 
 from folkmoot.graph import ids
 from folkmoot.graph.road import Road
-from folkmoot.model import Caller, Conversation, Post, Standing, Thread
+from folkmoot.model import Caller, Conversation, Place, Post, Standing
 from folkmoot.odata.query import Options
 from folkmoot.ops import access
 from folkmoot.refusals import NoSuchObject, NotFound
@@ -46,27 +46,32 @@ def find_conversation(snapshot: Snapshot, call: Call, group: str) -> Conversatio
     return found
 
 
-def find_thread(snapshot: Snapshot, call: Call, group: str) -> Thread:
-    """The thread of the path. Raises `NotFound`, also when the path names another conversation than the thread's."""
+def find_thread(snapshot: Snapshot, call: Call) -> Place:
+    """The thread of the path, for a caller who may read there.
+
+    Raises `NotFound`, also when the path names another conversation than the thread's.
+    """
+    group = ids.directory_id(call.keys["group"])
     under = call.keys.get("conversation")
     conversation = ids.read_conversation_id(under, group) if under is not None else None
-    found = rows.thread(snapshot, group, ids.read_thread_id(call.keys["thread"], group))
-    if found is None or (conversation is not None and found.conversation != conversation):
+    place = access.enter_thread(snapshot, call.caller, group, ids.read_thread_id(call.keys["thread"], group))
+    if conversation is not None and place.conversation.id != conversation:
         raise NotFound
-    return found
+    return place
 
 
-def find_post(snapshot: Snapshot, call: Call, group: str) -> tuple[Thread, Post]:
+def find_post(snapshot: Snapshot, call: Call) -> tuple[Place, Post]:
     """The post of the path with its thread, after following inReplyTo as often as the path says."""
-    thread = find_thread(snapshot, call, group)
+    place = find_thread(snapshot, call)
+    group = place.standing.group
     found = rows.post(snapshot, group, ids.read_post_id(call.keys["post"], group))
-    if found is None or found.thread != thread.id:
+    if found is None or found.thread != place.thread.id:
         raise NotFound
     for _ in range(call.hops):
         found = rows.post(snapshot, group, found.in_reply_to) if found.in_reply_to else None
         if found is None:
             raise NotFound
-    return thread, found
+    return place, found
 
 
 def find_user(snapshot: Snapshot, call: Call) -> str:

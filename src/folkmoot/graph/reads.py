@@ -89,8 +89,8 @@ def in_conversation(snapshot: Snapshot, call: Call) -> dict[str, Any]:
 
 def in_thread(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     """What is in the thread of the path."""
-    group = _readable(snapshot, call)
-    return {"g": group, "t": find_thread(snapshot, call, group).id}
+    place = find_thread(snapshot, call)
+    return {"g": place.standing.group, "t": place.thread.id}
 
 
 def one_conversation(snapshot: Snapshot, call: Call) -> dict[str, Any]:
@@ -106,8 +106,8 @@ def one_thread(snapshot: Snapshot, call: Call) -> dict[str, Any]:
 
 def one_post(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     """The post of the path, or the one that it answers."""
-    group = _readable(snapshot, call)
-    return {"g": group, "p": find_post(snapshot, call, group)[1].id}
+    place, post = find_post(snapshot, call)
+    return {"g": place.standing.group, "p": post.id}
 
 
 def as_caller(snapshot: Snapshot, call: Call) -> dict[str, Any]:

@@ -68,45 +68,35 @@ def start_thread(tx: Tx, call: Call) -> Answer:
 
 def amend_thread(tx: Tx, call: Call) -> Answer:
     """200 with the thread: of the three answers that the pages give, the one that every client takes."""
-    standing = find_group(tx, call)
-    access.read_content(standing)
-    thread = find_thread(tx, call, standing.group)
-    threads.amend(tx, standing, thread, call.body)
-    return Answer(200, _sent(tx, call, "thread", {"g": standing.group, "t": thread.id}))
+    place = find_thread(tx, call)
+    threads.amend(tx, place, call.body)
+    return Answer(200, _sent(tx, call, "thread", {"g": place.standing.group, "t": place.thread.id}))
 
 
 def delete_thread(tx: Tx, call: Call) -> Answer:
     """204."""
-    standing = find_group(tx, call)
-    access.read_content(standing)
-    threads.remove(tx, standing, find_thread(tx, call, standing.group))
+    threads.remove(tx, find_thread(tx, call))
     return Answer(204)
 
 
 def reply_to_thread(tx: Tx, call: Call) -> Answer:
     """202 without a body; the new post is found by listing."""
-    standing = find_group(tx, call)
-    access.read_content(standing)
-    posts.reply(tx, standing, find_thread(tx, call, standing.group), call.body)
+    posts.reply(tx, find_thread(tx, call), call.body)
     return Answer(202)
 
 
 def reply_to_post(tx: Tx, call: Call) -> Answer:
     """202 without a body."""
-    standing = find_group(tx, call)
-    access.read_content(standing)
-    thread, post = find_post(tx, call, standing.group)
-    posts.reply(tx, standing, thread, call.body, to=post)
+    place, post = find_post(tx, call)
+    posts.reply(tx, place, call.body, to=post)
     return Answer(202)
 
 
 def forward_post(tx: Tx, call: Call) -> Answer:
     """200 without a body, unlike reply."""
-    standing = find_group(tx, call)
-    access.read_content(standing)
-    _, post = find_post(tx, call, standing.group)
+    place, post = find_post(tx, call)
     comment, to = call.body
-    posts.forward(tx, standing, post, comment, to)
+    posts.forward(tx, place.standing, post, comment, to)
     return Answer(200)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import bindparam, literal, or_, select, true
 from sqlalchemy.sql import ColumnElement, FromClause
 
-from folkmoot.model import Caller, Standing
-from folkmoot.refusals import NoSuchObject, NotAllowed, PrivilegeMissing
+from folkmoot.model import Caller, Place, Standing
+from folkmoot.refusals import NoSuchObject, NotAllowed, NotFound, PrivilegeMissing
 from folkmoot.store import rows
 from folkmoot.store import schema as s
 from folkmoot.store.db import Snapshot
@@ -18,6 +18,21 @@ def enter(snapshot: Snapshot, caller: Caller, group: str) -> Standing:
     if standing is None:
         raise NoSuchObject(group)
     return standing
+
+
+def enter_thread(snapshot: Snapshot, caller: Caller, group: str, thread: str) -> Place:
+    """A thread and its conversation, for a caller who may read there.
+
+    Raises `NoSuchObject` when there is no such group, `NotAllowed` when its content is not the caller's to read,
+    `NotFound` when it has no such thread.
+    """
+    found = rows.place(snapshot, caller, group, thread)
+    if found is None:
+        raise NoSuchObject(group)
+    read_content(found if isinstance(found, Standing) else found.standing)
+    if isinstance(found, Standing):
+        raise NotFound
+    return found
 
 
 def inside(standing: Standing) -> bool:

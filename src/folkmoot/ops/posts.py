@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from folkmoot.model import Post, PostDraft, Recipient, Standing, Thread
+from folkmoot.model import Place, Post, PostDraft, Recipient, Standing
 from folkmoot.ops import access, policy
 from folkmoot.store import rows
 from folkmoot.store.changes import record
@@ -15,15 +15,13 @@ _decode_names = msgspec.json.Decoder(list[str]).decode
 _decode_recipients = msgspec.json.Decoder(list[Recipient]).decode
 
 
-def reply(tx: Tx, standing: Standing, thread: Thread, draft: PostDraft, to: Post | None = None) -> str:
-    """Add a post to `thread`, in reply to the post `to` or to the thread as a whole, and return the post's id.
+def reply(tx: Tx, place: Place, draft: PostDraft, to: Post | None = None) -> str:
+    """Add a post to a thread, in reply to the post `to` or to the thread as a whole, and return the post's id.
 
     New participants join the thread's recipients. Raises what `policy` refuses.
     """
+    standing, thread, conversation = place.standing, place.thread, place.conversation
     policy.require(standing, thread, draft)
-    conversation = rows.conversation(tx, standing.group, thread.conversation)
-    if conversation is None:
-        raise RuntimeError("a thread without its conversation")
     # A clock that was set back must not put a post before those that are there.
     received = max(tx.now, thread.last_delivered_at)
     sender = policy.author(standing, draft)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folkmoot.model import Conversation, EmailAddress, Recipient, Standing, Thread, ThreadAmendment, ThreadDraft
+from folkmoot.model import Conversation, EmailAddress, Place, Recipient, Standing, ThreadAmendment, ThreadDraft
 from folkmoot.ops import access, policy, posts
 from folkmoot.store import rows
 from folkmoot.store.changes import record
@@ -60,8 +60,9 @@ def insert(
     return posts.insert(tx, standing, draft.post, sender, conversation, thread, None, received, 1)
 
 
-def amend(tx: Tx, standing: Standing, thread: Thread, amendment: ThreadAmendment) -> None:
+def amend(tx: Tx, place: Place, amendment: ThreadAmendment) -> None:
     """Lock, unlock or rename a thread. Asking for what is so already changes nothing."""
+    standing, thread = place.standing, place.thread
     access.manage_content(standing, thread.started_by)
     topic = thread.topic if amendment.topic is None else amendment.topic
     locked = bool(thread.is_locked) if amendment.is_locked is None else amendment.is_locked
@@ -71,12 +72,12 @@ def amend(tx: Tx, standing: Standing, thread: Thread, amendment: ThreadAmendment
     record(tx, standing.group, standing.seq, standing.caller.oid, ("updated", "thread", thread.id))
 
 
-def remove(tx: Tx, standing: Standing, thread: Thread) -> None:
+def remove(tx: Tx, place: Place) -> None:
     """Delete a thread and its posts; a conversation goes with its last thread."""
+    standing, thread = place.standing, place.thread
     access.manage_content(standing, thread.started_by)
-    conversation = rows.conversation(tx, standing.group, thread.conversation)
     tx.run(rows.REMOVE_THREAD, g=standing.group, item=thread.id)
-    stays = conversation is not None and _restate(tx, standing, conversation)
+    stays = _restate(tx, standing, place.conversation)
     if not stays:
         tx.run(rows.REMOVE_CONVERSATION, g=standing.group, item=thread.conversation)
     record(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from functools import lru_cache
+from typing import Any, Literal
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import BindParameter, bindparam, insert, update
 
 from folkmoot.store import schema as s
 from folkmoot.store.db import Statement, Tx
@@ -15,7 +16,17 @@ Noun = Literal["group", "member", "owner", "conversation", "thread", "post"]
 _ADVANCE = Statement(
     update(s.sequences).where(s.sequences.c.group_id == bindparam("g")).values(seq=bindparam("new_seq"))
 )
-_APPEND = Statement(insert(s.changes))
+
+
+@lru_cache(maxsize=16)
+def _append(count: int) -> Statement:
+    """An insert of `count` rows: one statement, since each costs PostgreSQL's driver as much as its parameters."""
+    each = ("at", "kind", "noun", "item", "by")
+    rows: list[dict[str, BindParameter[Any]]] = [
+        {"group_id": bindparam("g"), **{name: bindparam(f"{name}_{n}") for name in ("seq", *each)}}
+        for n in range(count)
+    ]
+    return Statement(insert(s.changes).values(rows))
 
 
 def record(tx: Tx, group: str, seq: int, by: str | None, *happened: tuple[Kind, Noun, str]) -> None:
@@ -24,10 +35,12 @@ def record(tx: Tx, group: str, seq: int, by: str | None, *happened: tuple[Kind, 
     The caller holds the group's row in `sequences`, so that numbers are in the order of the commits.
     """
     tx.run(_ADVANCE, g=group, new_seq=seq + len(happened))
-    tx.run_many(
-        _APPEND,
-        [
-            {"group_id": group, "seq": seq + n, "at": tx.now, "kind": kind, "noun": noun, "item": item, "by": by}
-            for n, (kind, noun, item) in enumerate(happened, 1)
-        ],
-    )
+    values: dict[str, object] = {"g": group}
+    for n, (kind, noun, item) in enumerate(happened):
+        values[f"seq_{n}"] = seq + n + 1
+        values[f"at_{n}"] = tx.now
+        values[f"kind_{n}"] = kind
+        values[f"noun_{n}"] = noun
+        values[f"item_{n}"] = item
+        values[f"by_{n}"] = by
+    tx.run(_append(len(happened)), **values)

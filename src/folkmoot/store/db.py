@@ -257,7 +257,7 @@ class Store(ABC):
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         self.ids = IdSource()
-        self._readers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="reader")
+        self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="reader")
         self.writers: Sequence[Writer] = ()
 
     async def read(self, function: ReadFunction[T], *, quick: bool = False) -> T:
