@@ -151,6 +151,9 @@ def build(settings: Settings, store: Store, clock: Callable[[], float] = time.ti
         domain=settings.domain,
         max_body=settings.max_body_bytes,
     )
+    if web is not None:
+        # What is no page either is refused as Graph refuses.
+        web.router.default = door
     home = pages.home(settings, origins.canonical)
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -162,7 +165,7 @@ def build(settings: Settings, store: Store, clock: Callable[[], float] = time.ti
         path: str = scope["path"]
         if path == "/":
             await home(scope, receive, send)
-        elif web is not None and not path.startswith(f"{VERSION}/") and path.count("/") >= 2:
+        elif web is not None and not path.startswith(f"{VERSION}/"):
             await web(scope, receive, send)
         else:
             await door(scope, receive, send)

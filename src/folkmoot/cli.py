@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # The data directory holds keys and everybody's words: for the one who runs the server alone.
     os.umask(0o077)
     options = _parser().parse_args(arguments)
-    logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO)
+    logging.basicConfig(format="%(levelname)s %(message)s", level=options.log_level)
     for noisy in ("alembic", "uvicorn", "psycopg.pool"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         default=None,
         help="let development mode, which gives a token to anyone, listen beyond loopback",
     )
-    serve.set_defaults(run=_serve)
+    serve.set_defaults(run=_serve, log_level=logging.INFO)
 
     token = commands.add_parser("token", parents=[shared], help="print an access token (development)")
     who = token.add_mutually_exclusive_group()
@@ -72,14 +72,14 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--scope", metavar="NAME", action="append", help="a permission; may be repeated")
     token.add_argument("--lifetime", metavar="SECONDS", type=int, default=86_400, help="how long it is valid")
     token.add_argument("--personal", action="store_true", help="as if it were a personal Microsoft account's")
-    token.set_defaults(run=_token)
+    token.set_defaults(run=_token, log_level=logging.WARNING)
 
     migrate = commands.add_parser("migrate", parents=[shared], help="bring the database to this release's schema")
-    migrate.set_defaults(run=_migrate)
+    migrate.set_defaults(run=_migrate, log_level=logging.INFO)
 
     lab = commands.add_parser("lab", help="the development tenant").add_subparsers(required=True, metavar="COMMAND")
     facts = lab.add_parser("facts", parents=[shared], help="print what a test harness needs, as JSON")
-    facts.set_defaults(run=_facts)
+    facts.set_defaults(run=_facts, log_level=logging.WARNING)
     return parser
 
 

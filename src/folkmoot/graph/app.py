@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 
@@ -34,6 +33,7 @@ from folkmoot.refusals import (
     PrivilegeMissing,
     Refusal,
     TokenMissing,
+    UnknownSegment,
 )
 from folkmoot.store import everywhere
 from folkmoot.store.db import Store
@@ -75,7 +75,7 @@ class GraphDoor:
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request; whatever happens, in Graph's envelope."""
         headers = _headers(scope)
-        request_id = str(uuid4())
+        request_id = self._store.ids.new(self._store.clock())
         client_request_id = headers.get(b"client-request-id", b"").decode("latin-1")[:_ECHOED] or request_id
         area: Area = "mail"
         try:
@@ -178,6 +178,8 @@ def _headers(scope: Mapping[str, Any]) -> dict[bytes, bytes]:
 
 @lru_cache(maxsize=4096)
 def _resolved(raw_path: str) -> Resolved:
+    if raw_path != VERSION and not raw_path.startswith(f"{VERSION}/"):
+        raise UnknownSegment(f"Resource not found for '{raw_path[:120]}'; the service root is {VERSION}.")
     return resolve(parse_path(raw_path[len(VERSION) :]))
 
 

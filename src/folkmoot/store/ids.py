@@ -15,6 +15,7 @@ class IdSource:
 
     def __init__(self) -> None:
         self._last = 0
+        self._random = b""
         self._lock = threading.Lock()
 
     def new(self, now: float) -> str:
@@ -22,7 +23,11 @@ class IdSource:
         with self._lock:
             tick = max(int(now * 1000) << 12, self._last + 1)
             self._last = tick
+            # A call into the system for each id would cost more than all the rest.
+            if not self._random:
+                self._random = os.urandom(4096)
+            taken, self._random = self._random[:8], self._random[8:]
         ms, counter = tick >> 12, tick & 0xFFF
-        random = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
+        random = int.from_bytes(taken, "big") & 0x3FFF_FFFF_FFFF_FFFF
         text = f"{ms:012x}7{counter:03x}{random | 0x8000_0000_0000_0000:016x}"
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -5,9 +5,6 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-import psycopg
-from psycopg.errors import UndefinedTable
-
 from folkmoot.observe import log
 from folkmoot.refusals import Refusal
 
@@ -45,10 +42,12 @@ def current(database: Path | str) -> str | None:
         finally:
             connection.close()
         return row[0] if row else None
+    import psycopg  # only where PostgreSQL is used: it is a tenth of the start
+
     with psycopg.connect(database) as link:
         try:
             found = link.execute(_VERSION).fetchone()
-        except UndefinedTable:
+        except psycopg.errors.UndefinedTable:
             return None
     return found[0] if found else None
 

@@ -1,0 +1,194 @@
+"""`folkmoot serve` and its companions, as somebody at a terminal meets them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.server import Server, folkmoot, start
+
+GROUP = "29981b6a-0e57-42dc-94c9-cd24f5306196"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = start(tmp_path_factory.mktemp("serve") / "data")
+    yield running
+    running.stop()
+
+
+def _get(url: str, token: str, ca: Path | None = None) -> httpx.Response:
+    verify = ssl.create_default_context(cafile=str(ca)) if ca else True
+    with httpx.Client(verify=verify) as client:
+        return client.get(url, headers={"Authorization": f"Bearer {token}"})
+
+
+def test_the_printed_curl_line_starts_a_conversation(server: Server) -> None:
+    line = server.printed[server.printed.index("curl ") :]
+    done = subprocess.run(["sh", "-c", line.replace("curl ", "curl -sS -w '\\n%{http_code}' ", 1)], check=True,
+                          capture_output=True, text=True)  # fmt: skip
+    body, status = done.stdout.rsplit("\n", 1)
+    assert status == "201"
+    assert json.loads(body)["threads"][0]["id"]
+    listed = _get(f"{server.http}/v1.0/groups/{GROUP}/conversations", server.token()).json()
+    assert listed["value"][0]["topic"] == "New product launch"
+
+
+def test_it_prints_what_clients_must_trust(server: Server) -> None:
+    assert f"SSL_CERT_FILE={server.ca}" in server.printed
+    assert f"NODE_EXTRA_CA_CERTS={server.ca}" in server.printed
+    answer = _get(f"{server.https}/v1.0/me", server.token("--person", "MeganB"), server.ca)
+    assert answer.json()["displayName"] == "Megan Bowen"
+
+
+def test_facts_are_what_a_harness_needs(server: Server) -> None:
+    facts = server.facts
+    assert facts["tenant"]["domain"] == "contoso.onmicrosoft.com"
+    adele = facts["people"][0]
+    assert adele["upn"] == "AdeleV@contoso.onmicrosoft.com"
+    assert set(adele) >= {"id", "upn", "mail", "name", "password"}
+    assert len(facts["people"]) >= 12
+    assert GROUP in [group["id"] for group in facts["groups"]]
+    assert facts["applications"]["daemon"]["roles"] == ["Group.ReadWrite.All", "User.Read.All"]
+    assert facts["applications"]["daemonWithoutRoles"]["roles"] == []
+    assert facts["applications"]["publicClient"]["secret"] is None
+
+
+def test_facts_and_tokens_know_the_ports_of_the_running_server(server: Server) -> None:
+    data = server.options[1]
+    facts = json.loads(folkmoot("lab", "facts", "--data", data))
+    assert facts["httpUrl"] == server.http
+    token = folkmoot("token", "--data", data, "--person", "alexw@contoso.onmicrosoft.com").strip()
+    assert _get(f"{server.http}/v1.0/me", token).json()["displayName"] == "Alex Wilber"
+
+
+def test_a_token_carries_the_chosen_scopes_alone(server: Server) -> None:
+    token = server.token("--scope", "User.Read")
+    assert _get(f"{server.http}/v1.0/me", token).status_code == 200
+    assert _get(f"{server.http}/v1.0/groups/{GROUP}/conversations", token).status_code == 403
+
+
+def test_tokens_of_applications(server: Server) -> None:
+    assert _get(f"{server.http}/v1.0/groups", server.token("--app", "daemon")).status_code == 200
+    assert _get(f"{server.http}/v1.0/groups", server.token("--app", "daemonWithoutRoles")).status_code == 403
+
+
+def test_every_absolute_url_names_the_origin_that_was_used(server: Server) -> None:
+    token = server.token()
+    by_address = server.http.replace("localhost", "127.0.0.1")
+    page = _get(f"{by_address}/v1.0/users?$top=1", token).json()
+    assert page["@odata.context"].startswith(by_address)
+    assert page["@odata.nextLink"].startswith(by_address)
+    with httpx.Client() as client:
+        page = client.get(
+            f"{server.http}/v1.0/users?$top=1", headers={"Authorization": f"Bearer {token}", "Host": "evil.example"}
+        ).json()
+    assert page["@odata.nextLink"].startswith(server.https)
+
+
+def test_the_public_url_rules_every_absolute_url(tmp_path: Path) -> None:
+    server = start(tmp_path / "data", FOLKMOOT_PUBLIC_URL="https://moot.example.org")
+    try:
+        token = folkmoot("token", *server.options, env={"FOLKMOOT_PUBLIC_URL": "https://moot.example.org"}).strip()
+        page = _get(f"{server.http}/v1.0/users?$top=1", token).json()
+        assert page["@odata.context"].startswith("https://moot.example.org/v1.0/$metadata#")
+        assert page["@odata.nextLink"].startswith("https://moot.example.org/v1.0/users?")
+        found = httpx.get(f"{server.http}/{server.facts['tenant']['id']}/v2.0/.well-known/openid-configuration").json()
+        addresses = {key: value for key, value in found.items() if key == "issuer" or key.endswith(("endpoint", "uri"))}
+        assert len(addresses) >= 5
+        assert all(value.startswith("https://moot.example.org/") for value in addresses.values())
+    finally:
+        server.stop()
+
+
+def test_the_home_page_says_where_to_go(server: Server) -> None:
+    page = httpx.get(server.http)
+    assert page.status_code == 200
+    assert f"{server.https}/v1.0" in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+def test_an_unknown_path_is_answered_in_the_envelope(server: Server) -> None:
+    for path in ("/nowhere", "/v2.0/me", "/beta/me"):
+        answer = httpx.get(f"{server.http}{path}")
+        assert answer.status_code >= 400, path
+        assert set(answer.json()["error"]) >= {"code", "message", "innerError"}, path
+
+
+def test_a_taken_port_is_said_with_the_option_to_change(server: Server) -> None:
+    port = server.http.rsplit(":", 1)[1]
+    done = _run("serve", "--data", server.options[1], "--https-port", "0", "--http-port", port)
+    assert done.returncode == 1
+    assert f":{port}" in done.stderr
+    assert "--http-port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("token", "--person", "Nobody"), "Nobody is called 'Nobody'"),
+        (("token", "--app", "nothing"), "No application is called 'nothing'"),
+        (("token", "--scope", "all of it"), "'all of it' is not the name of a permission"),
+        (("token", "--lifetime", "0"), "--lifetime"),
+        (("serve", "--host", "0.0.0.0"), "--development-beyond-loopback"),  # noqa: S104
+        (("serve", "--database", "oracle://x"), "postgresql://"),
+    ],
+)
+def test_what_cannot_be_done_is_one_clear_line(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = _run(*arguments, "--data", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.startswith("folkmoot: ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_data_directory_is_for_its_owner_alone(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    folkmoot("token", "--data", str(data))
+    folkmoot("migrate", "--data", str(data))
+    assert [oct(path.stat().st_mode & 0o077) for path in (data, *data.rglob("*"))] == ["0o0"] * (
+        1 + len(list(data.rglob("*")))
+    )
+
+
+def test_production_has_no_issuer_and_no_people(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_text('{"keys": []}')
+    environment = {
+        "FOLKMOOT_MODE": "production",
+        "FOLKMOOT_ISSUER": "https://id.example.org",
+        "FOLKMOOT_AUDIENCE": "moot",
+        "FOLKMOOT_JWKS_FILE": str(keys),
+        "FOLKMOOT_HTTPS_PORT": "0",
+    }
+    for command in (("token",), ("lab", "facts")):
+        done = _run(*command, "--data", str(tmp_path), env=environment)
+        assert done.returncode == 1
+        assert "development mode only" in done.stderr
+    assert not list(tmp_path.glob("*.pem"))
+
+
+def test_migrate_says_where_it_ended(tmp_path: Path) -> None:
+    assert re.search(r"revision \d{4}", folkmoot("migrate", "--data", str(tmp_path)))
+    assert re.search(r"revision \d{4}", folkmoot("migrate", "--data", str(tmp_path)))
+
+
+def _run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "folkmoot", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, **(env or {})},
+    )
