@@ -142,7 +142,7 @@ def _say_where(settings: Settings) -> None:
     if settings.mode == "development":
         from folkmoot import lab
 
-        lines.append("Development mode: a seeded tenant, and tokens for anyone who asks. Loopback only.")
+        lines.append("Development mode: a seeded tenant, and tokens for anyone who asks.")
         if settings.https_port:
             ca = _development_certificates(settings).ca
             lines += [

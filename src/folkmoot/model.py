@@ -88,8 +88,7 @@ class Person(Value, frozen=True):
 class Standing(Value, frozen=True):
     """A group, and where the caller stands in it: what every decision about the group's content rests on.
 
-    `person` is None for an application, and for a token whose subject is not in the directory. `seq` is the number of
-    the group's last change.
+    `person` is None for an application, and for a token whose subject is not in the directory.
     """
 
     group: str
@@ -99,7 +98,6 @@ class Standing(Value, frozen=True):
     unified: bool
     member: bool
     owner: bool
-    seq: int
     caller: Caller
     person: Person | None
 

@@ -15,6 +15,7 @@ import msgspec
 
 from folkmoot.auth.tokens import Validator
 from folkmoot.graph import body as bodies
+from folkmoot.graph import ids
 from folkmoot.graph.call import Call
 from folkmoot.graph.envelope import JSON, Answer, Area, encode, failed, refused
 from folkmoot.graph.resolve import Resolved, resolve
@@ -36,7 +37,7 @@ from folkmoot.refusals import (
     UnknownSegment,
 )
 from folkmoot.store import everywhere
-from folkmoot.store.db import Store
+from folkmoot.store.db import Hint, Store
 
 # ASGI's own shapes.
 Message = dict[str, Any]
@@ -151,7 +152,8 @@ class GraphDoor:
             call = msgspec.structs.replace(call, body=prepared)
         write = row.write
         assert write is not None  # noqa: S101  (a row either reads or writes)
-        return await self._store.write(lambda tx: write(tx, call), key=call.keys.get("group", ""))
+        hint = _hint(call) if self._store.takes_hints else None
+        return await self._store.write(lambda tx: write(tx, call), key=call.keys.get("group", ""), hint=hint)
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         declared = headers.get(b"content-length", b"")
@@ -213,6 +215,18 @@ def _directory_rules(row: Row, options: Options, headers: Mapping[bytes, bytes])
     eventual = headers.get(b"consistencylevel", b"").strip().lower() == b"eventual"
     if row.area == "directory" and not eventual and row.address.endswith("/$count"):
         raise BadClause("$count is not currently supported. Send the header ConsistencyLevel: eventual.")
+
+
+def _hint(call: Call) -> Hint | None:
+    """What the write will read first; None where the path does not say, or says it wrongly."""
+    group = ids.guid(call.keys.get("group", ""))
+    if group is None:
+        return None
+    try:
+        thread = ids.read_thread_id(call.keys["thread"], group) if "thread" in call.keys else None
+    except Refusal:
+        thread = None
+    return Hint(group, call.caller.oid, thread)
 
 
 def _no_options(options: Options) -> None:

@@ -76,7 +76,9 @@ class _Walk:
         else:
             self._at_root(segment)
         key = segment.key if segment.key is not None else _alternate(segment)
-        if key is not None and self.items is not None and not self.ended:
+        if key is not None:
+            if self.items is None or self.ended:
+                raise _unknown(f"{segment.name}('{key}')")
             self._take(key)
 
     def _at_root(self, segment: Segment) -> None:

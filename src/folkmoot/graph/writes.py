@@ -20,7 +20,7 @@ from folkmoot.graph.read import single
 from folkmoot.model import GroupDraft, Standing, ThreadAmendment, UserDraft
 from folkmoot.odata.query import Options
 from folkmoot.ops import access, conversations, directory, posts, threads
-from folkmoot.refusals import BadBody, NoSuchObject, PrivilegeMissing
+from folkmoot.refusals import BadBody, NoSuchObject
 from folkmoot.store import everywhere
 from folkmoot.store.db import Snapshot, Tx
 
@@ -105,8 +105,7 @@ def forward_post(tx: Tx, call: Call) -> Answer:
 
 def create_group(tx: Tx, call: Call) -> Answer:
     """201 with the group."""
-    if call.caller.kind == "person" and everywhere.person(tx, call.caller.oid) is None:
-        raise PrivilegeMissing
+    directory.require_account(tx, call.caller)
     given: body.GroupIn = call.body
     bound = {
         name: tuple(resolve(tx, uri, f"{name}@odata.bind") for uri in getattr(given, name) or ())
@@ -180,6 +179,7 @@ def create_user(tx: Tx, call: Call) -> Answer:
 
 def update_user(tx: Tx, call: Call) -> Answer:
     """204. People may change what is about themselves alone; the rest is the administrator's."""
+    directory.require_account(tx, call.caller)
     id = find_user(tx, call)
     given, password_hash = call.body
     changes = {k: v for k, v in msgspec.structs.asdict(given).items() if v is not msgspec.UNSET}

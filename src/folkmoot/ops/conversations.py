@@ -30,7 +30,6 @@ def start(tx: Tx, standing: Standing, topic: str, draft: ThreadDraft) -> str:
     record(
         tx,
         standing.group,
-        standing.seq,
         standing.caller.oid,
         ("created", "post", post),
         ("created", "thread", id),
@@ -44,4 +43,4 @@ def remove(tx: Tx, standing: Standing, conversation: Conversation) -> None:
     first = rows.thread(tx, standing.group, conversation.id)
     access.manage_content(standing, first.started_by if first else None)
     tx.run(rows.REMOVE_CONVERSATION, g=standing.group, item=conversation.id)
-    record(tx, standing.group, standing.seq, standing.caller.oid, ("deleted", "conversation", conversation.id))
+    record(tx, standing.group, standing.caller.oid, ("deleted", "conversation", conversation.id))

@@ -14,7 +14,7 @@ from folkmoot.ops import access
 from folkmoot.refusals import BadBody, Conflict, NoSuchObject, PrivilegeMissing
 from folkmoot.store import everywhere
 from folkmoot.store import schema as s
-from folkmoot.store.changes import record
+from folkmoot.store.changes import begin, record
 from folkmoot.store.db import Snapshot, Statement, Tx
 
 _encode = msgspec.json.Encoder().encode
@@ -28,6 +28,15 @@ MAX_OWNERS = 100
 
 
 # ── users ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def require_account(snapshot: Snapshot, caller: Caller) -> None:
+    """Raise `PrivilegeMissing` for a person whose account is off or gone; a token outlives both."""
+    if caller.kind == "app":
+        return
+    person = everywhere.person(snapshot, caller.oid)
+    if person is None or not person.enabled:
+        raise PrivilegeMissing
 
 
 def require_admin(snapshot: Snapshot, caller: Caller) -> None:
@@ -134,8 +143,8 @@ def create_group(tx: Tx, caller: Caller, draft: GroupDraft, domain: str) -> str:
             "deleted_at": None,
         },
     )
-    tx.run(everywhere.ADD_SEQUENCE, group_id=id, seq=0)
-    record(tx, id, 0, caller.oid, ("created", "group", id))
+    begin(tx, id)
+    record(tx, id, caller.oid, ("created", "group", id))
     owners = draft.owners or ((caller.oid,) if caller.kind == "person" else ())
     for role, each in (("owner", owners), ("member", draft.members)):
         for object_id in dict.fromkeys(each):
@@ -160,14 +169,14 @@ def update_group(tx: Tx, standing: Standing, changes: Mapping[str, Any], domain:
             b_id=standing.group,
             **{f"new_{k}": v for k, v in changes.items()},
         )
-        record(tx, standing.group, standing.seq, standing.caller.oid, ("updated", "group", standing.group))
+        record(tx, standing.group, standing.caller.oid, ("updated", "group", standing.group))
 
 
 def delete_group(tx: Tx, standing: Standing) -> None:
     """Delete a group: it and its content are gone for all, though not erased yet, and its address stays taken."""
     access.manage_group(standing)
     tx.run(everywhere.DELETE_GROUP, g=standing.group, at=tx.now)
-    record(tx, standing.group, standing.seq, standing.caller.oid, ("deleted", "group", standing.group))
+    record(tx, standing.group, standing.caller.oid, ("deleted", "group", standing.group))
 
 
 # ── members and owners ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -188,7 +197,7 @@ def add_to_group(tx: Tx, standing: Standing, role: str, object_id: str) -> None:
     if role == "owner" and len(everywhere.holders(tx, standing.group, role, MAX_OWNERS)) >= MAX_OWNERS:
         raise BadBody(f"A group has at most {MAX_OWNERS} owners.", target="owners")
     everywhere.add_membership(tx, standing.group, role, object_id, kind)
-    record(tx, standing.group, standing.seq, standing.caller.oid, ("created", _noun(role), object_id))
+    record(tx, standing.group, standing.caller.oid, ("created", _noun(role), object_id))
 
 
 def remove_from_group(tx: Tx, standing: Standing, role: str, object_id: str) -> None:
@@ -200,7 +209,7 @@ def remove_from_group(tx: Tx, standing: Standing, role: str, object_id: str) -> 
     if role == "owner" and len(everywhere.holders(tx, standing.group, role, 2)) == 1:
         raise BadBody("The group must have at least one owner, hence this owner cannot be removed.", target="owners")
     everywhere.drop_membership(tx, standing.group, role, object_id)
-    record(tx, standing.group, standing.seq, standing.caller.oid, ("deleted", _noun(role), object_id))
+    record(tx, standing.group, standing.caller.oid, ("deleted", _noun(role), object_id))
 
 
 def object_type(snapshot: Snapshot, object_id: str, *, unified: bool) -> str:

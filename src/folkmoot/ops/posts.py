@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
 from folkmoot.model import Place, Post, PostDraft, Recipient, Standing
 from folkmoot.ops import access, policy
 from folkmoot.store import rows
-from folkmoot.store.changes import record
+from folkmoot.store.changes import next_seq, record
 from folkmoot.store.db import Tx
 
 _encode = msgspec.json.Encoder().encode
@@ -26,30 +27,27 @@ def reply(tx: Tx, place: Place, draft: PostDraft, to: Post | None = None) -> str
     received = max(tx.now, thread.last_delivered_at)
     sender = policy.author(standing, draft)
     name = said_by(sender)
-    post = insert(tx, standing, draft, sender, thread.conversation, thread.id, to.id if to else None, received, 1)
-    tx.run(
-        rows.DELIVER_TO_THREAD,
-        g=standing.group,
-        item=thread.id,
-        new_has_attachments=bool(thread.has_attachments),
-        new_last_delivered_at=received,
-        new_unique_senders=_with_name(thread.unique_senders, name),
-        new_preview=draft.preview,
-        new_to_recipients=with_participants(thread.to_recipients, draft.new_participants),
-    )
-    tx.run(
-        rows.DELIVER_TO_CONVERSATION,
-        g=standing.group,
-        item=conversation.id,
-        new_has_attachments=bool(conversation.has_attachments),
-        new_last_delivered_at=max(received, conversation.last_delivered_at),
-        new_unique_senders=_with_name(conversation.unique_senders, name),
-        new_preview=draft.preview,
+    post = insert(tx, standing, draft, sender, thread.conversation, thread.id, to.id if to else None, received)
+    rows.deliver(
+        tx,
+        standing.group,
+        replace(
+            thread,
+            last_delivered_at=received,
+            unique_senders=_with_name(thread.unique_senders, name),
+            preview=draft.preview,
+            to_recipients=with_participants(thread.to_recipients, draft.new_participants),
+        ),
+        replace(
+            conversation,
+            last_delivered_at=max(received, conversation.last_delivered_at),
+            unique_senders=_with_name(conversation.unique_senders, name),
+            preview=draft.preview,
+        ),
     )
     record(
         tx,
         standing.group,
-        standing.seq,
         standing.caller.oid,
         ("created", "post", post),
         ("updated", "thread", thread.id),
@@ -71,7 +69,7 @@ def forward(tx: Tx, standing: Standing, post: Post, comment: str, to: tuple[Reci
         to_recipients=_encode(to).decode(),
         created_at=tx.now,
     )
-    record(tx, standing.group, standing.seq, standing.caller.oid, ("forwarded", "post", post.id))
+    record(tx, standing.group, standing.caller.oid, ("forwarded", "post", post.id))
 
 
 def insert(
@@ -83,9 +81,8 @@ def insert(
     thread: str,
     in_reply_to: str | None,
     received: int,
-    step: int,
 ) -> str:
-    """Insert the post's own row; it is change number `step` of this transaction. Returns its id."""
+    """Insert the post's own row, the next change of its group. Returns its id."""
     id = tx.new_id()
     from_ = (draft.from_ or sender).email_address
     tx.run(
@@ -108,7 +105,7 @@ def insert(
         received_at=received,
         created_at=received,
         modified_at=received,
-        version=standing.seq + step,
+        version=next_seq(tx, standing.group),
     )
     return id
 

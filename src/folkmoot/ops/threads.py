@@ -20,7 +20,6 @@ def start(tx: Tx, standing: Standing, conversation: Conversation, draft: ThreadD
     record(
         tx,
         standing.group,
-        standing.seq,
         standing.caller.oid,
         ("created", "post", post),
         ("created", "thread", thread),
@@ -39,7 +38,7 @@ def insert(
     sender: Recipient,
     received: int,
 ) -> str:
-    """Insert the rows of a thread and of its first post, which is the first change of this transaction."""
+    """Insert the rows of a thread and of its first post, the next change of the group."""
     group_itself = Recipient(EmailAddress(standing.name, standing.mail))
     tx.run(
         rows.ADD_THREAD,
@@ -57,7 +56,7 @@ def insert(
         started_by=standing.caller.oid,
         created_at=received,
     )
-    return posts.insert(tx, standing, draft.post, sender, conversation, thread, None, received, 1)
+    return posts.insert(tx, standing, draft.post, sender, conversation, thread, None, received)
 
 
 def amend(tx: Tx, place: Place, amendment: ThreadAmendment) -> None:
@@ -69,7 +68,7 @@ def amend(tx: Tx, place: Place, amendment: ThreadAmendment) -> None:
     if (topic, locked) == (thread.topic, bool(thread.is_locked)):
         return
     tx.run(rows.AMEND_THREAD, g=standing.group, item=thread.id, new_topic=topic, new_is_locked=locked)
-    record(tx, standing.group, standing.seq, standing.caller.oid, ("updated", "thread", thread.id))
+    record(tx, standing.group, standing.caller.oid, ("updated", "thread", thread.id))
 
 
 def remove(tx: Tx, place: Place) -> None:
@@ -83,7 +82,6 @@ def remove(tx: Tx, place: Place) -> None:
     record(
         tx,
         standing.group,
-        standing.seq,
         standing.caller.oid,
         ("deleted", "thread", thread.id),
         ("updated" if stays else "deleted", "conversation", thread.conversation),
@@ -92,17 +90,8 @@ def remove(tx: Tx, place: Place) -> None:
 
 def _restate(tx: Tx, standing: Standing, conversation: Conversation) -> bool:
     """Make the conversation tell what its threads add up to; False when it has none left."""
-    summary = rows.summary(tx, standing.group, conversation.id)
-    if summary is None:
+    summed_up = rows.summed_up(tx, standing.group, conversation)
+    if summed_up is None:
         return False
-    attachments, delivered, senders, preview = summary
-    tx.run(
-        rows.DELIVER_TO_CONVERSATION,
-        g=standing.group,
-        item=conversation.id,
-        new_has_attachments=bool(attachments),
-        new_last_delivered_at=delivered,
-        new_unique_senders=senders,
-        new_preview=preview,
-    )
+    rows.restate(tx, standing.group, summed_up)
     return True

@@ -13,34 +13,61 @@ from folkmoot.store.db import Statement, Tx
 Kind = Literal["created", "updated", "deleted", "forwarded"]
 Noun = Literal["group", "member", "owner", "conversation", "thread", "post"]
 
+_BEGIN = Statement(insert(s.sequences), keeps_memo=True)
 _ADVANCE = Statement(
-    update(s.sequences).where(s.sequences.c.group_id == bindparam("g")).values(seq=bindparam("new_seq"))
+    update(s.sequences).where(s.sequences.c.group_id == bindparam("g")).values(seq=bindparam("new_seq")),
+    keeps_memo=True,
 )
+# Rows in one insert, largest first: a statement costs PostgreSQL's driver as much as its parameters do, and one of more
+# than 50 parameters it parses anew each time.
+_SIZES = (6, 3, 1)
+_COLUMNS = ("seq", "at", "kind", "noun", "item", "by")
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=len(_SIZES))
 def _append(count: int) -> Statement:
-    """An insert of `count` rows: one statement, since each costs PostgreSQL's driver as much as its parameters."""
-    each = ("at", "kind", "noun", "item", "by")
     rows: list[dict[str, BindParameter[Any]]] = [
-        {"group_id": bindparam("g"), **{name: bindparam(f"{name}_{n}") for name in ("seq", *each)}}
-        for n in range(count)
+        {"group_id": bindparam("g"), **{name: bindparam(f"{name}_{n}") for name in _COLUMNS}} for n in range(count)
     ]
-    return Statement(insert(s.changes).values(rows))
+    return Statement(insert(s.changes).values(rows), keeps_memo=True)
 
 
-def record(tx: Tx, group: str, seq: int, by: str | None, *happened: tuple[Kind, Noun, str]) -> None:
-    """Append `happened` (kind, noun, id) to the group's log after its change number `seq`.
+def begin(tx: Tx, group: str) -> None:
+    """Begin the log of a new group."""
+    tx.run(_BEGIN, group_id=group, seq=0)
+    tx.heads[group] = 0
 
-    The caller holds the group's row in `sequences`, so that numbers are in the order of the commits.
+
+def next_seq(tx: Tx, group: str) -> int:
+    """The number that the group's next change will have."""
+    return tx.heads[group] + 1
+
+
+def record(tx: Tx, group: str, by: str | None, *happened: tuple[Kind, Noun, str]) -> None:
+    """Append `happened` (kind, noun, id) to the group's log.
+
+    The transaction has the group's turn (see `rows.standing`), so that numbers are in the order of the commits. The
+    rows are written when the batch ends.
     """
-    tx.run(_ADVANCE, g=group, new_seq=seq + len(happened))
-    values: dict[str, object] = {"g": group}
-    for n, (kind, noun, item) in enumerate(happened):
-        values[f"seq_{n}"] = seq + n + 1
-        values[f"at_{n}"] = tx.now
-        values[f"kind_{n}"] = kind
-        values[f"noun_{n}"] = noun
-        values[f"item_{n}"] = item
-        values[f"by_{n}"] = by
-    tx.run(_append(len(happened)), **values)
+    tx.wrote = True
+    for kind, noun, item in happened:
+        tx.heads[group] += 1
+        tx.log.append(
+            {"g": group, "seq": tx.heads[group], "at": tx.now, "kind": kind, "noun": noun, "item": item, "by": by}
+        )
+
+
+def flush(tx: Tx) -> None:
+    """Write what was recorded; the last thing before the commit."""
+    by_group: dict[str, list[dict[str, Any]]] = {}
+    for row in tx.log:
+        by_group.setdefault(row["g"], []).append(row)
+    for group, rows in by_group.items():
+        tx.run(_ADVANCE, g=group, new_seq=tx.heads[group])
+        start = 0
+        for size in _SIZES:
+            while len(rows) - start >= size:
+                values = {f"{name}_{n}": rows[start + n][name] for n in range(size) for name in _COLUMNS}
+                tx.run(_append(size), g=group, **values)
+                start += size
+    tx.log.clear()

@@ -95,7 +95,6 @@ _GROUPS_OF = Statement(
 ADD_USER = Statement(insert(s.users))
 ADD_ADDRESS = Statement(insert(s.addresses))
 ADD_GROUP = Statement(insert(s.groups))
-ADD_SEQUENCE = Statement(insert(s.sequences))
 ADD_APPLICATION = Statement(insert(s.applications))
 DROP_ADDRESS = Statement(delete(s.addresses).where(s.addresses.c.address == bindparam("b_address")))
 DROP_ADDRESSES = Statement(delete(s.addresses).where(s.addresses.c.object_id == bindparam("b_object")))

@@ -1,10 +1,15 @@
-"""Rows of one group, found by key. Every statement names the group; what crosses groups is in `everywhere`."""
+"""Rows of one group, found by key. Every statement names the group; what crosses groups is in `everywhere`.
+
+What a transaction reads here it remembers (`Tx.memo`) and does not read again for the next function of its batch.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable, Iterable
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import (
     BindParameter,
     Column,
@@ -23,7 +28,8 @@ from sqlalchemy.sql import ColumnElement, FromClause
 
 from folkmoot.model import Caller, Conversation, Person, Place, Post, Standing, Thread
 from folkmoot.store import schema as s
-from folkmoot.store.db import Row, Snapshot, Statement, Tx
+from folkmoot.store.db import Hint, Row, Snapshot, Statement, Tx
+from folkmoot.store.dialect import AnyOf
 
 _G: BindParameter[str] = bindparam("g")
 _member = s.memberships.alias("member")
@@ -50,6 +56,7 @@ _STANDING_COLUMNS = (
     s.users.c.account_enabled,
     s.users.c.is_admin,
 )
+_SEQ = 6
 _CONVERSATION_COLUMNS = (
     s.conversations.c.id,
     s.conversations.c.topic,
@@ -101,6 +108,17 @@ _STANDING = _standing(lock=False, place=False)
 _STANDING_TO_WRITE = _standing(lock=True, place=False)
 _PLACE = _standing(lock=False, place=True)
 _PLACE_TO_WRITE = _standing(lock=True, place=True)
+_TURN = Statement(select(s.sequences.c.seq).where(s.sequences.c.group_id == _G).with_for_update())
+_THREAD_SOURCE = s.threads.join(
+    s.conversations,
+    and_(s.conversations.c.group_id == s.threads.c.group_id, s.conversations.c.id == s.threads.c.conversation_id),
+)
+_THREADS = Statement(
+    select(*_THREAD_COLUMNS, *_CONVERSATION_COLUMNS)
+    .select_from(_THREAD_SOURCE)
+    .where(s.threads.c.group_id == _G, s.conversations.c.group_id == _G, AnyOf(s.threads.c.id, "ids"))
+)
+_FIRST, _SECOND = len(_STANDING_COLUMNS), len(_STANDING_COLUMNS) + len(_THREAD_COLUMNS)
 
 
 def standing(snapshot: Snapshot, caller: Caller, group: str) -> Standing | None:
@@ -108,36 +126,132 @@ def standing(snapshot: Snapshot, caller: Caller, group: str) -> Standing | None:
 
     In a transaction this also takes the group's turn: other writers of the group wait until it ends.
     """
-    statement = _STANDING_TO_WRITE if isinstance(snapshot, Tx) else _STANDING
-    row = snapshot.one(statement, g=group, oid=caller.oid)
+    row = _standing_row(snapshot, caller.oid, group)
     return None if row is None else _read_standing(caller, group, row)
 
 
 def place(snapshot: Snapshot, caller: Caller, group: str, thread: str) -> Place | Standing | None:
-    """A thread, its conversation and the caller's standing, in one statement.
+    """A thread, its conversation and the caller's standing, in one statement where nothing is known yet.
 
     The standing alone when the group has no such thread; None when there is no such group. Takes the group's turn as
     `standing` does.
     """
-    statement = _PLACE_TO_WRITE if isinstance(snapshot, Tx) else _PLACE
-    row = snapshot.one(statement, g=group, oid=caller.oid, t=thread)
+    if isinstance(snapshot, Tx):
+        return _place_to_write(snapshot, caller, group, thread)
+    row = snapshot.one(_PLACE, g=group, oid=caller.oid, t=thread)
     if row is None:
         return None
     found = _read_standing(caller, group, row)
-    first = len(_STANDING_COLUMNS)
-    second = first + len(_THREAD_COLUMNS)
-    if row[first] is None:
+    if row[_FIRST] is None:
         return found
-    return Place(found, Thread(*row[first:second]), Conversation(*row[second:]))
+    return Place(found, Thread(*row[_FIRST:_SECOND]), Conversation(*row[_SECOND:]))
+
+
+def prefetch(tx: Tx, hints: Iterable[Hint]) -> None:
+    """Read what a batch of functions will ask for in one round trip, and take their groups' turns."""
+    asked: dict[Hashable, tuple[Statement, dict[str, Any]]] = {}
+    threads: dict[str, dict[str, None]] = {}
+    # Turns are taken in one order by all, or two servers could wait for each other.
+    for hint in sorted(hints, key=lambda hint: hint.group):
+        asked.setdefault(("turn", hint.group), (_TURN, {"g": hint.group}))
+        asked.setdefault(("standing", hint.group, hint.oid), (_STANDING, {"g": hint.group, "oid": hint.oid}))
+        if hint.thread is not None:
+            threads.setdefault(hint.group, {})[hint.thread] = None
+    for group, wanted in threads.items():
+        asked[("threads", group)] = (_THREADS, {"g": group, "ids": json.dumps(list(wanted))})
+    for key, found in zip(asked, tx.all_of(list(asked.values())), strict=True):
+        match key:
+            case ("turn", str(group)) if found:
+                tx.heads[group] = found[0][0]
+            case ("standing", *_) if found:
+                tx.memo[key] = found[0]
+            case ("threads", str(group)):
+                for row in found:
+                    _remember(
+                        tx, group, Thread(*row[: len(_THREAD_COLUMNS)]), Conversation(*row[len(_THREAD_COLUMNS) :])
+                    )
+
+
+def deliver(tx: Tx, group: str, thread: Thread, conversation: Conversation) -> None:
+    """Store what a thread and its conversation tell of their posts, after one was added."""
+    tx.run(
+        _DELIVER_TO_THREAD,
+        g=group,
+        item=thread.id,
+        new_has_attachments=bool(thread.has_attachments),
+        new_last_delivered_at=thread.last_delivered_at,
+        new_unique_senders=thread.unique_senders,
+        new_preview=thread.preview,
+        new_to_recipients=thread.to_recipients,
+    )
+    restate(tx, group, conversation)
+    _remember(tx, group, thread, conversation)
+
+
+def restate(tx: Tx, group: str, conversation: Conversation) -> None:
+    """Store what a conversation tells of its posts."""
+    tx.run(
+        _DELIVER_TO_CONVERSATION,
+        g=group,
+        item=conversation.id,
+        new_has_attachments=bool(conversation.has_attachments),
+        new_last_delivered_at=conversation.last_delivered_at,
+        new_unique_senders=conversation.unique_senders,
+        new_preview=conversation.preview,
+    )
+    tx.memo[("conversation", group, conversation.id)] = conversation
+
+
+def _remember(tx: Tx, group: str, thread: Thread, conversation: Conversation) -> None:
+    tx.memo[("thread", group, thread.id)] = thread
+    tx.memo[("conversation", group, conversation.id)] = conversation
+
+
+def _standing_row(snapshot: Snapshot, oid: str, group: str) -> Row | None:
+    if not isinstance(snapshot, Tx):
+        return snapshot.one(_STANDING, g=group, oid=oid)
+    key = ("standing", group, oid)
+    row: Row | None = snapshot.memo.get(key)
+    if row is None:
+        # The lock is needed once in a transaction; the group is its own until the commit.
+        row = snapshot.one(_STANDING if group in snapshot.heads else _STANDING_TO_WRITE, g=group, oid=oid)
+        if row is not None:
+            snapshot.memo[key] = row
+            snapshot.heads.setdefault(group, row[_SEQ])
+    return row
+
+
+def _place_to_write(tx: Tx, caller: Caller, group: str, thread: str) -> Place | Standing | None:
+    known: Thread | None = tx.memo.get(("thread", group, thread))
+    if known is None and group not in tx.heads:
+        row = tx.one(_PLACE_TO_WRITE, g=group, oid=caller.oid, t=thread)
+        if row is None:
+            return None
+        tx.memo[("standing", group, caller.oid)] = row[:_FIRST]
+        tx.heads[group] = row[_SEQ]
+        if row[_FIRST] is not None:
+            _remember(tx, group, Thread(*row[_FIRST:_SECOND]), Conversation(*row[_SECOND:]))
+    found = standing(tx, caller, group)
+    if found is None:
+        return None
+    known = tx.memo.get(("thread", group, thread))
+    if known is None:
+        rows = tx.all(_THREADS, g=group, ids=json.dumps([thread]))
+        if not rows:
+            return found
+        known = Thread(*rows[0][: len(_THREAD_COLUMNS)])
+        _remember(tx, group, known, Conversation(*rows[0][len(_THREAD_COLUMNS) :]))
+    conversation = tx.memo[("conversation", group, known.conversation)]
+    return Place(found, known, conversation)
 
 
 def _read_standing(caller: Caller, group: str, row: Row) -> Standing:
-    name, mail, visibility, types, member, owner, seq, uid, uname, umail, upn, kind, enabled, admin = row[:14]
+    name, mail, visibility, types, member, owner, _, uid, uname, umail, upn, kind, enabled, admin = row[:_FIRST]
     person = None
     if uid is not None and caller.kind == "person":
         person = Person(uid, uname, umail, upn, kind == "Guest", bool(enabled), bool(admin))
     return Standing(
-        group, name, mail, visibility, '"Unified"' in types, member is not None, owner is not None, seq, caller, person
+        group, name, mail, visibility, '"Unified"' in types, member is not None, owner is not None, caller, person
     )
 
 
@@ -170,23 +284,24 @@ def post(snapshot: Snapshot, group: str, id: str) -> Post | None:
     return Post(*row) if row else None
 
 
-def _change(table: Table, *columns: str) -> Statement:
+def _change(table: Table, *columns: str, keeps_memo: bool = False) -> Statement:
     where = (table.c.group_id == _G, table.c.id == bindparam("item"))
-    return Statement(update(table).where(*where).values({c: bindparam(f"new_{c}") for c in columns}))
+    return Statement(
+        update(table).where(*where).values({c: bindparam(f"new_{c}") for c in columns}), keeps_memo=keeps_memo
+    )
 
 
 def _remove(table: Table) -> Statement:
     return Statement(delete(table).where(table.c.group_id == _G, table.c.id == bindparam("item")))
 
 
-ADD_CONVERSATION = Statement(insert(s.conversations))
-ADD_THREAD = Statement(insert(s.threads))
-ADD_POST = Statement(insert(s.posts))
-ADD_FORWARD = Statement(insert(s.forwards))
-DELIVER_TO_CONVERSATION = _change(s.conversations, "has_attachments", "last_delivered_at", "unique_senders", "preview")
-DELIVER_TO_THREAD = _change(
-    s.threads, "has_attachments", "last_delivered_at", "unique_senders", "preview", "to_recipients"
-)
+ADD_CONVERSATION = Statement(insert(s.conversations), keeps_memo=True)
+ADD_THREAD = Statement(insert(s.threads), keeps_memo=True)
+ADD_POST = Statement(insert(s.posts), keeps_memo=True)
+ADD_FORWARD = Statement(insert(s.forwards), keeps_memo=True)
+_DELIVERED = ("has_attachments", "last_delivered_at", "unique_senders", "preview")
+_DELIVER_TO_CONVERSATION = _change(s.conversations, *_DELIVERED, keeps_memo=True)
+_DELIVER_TO_THREAD = _change(s.threads, *_DELIVERED, "to_recipients", keeps_memo=True)
 AMEND_THREAD = _change(s.threads, "topic", "is_locked")
 REMOVE_CONVERSATION = _remove(s.conversations)
 REMOVE_THREAD = _remove(s.threads)
@@ -198,11 +313,17 @@ _REMAINING = Statement(
 )
 
 
-def summary(snapshot: Snapshot, group: str, conversation_id: str) -> tuple[bool, int, str, str] | None:
-    """What a conversation's threads add up to (attachments, last delivery, senders, preview); None without threads."""
-    rows = snapshot.all(_REMAINING, g=group, conversation=conversation_id)
+def summed_up(snapshot: Snapshot, group: str, conversation: Conversation) -> Conversation | None:
+    """The conversation with what its threads add up to; None when it has none left."""
+    rows = snapshot.all(_REMAINING, g=group, conversation=conversation.id)
     if not rows:
         return None
     latest = max(rows, key=lambda row: int(row[1]))
     names = dict.fromkeys(name for row in rows for name in json.loads(row[2]))
-    return any(row[0] for row in rows), latest[1], json.dumps(list(names)), latest[3]
+    return replace(
+        conversation,
+        has_attachments=any(row[0] for row in rows),
+        last_delivered_at=latest[1],
+        unique_senders=json.dumps(list(names)),
+        preview=latest[3],
+    )

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from folkmoot.refusals import Busy, StorageFull
-from folkmoot.store.db import Dialect, ReadFunction, Row, Snapshot, Store, Tx, Writer, _Job
+from folkmoot.store.db import Dialect, Job, ReadFunction, Row, Snapshot, Store, Tx
 from folkmoot.store.ids import IdSource
+from folkmoot.store.writer import Writer
 
 T = TypeVar("T")
 
@@ -52,18 +53,15 @@ class SqliteTx(Tx):
 
     dialect: Dialect = "sqlite"
 
-    def __init__(self, connection: sqlite3.Connection, instant: float, ids: IdSource) -> None:
-        super().__init__(instant, ids)
-        self._connection = connection
+    def __init__(self, connection: sqlite3.Connection, ids: IdSource) -> None:
+        super().__init__(ids)
+        self._execute = connection.execute
 
     def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
-        return self._connection.execute(text, parameters).fetchall()
+        return self._execute(text, parameters).fetchall()
 
     def _run(self, text: str, parameters: Mapping[str, Any]) -> None:
-        self._connection.execute(text, parameters)
-
-    def _run_many(self, text: str, parameters: Sequence[Mapping[str, Any]]) -> None:
-        self._connection.executemany(text, parameters)
+        self._execute(text, parameters)
 
 
 class SqliteWriter(Writer):
@@ -73,11 +71,11 @@ class SqliteWriter(Writer):
         self._connection = connect(path)
         super().__init__("writer", clock, ids)
 
-    def _attempt(self, jobs: Sequence[_Job[Any]]) -> None:
+    def _attempt(self, jobs: Sequence[Job[Any]]) -> None:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
-            self._perform(jobs, lambda instant: SqliteTx(connection, instant, self._ids))
+            self._perform(jobs, SqliteTx(connection, self._ids))
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

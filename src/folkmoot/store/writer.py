@@ -1,0 +1,130 @@
+"""Waiting writes are committed together: one transaction, one fsync, and only then the answers.
+
+A writer thread takes all that wait and runs each function in turn. One that refuses before it has written leaves its
+companions unharmed. When one fails after it has written, or the database does, the whole batch is undone and each is
+run again alone; so a function given to `Store.write` must change nothing but the transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from folkmoot.observe import log
+from folkmoot.refusals import Busy, Refusal
+from folkmoot.store import changes
+from folkmoot.store.db import Job, Tx
+from folkmoot.store.ids import IdSource
+
+# More waiting writes than this and the server says so at once, rather than answer all of them late.
+QUEUE_LIMIT = 10_000
+# Enough to share an fsync widely; small enough that a failing companion does not make many run again.
+BATCH_LIMIT = 256
+
+
+class _Rollback(Exception):
+    """A function failed after it had written: its batch must be undone."""
+
+
+class Writer(ABC):
+    """A thread that commits waiting writes together. Subclasses say how a transaction begins, ends and is undone."""
+
+    def __init__(self, name: str, clock: Callable[[], float], ids: IdSource) -> None:
+        self._queue: SimpleQueue[Job[Any] | None] = SimpleQueue()
+        self._clock = clock
+        self._ids = ids
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job[Any]) -> None:
+        """Queue a write, or raise `Busy` when too many wait."""
+        if self._queue.qsize() >= QUEUE_LIMIT:
+            raise Busy
+        self._queue.put(job)
+
+    def close(self) -> None:
+        """Finish what waits, then end the thread."""
+        self._queue.put(None)
+        self._thread.join()
+
+    @abstractmethod
+    def _attempt(self, jobs: Sequence[Job[Any]]) -> None:
+        """Run `jobs` in one transaction and commit, or leave nothing behind and raise."""
+
+    @abstractmethod
+    def _translate(self, error: Exception) -> Exception:
+        """The refusal that a database's error means to a caller, or the error itself."""
+
+    @abstractmethod
+    def _end(self) -> None:
+        """Close connections; the last thing the thread does."""
+
+    def _work(self) -> None:
+        while True:
+            first = self._queue.get()
+            if first is None:
+                break
+            batch = [first]
+            last = False
+            while len(batch) < BATCH_LIMIT:
+                try:
+                    job = self._queue.get_nowait()
+                except Empty:
+                    break
+                if job is None:
+                    last = True
+                    break
+                batch.append(job)
+            self._serve(batch)
+            if last:
+                break
+        self._end()
+
+    def _serve(self, batch: list[Job[Any]]) -> None:
+        try:
+            self._attempt(batch)
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].outcome = (True, self._judge(error))
+            else:
+                if not isinstance(error, _Rollback):
+                    log.warning("a batch of %d writes is run again one by one: %r", len(batch), error)
+                for job in batch:
+                    try:
+                        self._attempt([job])
+                    except Exception as alone:
+                        job.outcome = (True, self._judge(alone))
+        by_loop: dict[asyncio.AbstractEventLoop, list[Job[Any]]] = {}
+        for job in batch:
+            by_loop.setdefault(job.loop, []).append(job)
+        for loop, jobs in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_settle, jobs)
+            except RuntimeError:  # the loop was closed: nobody waits any more
+                log.warning("a write was committed after its event loop had closed")
+
+    def _judge(self, error: Exception) -> Exception:
+        if isinstance(error, _Rollback) and error.__cause__ is not None:
+            error = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        return self._translate(error)
+
+    def _perform(self, jobs: Sequence[Job[Any]], tx: Tx) -> None:
+        """Run each function. One that refuses before it wrote leaves its companions unharmed."""
+        for job in jobs:
+            tx.begin(self._clock())
+            try:
+                job.outcome = (False, job.function(tx))
+            except Refusal as refusal:
+                if tx.wrote:
+                    raise _Rollback from refusal
+                job.outcome = (True, refusal)
+        changes.flush(tx)
+
+
+def _settle(jobs: list[Job[Any]]) -> None:
+    for job in jobs:
+        job.settle()
