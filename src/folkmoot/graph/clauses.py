@@ -131,22 +131,22 @@ def _with_stored_ids(noun: Noun, expression: Expr) -> Expr:
     return expression
 
 
-def _id_reader(noun: Noun, expression: Expr) -> Callable[[str, str], str] | None:
+def _id_reader(noun: Noun, expression: Expr) -> Callable[[str, str], str | int] | None:
     if not isinstance(expression, Path) or len(expression.parts) != 1:
         return None
     field = noun.entity.field(expression.parts[0])
     return noun.reads_id.get(field.name) if field is not None else None
 
 
-def _stored(reader: Callable[[str, str], str], given: Literal) -> Literal:
-    """The stored id that a wire id means; an id that is none, or is another group's, matches nothing."""
+def _stored(reader: Callable[[str, str], str | int], given: Literal) -> Literal:
+    """The stored value that a wire id or changeKey means; one that is none, or is another group's, matches nothing."""
     if given.type is not Edm.STRING:
         return given
     try:
         found = ids.read_any(reader, str(given.value))
     except Refusal:
-        found = _NO_ID
-    return Literal(found, Edm.STRING)
+        found = -1 if reader is ids.read_change_key else _NO_ID
+    return Literal(found, Edm.INT64 if isinstance(found, int) else Edm.STRING)
 
 
 def ordering(column: Sql, descending: bool) -> ColumnElement[Any]:

@@ -36,7 +36,7 @@ class Noun:
     """An entity type with where its rows are.
 
     `key` orders what nothing else orders. `annotations` precede the properties and are sent whatever is selected.
-    `reads_id` turns an id of the wire into the stored one, for `$filter`.
+    `reads_id` turns an opaque text of the wire into what is stored, for `$filter`; the second argument is the group.
     """
 
     entity: Entity
@@ -44,7 +44,7 @@ class Noun:
     key: Sql
     properties: dict[str, Property]
     annotations: tuple[Property, ...] = ()
-    reads_id: dict[str, Callable[[str, str], str]] = field(default_factory=dict)
+    reads_id: dict[str, Callable[[str, str], str | int]] = field(default_factory=dict)
 
 
 _EMAIL_ADDRESS = Complex("emailAddress", (Field(name="name"), Field(name="address", fold=True)))
@@ -147,7 +147,14 @@ THREAD = _noun(
 
 _p = s.posts.c
 _CHANGE_KEY = Property(
-    Field(name="changeKey", filter=False, sort=False, says="Changes with every change of the post."),
+    Field(
+        name="changeKey",
+        type=Edm.INT64,
+        wire=Edm.STRING,
+        sql=_p.version,
+        sort=False,
+        says="Changes with every change of the post.",
+    ),
     (_p.version,),
     ids.change_key,
 )
@@ -206,6 +213,7 @@ POST = _noun(
     navs=(Nav(name="inReplyTo", target="post", many=False, says="The post that this one answers."),),
     reads_id={
         "id": ids.read_post_id,
+        "changeKey": ids.read_change_key,
         "conversationId": ids.read_conversation_id,
         "conversationThreadId": ids.read_thread_id,
     },

@@ -7,7 +7,7 @@ something of another group, is not found (404).
 
 from __future__ import annotations
 
-from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable
 from functools import lru_cache
@@ -63,6 +63,18 @@ def change_key(group: str, version: int) -> str:
     return b64encode(b"\x09\x00\x00\x00\x16\x00\x00\x00" + _bytes(group) + version.to_bytes(6, "big")).decode()
 
 
+def read_change_key(text: str, group: str) -> int:
+    """The version that a `changeKey` tells of. Raises `IdMalformed` for a text that is none."""
+    try:
+        raw = b64decode(text.encode("ascii"), validate=True)
+    except (Base64Error, ValueError):
+        raise IdMalformed from None
+    version = int.from_bytes(raw[24:], "big")
+    if len(raw) != 30 or change_key(group, version) != text:
+        raise IdMalformed
+    return version
+
+
 def _guid_at(raw: bytes, start: int) -> str:
     return str(UUID(bytes=raw[start : start + 16]))
 
@@ -97,10 +109,13 @@ def read_post_id(text: str, group: str) -> str:
     return _guid_at(_decode(text, group, 83, _POST, _POST_MARK), 65)
 
 
-def read_any(reader: Callable[[str, str], str], text: str) -> str:
-    """Read an id of whatever group it names, with one of the readers above."""
+def read_any(reader: Callable[[str, str], str | int], text: str) -> str | int:
+    """Read an id or a changeKey of whatever group it names, with one of the readers above."""
     try:
-        group = urlsafe_b64decode(text.encode("ascii"))[4:40].decode("ascii")
+        if reader is read_change_key:
+            group = _guid_at(b64decode(text.encode("ascii")), 8)
+        else:
+            group = urlsafe_b64decode(text.encode("ascii"))[4:40].decode("ascii")
     except (Base64Error, ValueError):
         raise IdMalformed from None
     return reader(text, group)

@@ -13,12 +13,14 @@ from folkmoot.graph.plan import Branch, Plan, plan_for
 from folkmoot.graph.road import Road
 from folkmoot.model import Caller
 from folkmoot.odata.query import Options, to_query
-from folkmoot.refusals import BadClause
+from folkmoot.refusals import BadClause, BadExpand
 from folkmoot.store.db import Snapshot
 
 # Items of an expanded collection when $top does not say: Graph's own limit for directory relationships.
 EXPANDED_PAGE = 20
 PAGE_WITH_EXPAND = 100
+# Items that one answer may hold with all that is expanded in it.
+LARGEST_ANSWER = 10_000
 
 
 def is_quick(feed: Feed, options: Options) -> bool:
@@ -34,7 +36,7 @@ def page(
     """One page of a collection, as it is sent. `scope` holds the feed's parameters."""
     _unsearchable(options)
     plan = plan_for(feed, options, caller, snapshot.now)
-    found, token = _rows(snapshot, plan, options, scope, road, options.top or feed.page)
+    found, token = _Reading(snapshot).rows(plan, options, scope, road, options.top or feed.page)
     answer: dict[str, Any] = {"@odata.context": f"{road.root}/$metadata#{_context(plan, road)}"}
     if options.count and options.skiptoken is None:
         answer["@odata.count"] = count(snapshot, feed, options, scope, caller)
@@ -56,7 +58,7 @@ def single(
             )
     plan = plan_for(feed, options, caller, snapshot.now)
     road = road.collection
-    found, _ = _rows(snapshot, plan, options, scope, road, 1)
+    found, _ = _Reading(snapshot).rows(plan, options, scope, road, 1)
     if not found:
         return None
     return {"@odata.context": f"{road.root}/$metadata#{_context(plan, road)}/$entity", **found[0]}
@@ -69,47 +71,62 @@ def count(snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str, 
     return int(row[0]) if row else 0
 
 
-def _rows(
-    snapshot: Snapshot, plan: Plan, options: Options, scope: Mapping[str, Any], road: Road, size: int
-) -> tuple[list[dict[str, Any]], str | None]:
-    size = min(size, PAGE_WITH_EXPAND if plan.branches else plan.feed.largest_page)
-    cursor = plan.cursor(options.skiptoken) if options.skiptoken is not None else None
-    parameters = dict(scope)
-    parameters["limit"] = size + 1
-    # A link goes on from a place: the rows that were skipped before it are not skipped again.
-    parameters["skip"] = (options.skip or 0) if cursor is None else 0
-    for number, value in enumerate(cursor or ()):
-        if value is not None:
-            parameters[f"k{number}"] = value
-    rows = snapshot.all(plan.page(cursor), **parameters)
-    group = scope.get("g", "")
-    found = []
-    for row in rows[:size]:
-        item = plan.project(group, row)
-        for branch in plan.branches:
-            _expand(snapshot, branch, row, item, scope, road)
-        found.append(item)
-    return found, plan.token(rows[size - 1]) if len(rows) > size else None
+class _Reading:
+    """One answer in the making. `sent` counts its items, those that are expanded among them."""
 
+    __slots__ = ("sent", "snapshot")
 
-def _expand(
-    snapshot: Snapshot, branch: Branch, row: Sequence[Any], item: dict[str, Any], scope: Mapping[str, Any], road: Road
-) -> None:
-    """Put what `branch` finds below `row` into `item`."""
-    nav, plan = branch.nav, branch.plan
-    below = {**scope, **{name: row[place] for name, place in branch.binds.items()}}
-    road = road.down(branch.key(scope.get("g", ""), row), nav.name)
-    context = f"{road.root}/$metadata#{_context(plan, road)}"
-    if not nav.many:
-        absent = any(below[name] is None for name in branch.binds)
-        rows, _ = ([], None) if absent else _rows(snapshot, plan, plan.options, below, road, 1)
-        item[f"{nav.name}@odata.context"] = f"{context}/$entity"
-        item[nav.name] = rows[0] if rows else None
-        return
-    item[f"{nav.name}@odata.context"] = context
-    item[nav.name], token = _rows(snapshot, plan, plan.options, below, road, plan.options.top or EXPANDED_PAGE)
-    if token is not None:
-        item[f"{nav.name}@odata.nextLink"] = f"{road.root}/{road.path}?{to_query(plan.options.texts, token)}"
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.sent = 0
+
+    def rows(
+        self, plan: Plan, options: Options, scope: Mapping[str, Any], road: Road, size: int
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Up to `size` items, and the token of the page after them, if there is one."""
+        size = min(size, PAGE_WITH_EXPAND if plan.branches else plan.feed.largest_page)
+        cursor = plan.cursor(options.skiptoken) if options.skiptoken is not None else None
+        parameters = dict(scope)
+        parameters["limit"] = size + 1
+        # A link goes on from a place: the rows that were skipped before it are not skipped again.
+        parameters["skip"] = (options.skip or 0) if cursor is None else 0
+        for number, value in enumerate(cursor or ()):
+            if value is not None:
+                parameters[f"k{number}"] = value
+        rows = self.snapshot.all(plan.page(cursor), **parameters)
+        group = scope.get("g", "")
+        self.sent += min(len(rows), size)
+        if self.sent > LARGEST_ANSWER:
+            raise BadExpand(
+                f"The answer would hold more than {LARGEST_ANSWER} items; ask for smaller pages with $top.",
+                target="$expand",
+            )
+        found = []
+        for row in rows[:size]:
+            item = plan.project(group, row)
+            for branch in plan.branches:
+                self.expand(branch, row, item, scope, road)
+            found.append(item)
+        return found, plan.token(rows[size - 1]) if len(rows) > size else None
+
+    def expand(
+        self, branch: Branch, row: Sequence[Any], item: dict[str, Any], scope: Mapping[str, Any], road: Road
+    ) -> None:
+        """Put what `branch` finds below `row` into `item`."""
+        nav, plan = branch.nav, branch.plan
+        below = {**scope, **{name: row[place] for name, place in branch.binds.items()}}
+        road = road.down(branch.key(scope.get("g", ""), row), nav.name)
+        context = f"{road.root}/$metadata#{_context(plan, road)}"
+        if not nav.many:
+            absent = any(below[name] is None for name in branch.binds)
+            rows, _ = ([], None) if absent else self.rows(plan, plan.options, below, road, 1)
+            item[f"{nav.name}@odata.context"] = f"{context}/$entity"
+            item[nav.name] = rows[0] if rows else None
+            return
+        item[f"{nav.name}@odata.context"] = context
+        item[nav.name], token = self.rows(plan, plan.options, below, road, plan.options.top or EXPANDED_PAGE)
+        if token is not None:
+            item[f"{nav.name}@odata.nextLink"] = f"{road.root}/{road.path}?{to_query(plan.options.texts, token)}"
 
 
 def _context(plan: Plan, road: Road) -> str:

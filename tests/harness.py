@@ -1,0 +1,542 @@
+"""The whole server inside the test's process: a store of its own, the application on it, and clients with tokens.
+
+    def test_it(graph: Graph): graph.as_("AdeleV").get(...)       a seeded tenant that only this test has
+    def test_it(library: Library): library.as_("AdeleV").get(...)  a filled one that tests read together and leave alone
+
+Nothing listens and nothing waits: requests go straight into the ASGI application, and time moves when a test says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+from urllib.parse import quote, unquote
+
+import httpx
+import msgspec
+import psycopg
+from sqlalchemy import select
+
+from folkmoot import app, lab
+from folkmoot.auth.keys import SigningKey
+from folkmoot.auth.minting import mint
+from folkmoot.config import Settings
+from folkmoot.model import Application, SignIn
+from folkmoot.store import everywhere, migrate, schema
+from folkmoot.store.db import Statement, Store
+from folkmoot.store.postgres import PostgresStore
+from folkmoot.store.sqlite import SqliteStore
+from tests import postgres
+
+Database = Literal["sqlite", "postgresql"]
+DATABASES: tuple[Database, ...] = ("sqlite", "postgresql")
+
+ORIGIN = "https://localhost:8443"
+ROOT = f"{ORIGIN}/v1.0"
+DOMAIN = Settings().domain
+START = int(datetime(2026, 11, 23, 10, tzinfo=UTC).timestamp())
+JSON = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
+
+GROUP = {group.nick: group.id for group in lab.GROUPS}
+PERSON = {person.nick: person.id for person in lab.PEOPLE}
+NAME = {person.nick: person.name for person in lab.PEOPLE}
+
+# A client application for which what the cloud lacks is allowed; the lab has only strict ones.
+EXTENDED = lab.LabApplication("f01d0000-0000-4000-8000-00000000da03", "Extended", "secret", lab.DAEMON.roles)
+APPLICATIONS = {
+    "daemon": lab.DAEMON,
+    "daemonWithoutRoles": lab.DAEMON_WITHOUT_ROLES,
+    "publicClient": lab.PUBLIC_CLIENT,
+    "extended": EXTENDED,
+}
+
+
+def address(nick: str) -> str:
+    """The mail address of a seeded person or group."""
+    return f"{nick}@{DOMAIN}"
+
+
+def recipient(nick: str) -> dict[str, Any]:
+    """A seeded person as a recipient on the wire."""
+    return {"emailAddress": {"name": NAME[nick], "address": address(nick)}}
+
+
+def iso(seconds: float) -> str:
+    """A moment as the wire writes it."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class Clock:
+    """The time, in seconds since the epoch; it stands still unless it is moved."""
+
+    now: float = START
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server sent back."""
+
+    status: int
+    headers: httpx.Headers
+    content: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, which must be JSON and say so."""
+        assert self.headers["content-type"].startswith("application/json"), self
+        return msgspec.json.decode(self.content)
+
+    @property
+    def text(self) -> str:
+        """The body, which must be plain text and say so."""
+        assert self.headers["content-type"].startswith("text/plain"), self
+        return self.content.decode()
+
+    @property
+    def value(self) -> list[Any]:
+        """The items of a collection."""
+        assert self.status == 200, self
+        found: list[Any] = self.json["value"]
+        return found
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of a collection's items."""
+        return [item["id"] for item in self.value]
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The error of a refusal."""
+        found: dict[str, Any] = self.json["error"]
+        return found
+
+    @property
+    def refusal(self) -> tuple[int, str]:
+        """Status and code of a refusal."""
+        return self.status, self.error["code"]
+
+    @property
+    def target(self) -> str | None:
+        """The property, option or clause that a refusal names."""
+        found: str | None = self.error.get("target")
+        return found
+
+
+@dataclass(frozen=True)
+class Place:
+    """A conversation with one of its threads and one of that thread's posts: ids as the wire has them.
+
+    Paths take a `road`: "direct" is `/groups/{g}/threads/{t}…`, "through" leads through the conversation.
+    """
+
+    group: str
+    conversation: str
+    thread: str
+    post: str
+
+    @property
+    def group_path(self) -> str:
+        return f"/groups/{self.group}"
+
+    @property
+    def conversation_path(self) -> str:
+        return f"{self.group_path}/conversations/{quote(self.conversation)}"
+
+    def thread_path(self, road: str = "direct") -> str:
+        return f"{self.above(road)}/threads/{quote(self.thread)}"
+
+    def post_path(self, road: str = "direct") -> str:
+        return f"{self.thread_path(road)}/posts/{quote(self.post)}"
+
+    def above(self, road: str) -> str:
+        """What a thread's path begins with."""
+        return self.group_path if road == "direct" else self.conversation_path
+
+    def context(self, road: str, *below: str) -> str:
+        """The context URL of `below` this place, such as `threads`; the ids come from the place."""
+        key = {"threads": self.thread, "posts": self.post}
+        path = f"groups('{self.group}')"
+        if road == "through":
+            path += f"/conversations('{quote(self.conversation)}')"
+        for number, name in enumerate(below, 1):
+            path += f"/{name}"
+            if number < len(below):
+                path += f"('{quote(key[name])}')"
+        return f"{ROOT}/$metadata#{path}"
+
+
+ROADS = ("direct", "through")
+
+
+class Client:
+    """Somebody with an access token, or with none."""
+
+    def __init__(self, graph: Graph, token: str | None) -> None:
+        self.graph = graph
+        self.token = token
+
+    def send(
+        self, method: str, path: str, *, content: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """One request. `path` is below the version, or a whole URL as in a next link."""
+        url = path if path.startswith("https://") else f"{ROOT}{path}"
+        given = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        return self.graph.send(method, url, content, given | dict(headers or {}))
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """GET. Header names are written with underscores."""
+        return self.send("GET", path, headers=_spelt(headers))
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Answer:
+        """POST `body` as JSON; bytes go as they are, still as JSON."""
+        return self.with_body("POST", path, body, headers)
+
+    def patch(self, path: str, body: Any = None, **headers: str) -> Answer:
+        """PATCH `body` as JSON."""
+        return self.with_body("PATCH", path, body, headers)
+
+    def delete(self, path: str, **headers: str) -> Answer:
+        """DELETE."""
+        return self.send("DELETE", path, headers=_spelt(headers))
+
+    def pages(self, path: str, between: Callable[[], object] = lambda: None) -> Iterator[list[Any]]:
+        """The items of each page, following next links; `between` happens before each link is followed."""
+        link: str | None = path
+        while link is not None:
+            answer = self.get(link)
+            yield answer.value
+            link = answer.json.get("@odata.nextLink")
+            if link is not None:
+                between()
+
+    def everything(self, path: str) -> list[Any]:
+        """The items of all pages."""
+        return [item for page in self.pages(path) for item in page]
+
+    def with_body(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Answer:
+        """Any method with a body as JSON, or none; header names as keyword arguments spell them or as they are."""
+        content = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
+        kind = {} if content is None else {"Content-Type": "application/json"}
+        return self.send(method, path, content=content, headers=kind | _spelt(headers))
+
+    # ── what tests say often ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def start(
+        self, topic: str = "Launch", content: str = "Hello", *, group: str = "SalesAndMarketing", **post: Any
+    ) -> Place:
+        """Start a conversation and find its thread and post. `group` is a nick; `post` are more of its properties."""
+        id = GROUP.get(group, group)
+        first = {"body": {"contentType": "text", "content": content}, **post}
+        made = self.post(f"/groups/{id}/conversations", {"topic": topic, "threads": [{"posts": [first]}]})
+        assert made.status == 201, made
+        thread = made.json["threads"][0]["id"]
+        return self.newest(Place(id, made.json["id"], thread, ""))
+
+    def reply(self, place: Place, content: str = "Yes", *, to_post: bool = False, **post: Any) -> Place:
+        """Reply to the thread or to the post of `place`, and find the new post."""
+        path = place.post_path() if to_post else place.thread_path()
+        body = {"post": {"body": {"contentType": "text", "content": content}, **post}}
+        answer = self.post(f"{path}/reply", body)
+        assert answer.status == 202, answer
+        return self.newest(place)
+
+    def newest(self, place: Place) -> Place:
+        """The same thread with its newest post."""
+        posts = self.everything(f"{place.thread_path()}/posts?$select=id")
+        return Place(place.group, place.conversation, place.thread, posts[-1]["id"])
+
+
+def _spelt(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+@dataclass
+class Graph:
+    """A running server."""
+
+    store: Store
+    clock: Clock
+    application: Any = field(repr=False)
+    key: SigningKey = field(repr=False)
+    settings: Settings = field(repr=False)
+    loop: asyncio.Runner = field(repr=False)
+    _http: httpx.AsyncClient = field(init=False, repr=False)
+    _tokens: dict[tuple[object, ...], str] = field(default_factory=dict, repr=False)
+    _seen: dict[str, int] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self._http = httpx.AsyncClient(transport=httpx.ASGITransport(self.application))
+        self.changes()
+
+    @property
+    def database(self) -> Database:
+        return self.store.dialect
+
+    # ── who asks ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def as_(self, nick: str, *, scopes: Iterable[str] = lab.PUBLIC_CLIENT.scopes, **more: Any) -> Client:
+        """A seeded person, signed in with delegated permissions."""
+        person = SignIn(oid=PERSON[nick], upn=address(nick), name=NAME[nick], mail=address(nick))
+        return self.signed_in(person, scopes=scopes, **more)
+
+    def signed_in(self, person: SignIn, *, scopes: Iterable[str] = lab.PUBLIC_CLIENT.scopes, **more: Any) -> Client:
+        """Any person at all, as the issuer would vouch for."""
+        return Client(self, self.token("publicClient", person, scopes, **more))
+
+    def as_app(self, name: str, *, roles: Iterable[str] | None = None, **more: Any) -> Client:
+        """A client application by itself: "daemon", "daemonWithoutRoles" or "extended"."""
+        return Client(self, self.token(name, None, APPLICATIONS[name].roles if roles is None else roles, **more))
+
+    def nobody(self, token: str | None = None) -> Client:
+        """Somebody without a token, or with one that the test made."""
+        return Client(self, token)
+
+    def token(
+        self,
+        application: str,
+        person: SignIn | None,
+        permissions: Iterable[str],
+        *,
+        personal: bool = False,
+        lifetime: int = 30 * 86_400,
+        key: SigningKey | None = None,
+    ) -> str:
+        """An access token of the development issuer."""
+        asked = (application, person, tuple(permissions), personal, lifetime, self.clock.now, key)
+        if asked not in self._tokens:
+            registered = APPLICATIONS[application]
+            self._tokens[asked] = mint(
+                key or self.key,
+                base=ORIGIN,
+                tenant_id=self.settings.tenant_id,
+                application=Application(
+                    id=registered.id,
+                    name=registered.name,
+                    principal=lab.principal(registered),
+                    secret_hash=registered.secret,
+                    roles=registered.roles,
+                    scopes=registered.scopes,
+                    profile="strict",
+                ),
+                person=person,
+                permissions=asked[2],
+                lifetime=lifetime,
+                now=self.clock.now,
+                personal=personal,
+            )
+        return self._tokens[asked]
+
+    # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def send(self, method: str, url: str, content: bytes | None, headers: Mapping[str, str]) -> Answer:
+        """One request by way of httpx."""
+        got = self.loop.run(self._http.request(method, url, content=content, headers=headers))
+        return Answer(got.status_code, got.headers, got.content)
+
+    def send_raw(
+        self,
+        method: str,
+        raw_path: bytes,
+        query: bytes = b"",
+        *,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+        parts: Iterable[bytes] = (),
+    ) -> Answer:
+        """One request past every client that would tidy it up, as the HTTP server hands it on; a body in `parts`."""
+        return self.loop.run(_raw(self.application, method, raw_path, query, list(headers), list(parts)))
+
+    def changes(self) -> list[str]:
+        """What the change log tells since the last look, in each group's order: `created post`, `updated thread`, …"""
+        found = []
+        for group, seq, kind, noun in self.store.read_here(lambda snapshot: snapshot.all(_CHANGES)):
+            if seq > self._seen.get(group, 0):
+                assert seq == self._seen.get(group, 0) + 1, "the change log has a gap"
+                self._seen[group] = seq
+                found.append(f"{kind} {noun}")
+        return found
+
+    def forget(self) -> None:
+        """Take whatever the change log holds as seen."""
+        self._seen.clear()
+        self.changes()
+
+    def run(self, statement: Statement, **parameters: Any) -> None:
+        """Change the store behind the server's back: for states that no request of today can bring about."""
+        self.loop.run(self.store.write(lambda tx: tx.run(statement, **parameters)))
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self.loop.run(self._http.aclose())
+        self.store.close()
+
+
+_CHANGES = Statement(
+    select(schema.changes.c.group_id, schema.changes.c.seq, schema.changes.c.kind, schema.changes.c.noun).order_by(
+        schema.changes.c.group_id, schema.changes.c.seq
+    )
+)
+
+
+async def _raw(
+    application: Any, method: str, raw_path: bytes, query: bytes, headers: list[tuple[bytes, bytes]], parts: list[bytes]
+) -> Answer:
+    sent: list[dict[str, Any]] = []
+    waiting = parts or [b""]
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": waiting.pop(0), "more_body": bool(waiting)}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "https",
+        "path": unquote(raw_path.decode("latin-1")),
+        "raw_path": raw_path,
+        "query_string": query,
+        "root_path": "",
+        "headers": [(b"host", b"localhost:8443"), *((name.lower(), value) for name, value in headers)],
+        "client": ("127.0.0.1", 50000),
+        "server": ("localhost", 8443),
+    }
+    await application(scope, receive, send)
+    start, *bodies = sent
+    content = b"".join(message.get("body", b"") for message in bodies)
+    return Answer(start["status"], httpx.Headers(start["headers"]), content)
+
+
+# ── starting one ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Workshop:
+    """What the servers of a run share: the signing key, the event loop, and the seeded databases that are copied.
+
+    One server for each database serves test after test: its rows are put back before each, which takes a few
+    milliseconds where a new database and a new application would take some hundred.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings = Settings(data=str(folder))
+        self.key = app.development_key(self.settings)
+        self.loop = asyncio.Runner()
+        self._open = ExitStack()
+        self._served: dict[Database, tuple[Graph, Callable[[], None]]] = {}
+
+    def graph(self, database: Database) -> Graph:
+        """The server for one test after another, with the seeded tenant in it and nothing else."""
+        if database not in self._served:
+            self._served[database] = self.open(database)
+        served, reset = self._served[database]
+        reset()
+        served.clock.now = START
+        served.forget()
+        return served
+
+    def open(self, database: Database) -> tuple[Graph, Callable[[], None]]:
+        """A server of its own until the end of the run, and what puts its rows back."""
+        return self._open.enter_context(self.server(database))
+
+    @contextmanager
+    def server(self, database: Database) -> Iterator[tuple[Graph, Callable[[], None]]]:
+        """A server of its own on a copy of the seeded database, and what puts its rows back."""
+        clock = Clock()
+        with _seeded_postgres() if database == "postgresql" else _seeded_sqlite(self.folder) as (connect, reset):
+            store = connect(clock)
+            graph = Graph(store, clock, app.build(self.settings, store, clock), self.key, self.settings, self.loop)
+            try:
+                yield graph, reset
+            finally:
+                graph.close()
+
+    def close(self) -> None:
+        """Stop the servers."""
+        self._open.close()
+        self.loop.close()
+
+
+_TABLES = [table.name for table in schema.meta.sorted_tables]
+_EMPTY = "; ".join(f"DELETE FROM {name}" for name in reversed(_TABLES))  # noqa: S608  (our own tables' names)
+_REFILL = "; ".join(f"INSERT INTO {name} SELECT * FROM seeded.{name}" for name in _TABLES)  # noqa: S608
+
+Opened = tuple[Callable[[Clock], Store], Callable[[], None]]
+
+
+@contextmanager
+def _seeded_postgres() -> Iterator[Opened]:
+    with postgres.fresh(postgres.template("seeded", _seed_postgres)) as url, psycopg.connect(url) as connection:
+
+        def reset() -> None:
+            connection.execute(f"BEGIN; {_EMPTY}; {_REFILL}; COMMIT".encode())
+
+        connection.autocommit = True
+        yield lambda clock: PostgresStore(url, clock), reset
+
+
+def _seed_postgres(url: str) -> None:
+    migrate.upgrade(url)
+    _seed(PostgresStore(url, Clock()))
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE SCHEMA seeded")
+        for name in _TABLES:
+            connection.execute(f"CREATE TABLE seeded.{name} AS TABLE {name}".encode())
+
+
+@contextmanager
+def _seeded_sqlite(folder: Path) -> Iterator[Opened]:
+    seeded = folder / "seeded.db"
+    if not seeded.exists():
+        draft = folder / "draft.db"
+        migrate.upgrade(draft)
+        _seed(SqliteStore(draft, Clock()))
+        draft.rename(seeded)
+    with TemporaryDirectory(dir=folder) as own:
+        file = Path(own) / "folkmoot.db"
+        shutil.copyfile(seeded, file)
+        with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute("ATTACH ? AS seeded", [str(seeded)])
+
+            def reset() -> None:
+                connection.executescript(f"BEGIN; {_EMPTY}; {_REFILL}; COMMIT")
+
+            yield lambda clock: SqliteStore(file, clock), reset
+
+
+def _seed(store: Store) -> None:
+    try:
+        asyncio.run(lab.seed(store, Settings()))
+        store.write_here(
+            lambda tx: tx.run(
+                everywhere.ADD_APPLICATION,
+                id=EXTENDED.id,
+                name=EXTENDED.name,
+                principal=lab.principal(EXTENDED),
+                secret_hash=None,
+                roles="[]",
+                scopes="[]",
+                profile="extended",
+            )
+        )
+    finally:
+        store.close()
