@@ -1,4 +1,4 @@
-"""Request bodies: from JSON to typed structs, and from those to what verbs take.
+"""Request bodies: from JSON to the structs of `inputs`, and from those to what verbs take.
 
 Property names and enumeration values are matched without regard to case (Graph: "Use query parameters"; the SDKs send
 `Post` where the documentation has `post`). Unknown and read-only properties are left aside, as official examples send
@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from folkmoot.graph import inputs
 from folkmoot.mime import html
 from folkmoot.model import EmailAddress, PostDraft, Recipient, ThreadDraft
 from folkmoot.refusals import BadBody, NotJson, NotSupported
@@ -24,177 +25,6 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 MAX_DEPTH = 64
 
-
-class _Body(msgspec.Struct, forbid_unknown_fields=True):
-    """Base of what is read from a body. Unknown names are dropped before they could be refused (see `decode`)."""
-
-
-class ItemBodyIn(_Body, rename="camel"):
-    """itemBody."""
-
-    content_type: Literal["text", "html"] | None = None
-    content: str | None = None
-
-
-class EmailAddressIn(_Body):
-    """emailAddress."""
-
-    name: str | None = None
-    address: str | None = None
-
-
-class RecipientIn(_Body, rename="camel"):
-    """recipient."""
-
-    email_address: EmailAddressIn | None = None
-
-
-class PostIn(_Body, rename="camel"):
-    """post, as far as a client may set it."""
-
-    body: ItemBodyIn | None = None
-    sender: RecipientIn | None = None
-    from_: RecipientIn | None = msgspec.field(name="from", default=None)
-    new_participants: list[RecipientIn] | None = None
-    categories: list[str] | None = None
-    odata_type: str | None = msgspec.field(name="@odata.type", default=None)
-    attachments: list[Any] | None = None
-    extensions: list[Any] | None = None
-    single_value_extended_properties: list[Any] | None = None
-    multi_value_extended_properties: list[Any] | None = None
-
-
-class ThreadIn(_Body, rename="camel"):
-    """conversationThread, as far as a client may set it."""
-
-    topic: str | None = None
-    posts: list[PostIn] | None = None
-    to_recipients: list[RecipientIn] | None = None
-    cc_recipients: list[RecipientIn] | None = None
-
-
-class ConversationIn(_Body, rename="camel"):
-    """conversation, as far as a client may set it."""
-
-    topic: str | None = None
-    threads: list[ThreadIn] | None = None
-
-
-class ReplyIn(_Body, rename="camel"):
-    """The parameter of the action reply."""
-
-    post: PostIn
-
-
-class ForwardIn(_Body, rename="camel"):
-    """The parameters of the action forward."""
-
-    to_recipients: list[RecipientIn]
-    comment: str | None = None
-
-
-class ThreadPatchIn(_Body, rename="camel"):
-    """What a PATCH of a thread may change."""
-
-    topic: str | None = None
-    is_locked: bool | None = None
-
-
-class ReferenceIn(_Body):
-    """A reference to another object."""
-
-    id: str = msgspec.field(name="@odata.id")
-
-
-class PasswordIn(_Body, rename="camel"):
-    """passwordProfile."""
-
-    password: str | None = None
-
-
-class UserPatchIn(_Body, rename="camel", omit_defaults=True):
-    """What may be changed of a user. UNSET leaves a value as it is; null clears it."""
-
-    account_enabled: bool | msgspec.UnsetType = msgspec.UNSET
-    display_name: str | msgspec.UnsetType = msgspec.UNSET
-    mail_nickname: str | msgspec.UnsetType = msgspec.UNSET
-    user_principal_name: str | msgspec.UnsetType = msgspec.UNSET
-    user_type: Literal["Member", "Guest"] | msgspec.UnsetType | None = msgspec.UNSET
-    password_profile: PasswordIn | msgspec.UnsetType | None = msgspec.UNSET
-    business_phones: list[str] | msgspec.UnsetType = msgspec.UNSET
-    other_mails: list[str] | msgspec.UnsetType = msgspec.UNSET
-    given_name: str | msgspec.UnsetType | None = msgspec.UNSET
-    surname: str | msgspec.UnsetType | None = msgspec.UNSET
-    mail: str | msgspec.UnsetType | None = msgspec.UNSET
-    job_title: str | msgspec.UnsetType | None = msgspec.UNSET
-    mobile_phone: str | msgspec.UnsetType | None = msgspec.UNSET
-    office_location: str | msgspec.UnsetType | None = msgspec.UNSET
-    preferred_language: str | msgspec.UnsetType | None = msgspec.UNSET
-    department: str | msgspec.UnsetType | None = msgspec.UNSET
-    usage_location: str | msgspec.UnsetType | None = msgspec.UNSET
-
-
-class GroupPatchIn(_Body, rename="camel", omit_defaults=True):
-    """What may be changed of a group. UNSET leaves a value as it is; null clears it."""
-
-    display_name: str | msgspec.UnsetType = msgspec.UNSET
-    mail_nickname: str | msgspec.UnsetType = msgspec.UNSET
-    visibility: Literal["Public", "Private"] | msgspec.UnsetType = msgspec.UNSET
-    description: str | msgspec.UnsetType | None = msgspec.UNSET
-    classification: str | msgspec.UnsetType | None = msgspec.UNSET
-    preferred_language: str | msgspec.UnsetType | None = msgspec.UNSET
-    theme: Literal["Teal", "Purple", "Green", "Blue", "Pink", "Orange", "Red"] | msgspec.UnsetType | None = (
-        msgspec.UNSET
-    )
-    membership_rule: str | msgspec.UnsetType | None = msgspec.UNSET
-    membership_rule_processing_state: Literal["On", "Paused"] | msgspec.UnsetType | None = msgspec.UNSET
-    members: list[str] | msgspec.UnsetType = msgspec.field(name="members@odata.bind", default=msgspec.UNSET)
-
-
-class UserIn(_Body, rename="camel"):
-    """user, at creation."""
-
-    account_enabled: bool
-    display_name: str
-    mail_nickname: str
-    user_principal_name: str
-    password_profile: PasswordIn
-    user_type: Literal["Member", "Guest"] | None = None
-    business_phones: list[str] | None = None
-    other_mails: list[str] | None = None
-    given_name: str | None = None
-    surname: str | None = None
-    mail: str | None = None
-    job_title: str | None = None
-    mobile_phone: str | None = None
-    office_location: str | None = None
-    preferred_language: str | None = None
-    department: str | None = None
-    usage_location: str | None = None
-
-
-class GroupIn(_Body, rename="camel"):
-    """group, at creation."""
-
-    display_name: str
-    mail_enabled: bool
-    mail_nickname: str
-    security_enabled: bool
-    group_types: list[Literal["Unified", "DynamicMembership"]] | None = None
-    description: str | None = None
-    visibility: Literal["Public", "Private", "HiddenMembership"] | None = None
-    classification: str | None = None
-    preferred_language: str | None = None
-    theme: Literal["Teal", "Purple", "Green", "Blue", "Pink", "Orange", "Red"] | None = None
-    membership_rule: str | None = None
-    membership_rule_processing_state: Literal["On", "Paused"] | None = None
-    is_assignable_to_role: bool | None = None
-    resource_behavior_options: list[str] | None = None
-    owners: list[str] | None = msgspec.field(name="owners@odata.bind", default=None)
-    members: list[str] | None = msgspec.field(name="members@odata.bind", default=None)
-
-
-# ── decoding ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _AT = re.compile(r" - at `(?:key in )?\$?\.?(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
@@ -306,13 +136,13 @@ def _fit(value: Any, kind: Any, path: str, depth: int) -> Any:
 _LATER = ("attachments", "extensions", "single_value_extended_properties", "multi_value_extended_properties")
 
 
-def post_draft(post: PostIn, path: str) -> PostDraft:
+def post_draft(post: inputs.PostIn, path: str) -> PostDraft:
     """A post as verbs take it: HTML made safe, its first words taken. `path` is where it stood in the body."""
     for name in _LATER:
         if getattr(post, name):
-            wire = next(f.encode_name for f in msgspec.structs.fields(PostIn) if f.name == name)
+            wire = next(f.encode_name for f in msgspec.structs.fields(inputs.PostIn) if f.name == name)
             raise NotSupported(f"The property '{path}.{wire}' is not supported yet.", target=f"{path}.{wire}")
-    body = post.body or ItemBodyIn()
+    body = post.body or inputs.ItemBodyIn()
     content = body.content or ""
     if body.content_type == "html":
         content = html.clean(content)
@@ -330,7 +160,7 @@ def post_draft(post: PostIn, path: str) -> PostDraft:
     )
 
 
-def thread_draft(thread: ThreadIn, path: str = "") -> ThreadDraft:
+def thread_draft(thread: inputs.ThreadIn, path: str = "") -> ThreadDraft:
     """A thread with its first post. Raises `BadBody` unless there is exactly one."""
     where = f"{path}.posts" if path else "posts"
     return ThreadDraft(
@@ -341,13 +171,13 @@ def thread_draft(thread: ThreadIn, path: str = "") -> ThreadDraft:
     )
 
 
-def conversation_draft(conversation: ConversationIn) -> tuple[str, ThreadDraft]:
+def conversation_draft(conversation: inputs.ConversationIn) -> tuple[str, ThreadDraft]:
     """A conversation's topic and its first thread. Raises `BadBody` unless there is exactly one."""
     thread = thread_draft(_only(conversation.threads, "threads", "thread"), "threads[0]")
     return conversation.topic if conversation.topic is not None else thread.topic or "", thread
 
 
-def recipients(given: list[RecipientIn] | None, path: str) -> tuple[Recipient, ...]:
+def recipients(given: list[inputs.RecipientIn] | None, path: str) -> tuple[Recipient, ...]:
     """Recipients as verbs take them. Raises `BadBody` for one without an address."""
     return tuple(_recipient(each, f"{path}[{n}]") for n, each in enumerate(given or ()))
 
@@ -358,7 +188,7 @@ def _only(given: list[Any] | None, path: str, noun: str) -> Any:
     return given[0]
 
 
-def _recipient(given: RecipientIn, path: str) -> Recipient:
+def _recipient(given: inputs.RecipientIn, path: str) -> Recipient:
     address = given.email_address and given.email_address.address
     if not given.email_address or not address or not _ADDRESS.fullmatch(address):
         where = f"{path}.emailAddress.address"

@@ -146,7 +146,7 @@ def above_group(snapshot: Snapshot, call: Call) -> dict[str, Any]:
 
 def one_user(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     """The user of the path."""
-    return {"o": find_user(snapshot, call)}
+    return {"o": find_user(snapshot, call), "me": call.caller.oid}
 
 
 def of_user(snapshot: Snapshot, call: Call) -> dict[str, Any]:

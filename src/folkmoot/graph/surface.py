@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from folkmoot.auth.secrets import hash_password
-from folkmoot.graph import body, reads, writes
+from folkmoot.graph import body, inputs, reads, writes
 from folkmoot.graph.call import Call
 from folkmoot.graph.envelope import Answer, Area
 from folkmoot.refusals import BadBody
@@ -108,26 +108,26 @@ def _do(
     )
 
 
-def _reply(given: body.ReplyIn) -> Any:
+def _reply(given: inputs.ReplyIn) -> Any:
     return body.post_draft(given.post, "post")
 
 
-def _forward(given: body.ForwardIn) -> Any:
+def _forward(given: inputs.ForwardIn) -> Any:
     if not given.to_recipients:
         raise BadBody("The property 'toRecipients' must name at least one recipient.", target="toRecipients")
     return given.comment or "", body.recipients(given.to_recipients, "toRecipients")
 
 
-def _user(given: body.UserIn) -> Any:
+def _user(given: inputs.UserIn) -> Any:
     password = given.password_profile.password
     if not password:
         raise BadBody("The property 'passwordProfile.password' is required.", target="passwordProfile.password")
     return given, hash_password(password)
 
 
-def _user_patch(given: body.UserPatchIn) -> Any:
+def _user_patch(given: inputs.UserPatchIn) -> Any:
     profile = given.password_profile
-    password = profile.password if isinstance(profile, body.PasswordIn) else None
+    password = profile.password if isinstance(profile, inputs.PasswordIn) else None
     return given, hash_password(password) if password else None
 
 
@@ -146,38 +146,39 @@ SURFACE: tuple[Row, ...] = (
     *_collection("group/conversations", "conversations", reads.in_group, _R),
     # App-only may neither start a conversation or thread nor reply to a thread, but may reply to a post: so published.
     _do("POST", "group/conversations", writes.start_conversation, _W, _NONE,
-        takes=body.ConversationIn, prepare=body.conversation_draft),
+        takes=inputs.ConversationIn, prepare=body.conversation_draft),
     _get("conversation", reads.One("conversation", reads.one_conversation), _R),
     _do("DELETE", "conversation", writes.delete_conversation, _W),
     # ── threads ──────────────────────────────────────────────────────────────────────────────────────────────────────
     *_collection("conversation/threads", "conversation.threads", reads.in_conversation, _R),
-    _do("POST", "conversation/threads", writes.start_thread, _W, _NONE, takes=body.ThreadIn, prepare=body.thread_draft),
+    _do("POST", "conversation/threads", writes.start_thread, _W, _NONE,
+        takes=inputs.ThreadIn, prepare=body.thread_draft),
     *_collection("group/threads", "threads", reads.in_group, _R),
-    _do("POST", "group/threads", writes.start_thread, _W, _NONE, takes=body.ThreadIn, prepare=body.thread_draft),
+    _do("POST", "group/threads", writes.start_thread, _W, _NONE, takes=inputs.ThreadIn, prepare=body.thread_draft),
     _get("thread", reads.One("thread", reads.one_thread), _R),
-    _do("PATCH", "thread", writes.amend_thread, _W, takes=body.ThreadPatchIn, prepare=writes.thread_amendment),
+    _do("PATCH", "thread", writes.amend_thread, _W, takes=inputs.ThreadPatchIn, prepare=writes.thread_amendment),
     _do("DELETE", "thread", writes.delete_thread, _W),
-    _do("POST", "thread/reply", writes.reply_to_thread, _W, _NONE, takes=body.ReplyIn, prepare=_reply),
+    _do("POST", "thread/reply", writes.reply_to_thread, _W, _NONE, takes=inputs.ReplyIn, prepare=_reply),
     # ── posts ────────────────────────────────────────────────────────────────────────────────────────────────────────
     *_collection("thread/posts", "posts", reads.in_thread, _R),
     _get("post", reads.One("post", reads.one_post), _R),
-    _do("POST", "post/reply", writes.reply_to_post, _W, takes=body.ReplyIn, prepare=_reply),
-    _do("POST", "post/forward", writes.forward_post, _W, takes=body.ForwardIn, prepare=_forward),
+    _do("POST", "post/reply", writes.reply_to_post, _W, takes=inputs.ReplyIn, prepare=_reply),
+    _do("POST", "post/forward", writes.forward_post, _W, takes=inputs.ForwardIn, prepare=_forward),
     # ── groups ───────────────────────────────────────────────────────────────────────────────────────────────────────
     *_collection("groups", "groups", reads.as_caller, _GROUPS, **_DIR),
-    _do("POST", "groups", writes.create_group, _GROUPS_W, _GROUPS_W | {"Group.Create"}, takes=body.GroupIn, **_DIR),
+    _do("POST", "groups", writes.create_group, _GROUPS_W, _GROUPS_W | {"Group.Create"}, takes=inputs.GroupIn, **_DIR),
     _get("group", reads.One("group", reads.one_group), _GROUPS, **_DIR),
-    _do("PATCH", "group", writes.update_group, _GROUPS_W, takes=body.GroupPatchIn, **_DIR),
+    _do("PATCH", "group", writes.update_group, _GROUPS_W, takes=inputs.GroupPatchIn, **_DIR),
     _do("DELETE", "group", writes.delete_group, frozenset(("Group.ReadWrite.All",)), **_DIR),
     *_collection("group/members", "members", reads.in_seen_group, _GROUPS, **_DIR),
     *_collection("group/members/user", "members.user", reads.in_seen_group, _GROUPS, **_DIR),
     *_collection("group/members/group", "members.group", reads.in_seen_group, _GROUPS, **_DIR),
-    _do("POST", "group/members/$ref", writes.add_reference("member"), _MEMBERS_W, takes=body.ReferenceIn, **_DIR),
+    _do("POST", "group/members/$ref", writes.add_reference("member"), _MEMBERS_W, takes=inputs.ReferenceIn, **_DIR),
     _do("DELETE", "group/members/$ref", writes.remove_reference("member"), _MEMBERS_W, **_DIR),
     _do("DELETE", "group/members/object/$ref", writes.remove_reference("member"), _MEMBERS_W, **_DIR),
     *_collection("group/owners", "owners", reads.in_seen_group, _GROUPS, **_DIR),
     *_collection("group/owners/user", "owners.user", reads.in_seen_group, _GROUPS, **_DIR),
-    _do("POST", "group/owners/$ref", writes.add_reference("owner"), _GROUPS_W, takes=body.ReferenceIn, **_DIR),
+    _do("POST", "group/owners/$ref", writes.add_reference("owner"), _GROUPS_W, takes=inputs.ReferenceIn, **_DIR),
     _do("DELETE", "group/owners/$ref", writes.remove_reference("owner"), _GROUPS_W, **_DIR),
     _do("DELETE", "group/owners/object/$ref", writes.remove_reference("owner"), _GROUPS_W, **_DIR),
     *_collection("group/transitiveMembers", "transitiveMembers", reads.below_group, _GROUPS, **_DIR),
@@ -189,9 +190,9 @@ SURFACE: tuple[Row, ...] = (
     *_collection("group/transitiveMemberOf/group", "transitiveMemberOf", reads.above_group, _GROUPS, **_DIR),
     # ── users ────────────────────────────────────────────────────────────────────────────────────────────────────────
     *_collection("users", "users", reads.as_caller, _USERS, **_DIR),
-    _do("POST", "users", writes.create_user, _USERS_W, takes=body.UserIn, prepare=_user, slow=True, **_DIR),
+    _do("POST", "users", writes.create_user, _USERS_W, takes=inputs.UserIn, prepare=_user, slow=True, **_DIR),
     _get("user", reads.One("user", reads.one_user), _USERS, own=_SELF, **_DIR),
-    _do("PATCH", "user", writes.update_user, _USERS_W, takes=body.UserPatchIn, prepare=_user_patch, slow=True,
+    _do("PATCH", "user", writes.update_user, _USERS_W, takes=inputs.UserPatchIn, prepare=_user_patch, slow=True,
         own=frozenset(("User.ReadWrite",)), **_DIR),
     _do("DELETE", "user", writes.delete_user, _USERS_W, **_DIR),
     *_collection("user/memberOf", "memberOf", reads.of_user, _GROUPS, own=_SELF, **_DIR),

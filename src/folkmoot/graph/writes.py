@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from folkmoot.graph import body, ids
+from folkmoot.graph import ids, inputs
 from folkmoot.graph.call import Call, find_conversation, find_group, find_post, find_thread, find_user
 from folkmoot.graph.envelope import Answer
 from folkmoot.graph.feeds import FEEDS
@@ -106,7 +106,7 @@ def forward_post(tx: Tx, call: Call) -> Answer:
 def create_group(tx: Tx, call: Call) -> Answer:
     """201 with the group."""
     directory.require_account(tx, call.caller)
-    given: body.GroupIn = call.body
+    given: inputs.GroupIn = call.body
     bound = {
         name: tuple(resolve(tx, uri, f"{name}@odata.bind") for uri in getattr(given, name) or ())
         for name in ("owners", "members")
@@ -242,6 +242,6 @@ def _sent(tx: Tx, call: Call, feed: str, scope: dict[str, Any]) -> Any:
     return {} if sent is None else sent
 
 
-def thread_amendment(given: body.ThreadPatchIn) -> ThreadAmendment:
+def thread_amendment(given: inputs.ThreadPatchIn) -> ThreadAmendment:
     """A PATCH of a thread as the verb takes it."""
     return ThreadAmendment(topic=given.topic, is_locked=given.is_locked)

@@ -1,0 +1,179 @@
+"""What a client may send: one struct for each body of the surface.
+
+Properties that are not here are read-only or unknown, and are left aside (see `body.decode`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class Body(msgspec.Struct, forbid_unknown_fields=True):
+    """Base of what is read from a body. Unknown names are dropped before they could be refused (see `decode`)."""
+
+
+class ItemBodyIn(Body, rename="camel"):
+    """itemBody."""
+
+    content_type: Literal["text", "html"] | None = None
+    content: str | None = None
+
+
+class EmailAddressIn(Body):
+    """emailAddress."""
+
+    name: str | None = None
+    address: str | None = None
+
+
+class RecipientIn(Body, rename="camel"):
+    """recipient."""
+
+    email_address: EmailAddressIn | None = None
+
+
+class PostIn(Body, rename="camel"):
+    """post, as far as a client may set it."""
+
+    body: ItemBodyIn | None = None
+    sender: RecipientIn | None = None
+    from_: RecipientIn | None = msgspec.field(name="from", default=None)
+    new_participants: list[RecipientIn] | None = None
+    categories: list[str] | None = None
+    odata_type: str | None = msgspec.field(name="@odata.type", default=None)
+    attachments: list[Any] | None = None
+    extensions: list[Any] | None = None
+    single_value_extended_properties: list[Any] | None = None
+    multi_value_extended_properties: list[Any] | None = None
+
+
+class ThreadIn(Body, rename="camel"):
+    """conversationThread, as far as a client may set it."""
+
+    topic: str | None = None
+    posts: list[PostIn] | None = None
+    to_recipients: list[RecipientIn] | None = None
+    cc_recipients: list[RecipientIn] | None = None
+
+
+class ConversationIn(Body, rename="camel"):
+    """conversation, as far as a client may set it."""
+
+    topic: str | None = None
+    threads: list[ThreadIn] | None = None
+
+
+class ReplyIn(Body, rename="camel"):
+    """The parameter of the action reply."""
+
+    post: PostIn
+
+
+class ForwardIn(Body, rename="camel"):
+    """The parameters of the action forward."""
+
+    to_recipients: list[RecipientIn]
+    comment: str | None = None
+
+
+class ThreadPatchIn(Body, rename="camel"):
+    """What a PATCH of a thread may change."""
+
+    topic: str | None = None
+    is_locked: bool | None = None
+
+
+class ReferenceIn(Body):
+    """A reference to another object."""
+
+    id: str = msgspec.field(name="@odata.id")
+
+
+class PasswordIn(Body, rename="camel"):
+    """passwordProfile."""
+
+    password: str | None = None
+
+
+class UserPatchIn(Body, rename="camel", omit_defaults=True):
+    """What may be changed of a user. UNSET leaves a value as it is; null clears it."""
+
+    account_enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    display_name: str | msgspec.UnsetType = msgspec.UNSET
+    mail_nickname: str | msgspec.UnsetType = msgspec.UNSET
+    user_principal_name: str | msgspec.UnsetType = msgspec.UNSET
+    user_type: Literal["Member", "Guest"] | msgspec.UnsetType | None = msgspec.UNSET
+    password_profile: PasswordIn | msgspec.UnsetType | None = msgspec.UNSET
+    business_phones: list[str] | msgspec.UnsetType = msgspec.UNSET
+    other_mails: list[str] | msgspec.UnsetType = msgspec.UNSET
+    given_name: str | msgspec.UnsetType | None = msgspec.UNSET
+    surname: str | msgspec.UnsetType | None = msgspec.UNSET
+    mail: str | msgspec.UnsetType | None = msgspec.UNSET
+    job_title: str | msgspec.UnsetType | None = msgspec.UNSET
+    mobile_phone: str | msgspec.UnsetType | None = msgspec.UNSET
+    office_location: str | msgspec.UnsetType | None = msgspec.UNSET
+    preferred_language: str | msgspec.UnsetType | None = msgspec.UNSET
+    department: str | msgspec.UnsetType | None = msgspec.UNSET
+    usage_location: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class GroupPatchIn(Body, rename="camel", omit_defaults=True):
+    """What may be changed of a group. UNSET leaves a value as it is; null clears it."""
+
+    display_name: str | msgspec.UnsetType = msgspec.UNSET
+    mail_nickname: str | msgspec.UnsetType = msgspec.UNSET
+    visibility: Literal["Public", "Private"] | msgspec.UnsetType = msgspec.UNSET
+    description: str | msgspec.UnsetType | None = msgspec.UNSET
+    classification: str | msgspec.UnsetType | None = msgspec.UNSET
+    preferred_language: str | msgspec.UnsetType | None = msgspec.UNSET
+    theme: Literal["Teal", "Purple", "Green", "Blue", "Pink", "Orange", "Red"] | msgspec.UnsetType | None = (
+        msgspec.UNSET
+    )
+    membership_rule: str | msgspec.UnsetType | None = msgspec.UNSET
+    membership_rule_processing_state: Literal["On", "Paused"] | msgspec.UnsetType | None = msgspec.UNSET
+    members: list[str] | msgspec.UnsetType = msgspec.field(name="members@odata.bind", default=msgspec.UNSET)
+
+
+class UserIn(Body, rename="camel"):
+    """user, at creation."""
+
+    account_enabled: bool
+    display_name: str
+    mail_nickname: str
+    user_principal_name: str
+    password_profile: PasswordIn
+    user_type: Literal["Member", "Guest"] | None = None
+    business_phones: list[str] | None = None
+    other_mails: list[str] | None = None
+    given_name: str | None = None
+    surname: str | None = None
+    mail: str | None = None
+    job_title: str | None = None
+    mobile_phone: str | None = None
+    office_location: str | None = None
+    preferred_language: str | None = None
+    department: str | None = None
+    usage_location: str | None = None
+
+
+class GroupIn(Body, rename="camel"):
+    """group, at creation."""
+
+    display_name: str
+    mail_enabled: bool
+    mail_nickname: str
+    security_enabled: bool
+    group_types: list[Literal["Unified", "DynamicMembership"]] | None = None
+    description: str | None = None
+    visibility: Literal["Public", "Private", "HiddenMembership"] | None = None
+    classification: str | None = None
+    preferred_language: str | None = None
+    theme: Literal["Teal", "Purple", "Green", "Blue", "Pink", "Orange", "Red"] | None = None
+    membership_rule: str | None = None
+    membership_rule_processing_state: Literal["On", "Paused"] | None = None
+    is_assignable_to_role: bool | None = None
+    resource_behavior_options: list[str] | None = None
+    owners: list[str] | None = msgspec.field(name="owners@odata.bind", default=None)
+    members: list[str] | None = msgspec.field(name="members@odata.bind", default=None)
