@@ -67,6 +67,11 @@ def _decoder(takes: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(takes)
 
 
+# What the decoder calls by Python's names.
+_JSON_WORDS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "dict": "object"}
+_WORD = re.compile(r"\b(?:str|int|float|bool|dict)\b")
+
+
 def _is_json(content_type: str) -> bool:
     media = content_type.partition(";")[0].strip().lower()
     return media == "application/json" or media.endswith("+json")
@@ -81,6 +86,8 @@ def _refusal(text: str) -> BadBody:
         path = f"{path}.{missing['name']}".lstrip(".")
         return BadBody(f"The property '{path}' is required.", target=path)
     problem = problem.replace("`", "'")
+    if problem.startswith("Expected"):
+        problem = _WORD.sub(lambda match: _JSON_WORDS[match[0]], problem)
     return BadBody(f"Invalid value specified for property '{path}': {problem}.", target=path or None)
 
 

@@ -87,10 +87,10 @@ def update_user(tx: Tx, id: str, changes: Mapping[str, Any]) -> None:
             for name in (renamed.get("user_principal_name", person.upn), renamed.get("mail", person.mail))
             if name
         )
-        for name in new:
-            if not _ADDRESS.fullmatch(name):
-                raise BadBody("The value must have the form name@domain.", target=" or ".join(renamed))
-        _claim(tx, "user", id, (name for name in new if name not in old), " or ".join(renamed))
+        target = " or ".join("userPrincipalName" if key == "user_principal_name" else key for key in renamed)
+        if not all(_ADDRESS.fullmatch(name) for name in renamed.values() if name is not None):
+            raise BadBody("The value must have the form name@domain.", target=target)
+        _claim(tx, "user", id, (name for name in new if name not in old), target)
         for name in old - set(new):
             tx.run(everywhere.DROP_ADDRESS, b_address=name)
     if changes:
