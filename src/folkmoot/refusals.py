@@ -115,5 +115,9 @@ class Busy(Refusal):
     """The server cannot answer now; try again."""
 
 
+class OutcomeUnknown(Refusal):
+    """The database went away while it committed; whether this was stored is not known. Look before you try again."""
+
+
 class StorageFull(Refusal):
     """The server has no room left to store this; nothing was changed."""

@@ -15,6 +15,9 @@ import uvloop
 from folkmoot.refusals import Refusal
 
 GRACE_SECONDS = 10
+# Longer than clients and proxies keep idle connections (httpx 5 s, aiohttp 15 s, load balancers 60 s). Whoever closes
+# first must be the client: a request that meets the server's closing fails, and a POST is not safely sent again.
+KEEP_ALIVE_SECONDS = 75
 
 
 class PortTaken(Refusal):
@@ -91,5 +94,6 @@ def _server(application: Any, tls: tuple[str, str] | None) -> _Server:
             ssl_certfile=tls[0] if tls else None,
             ssl_keyfile=tls[1] if tls else None,
             timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
     )

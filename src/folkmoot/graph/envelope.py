@@ -48,6 +48,8 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.NotSupported: (501, "NotImplemented", "NotImplemented"),
     r.Conflict: (400, "Request_BadRequest", "Request_BadRequest"),
     r.Busy: (503, "serviceNotAvailable", "serviceNotAvailable"),
+    # Not 503 or 504: clients would send it again by themselves, and it may be there.
+    r.OutcomeUnknown: (500, "generalException", "generalException"),
     r.StorageFull: (507, "quotaLimitReached", "quotaLimitReached"),
 }
 _FILTER_CODE = "ErrorInvalidUrlQueryFilter"

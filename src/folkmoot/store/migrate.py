@@ -60,9 +60,14 @@ def upgrade(database: Path | str) -> None:
     from alembic import command
     from alembic.config import Config
     from alembic.util.exc import CommandError
-    from sqlalchemy import create_engine, text
+    from sqlalchemy import create_engine, event, text
 
-    engine = create_engine(sqlite_url(database) if isinstance(database, Path) else postgres_url(database))
+    if isinstance(database, Path):
+        # The driver would begin no transaction before DDL, and half a migration could stay.
+        engine = create_engine(sqlite_url(database), connect_args={"isolation_level": None, "timeout": 30})
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    else:
+        engine = create_engine(postgres_url(database))
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     log.info("migrating the database from %s to %s", at or "empty", HEAD)

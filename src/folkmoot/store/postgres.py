@@ -5,6 +5,7 @@ Statements of a write are pipelined: those whose answer is not needed cost no ro
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -14,7 +15,7 @@ from psycopg.pq import Format, TransactionStatus
 from psycopg_pool import ConnectionPool
 
 from folkmoot.observe import log
-from folkmoot.refusals import Busy, StorageFull
+from folkmoot.refusals import Busy, OutcomeUnknown, StorageFull
 from folkmoot.store import rows
 from folkmoot.store.db import Dialect, Job, ReadFunction, Row, Snapshot, Statement, Store, Tx
 from folkmoot.store.ids import IdSource
@@ -24,6 +25,7 @@ T = TypeVar("T")
 Connection = psycopg.Connection[Row]
 
 WRITERS = 4
+_ASK_SECONDS = 5.0
 
 
 # GUIDs and JSON reach Python as the text that the wire sends, by the driver's own (compiled) loader of text.
@@ -42,6 +44,11 @@ def connect(url: str) -> Connection:
     """Open a connection with the settings every connection needs."""
     connection: Connection = psycopg.connect(url, autocommit=True)
     configure(connection)
+    # A commit is answered when it is on disk, whatever the database's default; a stricter one is left as it is.
+    connection.execute(
+        "SELECT set_config('synchronous_commit', 'on', false) "
+        "WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+    )
     return connection
 
 
@@ -96,17 +103,39 @@ class PostgresWriter(Writer):
         if self._connection is None or self._connection.closed:
             self._connection = connect(self._url)
         connection = self._connection
+        number: str | None = None
         try:
             with connection.pipeline():
                 connection.execute("BEGIN")
+                numbered = connection.execute("SELECT pg_current_xact_id()::text")
                 tx = PostgresTx(connection, self._ids)
                 if len(jobs) > 1:
                     rows.prefetch(tx, (job.hint for job in jobs if job.hint is not None))
                 self._perform(jobs, tx)
+                number = numbered.fetchall()[0][0]
                 connection.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             self._undo(connection)
-            raise
+            if number is None or not isinstance(error, psycopg.OperationalError) or not self._was_committed(number):
+                raise
+
+    def _was_committed(self, number: str) -> bool:
+        """Whether the transaction `number`, on whose commit the connection broke, is on disk after all.
+
+        Raises `OutcomeUnknown` when the database does not come back in time to say.
+        """
+        deadline = time.monotonic() + _ASK_SECONDS
+        while True:
+            try:
+                self._connection = connect(self._url)
+                row = self._connection.execute("SELECT pg_xact_status(%s::xid8)", (number,)).fetchone()
+            except psycopg.OperationalError:
+                row = None
+            if row is not None and row[0] in ("committed", "aborted"):
+                return bool(row[0] == "committed")
+            if time.monotonic() > deadline:
+                raise OutcomeUnknown
+            time.sleep(0.05)  # the server is starting, or has not yet noticed that the connection is gone
 
     def _undo(self, connection: Connection) -> None:
         try:

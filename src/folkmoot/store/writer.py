@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from folkmoot.observe import log
-from folkmoot.refusals import Busy, Refusal
+from folkmoot.refusals import Busy, OutcomeUnknown, Refusal
 from folkmoot.store import changes
 from folkmoot.store.db import Job, Tx
 from folkmoot.store.ids import IdSource
@@ -87,6 +87,11 @@ class Writer(ABC):
     def _serve(self, batch: list[Job[Any]]) -> None:
         try:
             self._attempt(batch)
+        except OutcomeUnknown as unknown:
+            # Running them again could write them twice. What was refused was refused before anything was written.
+            for job in batch:
+                if not job.outcome[0]:
+                    job.outcome = (True, unknown)
         except Exception as error:
             if len(batch) == 1:
                 batch[0].outcome = (True, self._judge(error))
