@@ -42,6 +42,10 @@ class ThreadLocked(NotAllowed):
     """The thread is locked; no posts can be added until an owner of the group unlocks it."""
 
 
+class PersonRequired(Refusal):
+    """/me request is only valid with delegated authentication flow."""
+
+
 # ── what is asked for ────────────────────────────────────────────────────────────────────────────────────────────────
 class NotFound(Refusal):
     """The specified object was not found in the store."""

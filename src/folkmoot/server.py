@@ -11,6 +11,7 @@ from typing import Any
 
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from folkmoot.refusals import Refusal
 
@@ -26,6 +27,15 @@ class PortTaken(Refusal):
 
 class _Server(uvicorn.Server):
     """uvicorn's server without signal handling of its own: here two of them share one process."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Ending TLS politely waits for the client, and an idle client reads nothing. It has been answered: cut it off.
+        for connection in list(self.server_state.connections):
+            if not isinstance(connection, HttpToolsProtocol) or connection.transport.get_write_buffer_size():
+                continue
+            if connection.cycle is None or connection.cycle.response_complete:
+                connection.transport.abort()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

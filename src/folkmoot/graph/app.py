@@ -26,11 +26,11 @@ from folkmoot.observe import log
 from folkmoot.odata.path import parse_path
 from folkmoot.odata.query import Options, parse_options
 from folkmoot.refusals import (
-    BadBody,
     BadClause,
     BodyTooLarge,
     MethodNotAllowed,
     NotAllowed,
+    PersonRequired,
     PrivilegeMissing,
     Refusal,
     TokenMissing,
@@ -201,7 +201,7 @@ def _permit(row: Row, resolved: Resolved, caller: Caller) -> None:
     about_me = "user" not in resolved.keys and bool(resolved.steps) and resolved.steps[0][0] == "me"
     if caller.kind == "app":
         if about_me:
-            raise BadBody("/me request is only valid with delegated authentication flow.")
+            raise PersonRequired
         enough = row.application if caller.profile == "strict" else row.extended
     else:
         oneself = about_me or resolved.keys.get("user", "").lower() in (caller.oid, caller.upn.lower())
@@ -255,8 +255,8 @@ async def _send(answer: Answer, method: str, request_id: str, client_request_id:
     elif answer.body is not None:
         content = encode(answer.body)
         headers.append((b"content-type", JSON.encode()))
-    elif answer.status == 202:
-        # As the published example of reply; clients parse JSON only where the type says so.
+    elif answer.status != 204:
+        # As the published example of reply: clients parse JSON only where the type says so.
         headers.append((b"content-type", b"text/plain"))
     if answer.status != 204:
         headers.append((b"content-length", str(len(content)).encode()))

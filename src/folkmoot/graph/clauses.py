@@ -6,10 +6,12 @@ Each raises `BadClause` that names the clause, what is wrong with it, and what i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, and_, bindparam, false, or_, tuple_
+from sqlalchemy import Column, and_, bindparam, false, func, or_, tuple_
 from sqlalchemy.sql import ColumnElement, visitors
+from sqlalchemy.sql.functions import FunctionElement
 
 from folkmoot.graph import ids
 from folkmoot.graph.entities import Noun, Sql
@@ -61,7 +63,7 @@ def _sortable(noun: Noun, path: Path) -> Sql:
     column = None
     if field is not None and field.sort:
         if len(path.parts) == 1 and not isinstance(field.sql, Mapping):
-            column = field.sql
+            column = _folded(field.sql) if field.fold else field.sql
         elif isinstance(field.sql, Mapping):
             wanted = "/".join(path.parts[1:]).lower()
             column = next((sql for name, sql in field.sql.items() if name.lower() == wanted), None)
@@ -70,7 +72,13 @@ def _sortable(noun: Noun, path: Path) -> Sql:
             f"'{'/'.join(path.parts)}' cannot be ordered by. $orderby supports: {', '.join(_sortable_names(noun))}.",
             target="$orderby",
         )
-    return column  # type: ignore[no-any-return]
+    return column
+
+
+@lru_cache(maxsize=256)
+def _folded(column: Sql) -> Sql:
+    """The column without regard to case; the same expression each time, so that it is selected once."""
+    return func.lower(column)
 
 
 def _sortable_names(noun: Noun) -> list[str]:
@@ -158,7 +166,10 @@ def ordering(column: Sql, descending: bool) -> ColumnElement[Any]:
 
 
 def _nullable(column: Sql) -> bool:
-    return bool(column.nullable) if isinstance(column, Column) else not isinstance(column.type, type(GUID))
+    if isinstance(column, FunctionElement):
+        return all(_nullable(argument) for argument in column.clauses)
+    # A subquery's columns do not say whether they can be null; those that rows are ordered by are ids.
+    return bool(column.nullable) if isinstance(column, Column) else column.type is not GUID
 
 
 def after(keys: Sequence[tuple[Sql, bool, int]], nulls: Sequence[bool]) -> ColumnElement[bool]:

@@ -34,6 +34,7 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.PrivilegeMissing: (403, "Authorization_RequestDenied", "Authorization_RequestDenied"),
     r.SendAsDenied: (403, "ErrorSendAsDenied", "ErrorSendAsDenied"),
     r.NotAllowed: (403, "ErrorAccessDenied", "Authorization_RequestDenied"),
+    r.PersonRequired: (400, "BadRequest", "BadRequest"),
     r.NoSuchObject: (404, "Request_ResourceNotFound", "Request_ResourceNotFound"),
     r.NotFound: (404, "ErrorItemNotFound", "Request_ResourceNotFound"),
     r.IdMalformed: (400, "ErrorInvalidIdMalformed", "Request_BadRequest"),

@@ -318,7 +318,8 @@ def summed_up(snapshot: Snapshot, group: str, conversation: Conversation) -> Con
     rows = snapshot.all(_REMAINING, g=group, conversation=conversation.id)
     if not rows:
         return None
-    latest = max(rows, key=lambda row: int(row[1]))
+    # Of threads that spoke last in one second, the youngest.
+    latest = max(reversed(rows), key=lambda row: int(row[1]))
     names = dict.fromkeys(name for row in rows for name in json.loads(row[2]))
     return replace(
         conversation,

@@ -74,7 +74,6 @@ users = Table(
     _text("password_hash", null=True),
     _time("created_at"),
     _time("deleted_at", null=True),
-    Index("users_display_name_id_idx", "display_name", "id"),
 )
 
 # Which object an address or a sign-in name belongs to. Keys are lower case; one address belongs to one object.
@@ -123,7 +122,6 @@ groups = Table(
     _time("created_at"),
     _time("renewed_at"),
     _time("deleted_at", null=True),
-    Index("groups_display_name_group_id_idx", "display_name", "group_id"),
 )
 
 # The number of the last change in each group. A table of its own, since each post rewrites the row.

@@ -86,7 +86,6 @@ def upgrade() -> None:
         sa.Column("deleted_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("group_id", name="groups_pkey"),
     )
-    op.create_index("groups_display_name_group_id_idx", "groups", ["display_name", "group_id"])
     op.create_table(
         "memberships",
         sa.Column("group_id", GUID, nullable=False),
@@ -135,7 +134,6 @@ def upgrade() -> None:
         sa.Column("deleted_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="users_pkey"),
     )
-    op.create_index("users_display_name_id_idx", "users", ["display_name", "id"])
     op.create_table(
         "threads",
         sa.Column("group_id", GUID, nullable=False),
