@@ -1,0 +1,69 @@
+"""MSAL, unmodified, against the whole server: what it signs in, the Graph lets in."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+
+import httpx
+import msal  # type: ignore[import-untyped]
+import pytest
+import requests
+
+from tests.clients.browser import Browser
+from tests.clients.sdk import SALES, person
+from tests.server import Server
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    """MSAL's connections, closed in the end."""
+    with requests.Session() as opened:
+        yield opened
+
+
+def called(server: Server, path: str, token: str) -> httpx.Response:
+    """A GET with a token and nothing else."""
+    trusted = ssl.create_default_context(cafile=server.ca)
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.get(f"{server.https}/v1.0{path}", headers=headers, verify=trusted)
+
+
+def test_a_device_signs_a_person_in(server: Server, browser: Browser, session: requests.Session) -> None:
+    megan = person(server, "MeganB")
+    app = msal.PublicClientApplication(
+        server.facts["applications"]["publicClient"]["clientId"],
+        authority=server.facts["tenant"]["authority"],
+        instance_discovery=False,
+        http_client=session,
+    )
+    flow = app.initiate_device_flow(["User.Read", "Group.Read.All"])
+    assert flow["user_code"] in flow["message"]
+    said = browser.enter(flow["verification_uri"], flow["user_code"], megan["id"])
+    assert "signed in as Megan Bowen" in said
+    result = app.acquire_token_by_device_flow(flow)
+
+    me = called(server, "/me", result["access_token"]).json()
+    assert (me["id"], me["userPrincipalName"]) == (megan["id"], megan["upn"])
+    assert called(server, f"/groups/{SALES}/threads", result["access_token"]).status_code == 200
+
+    [account] = app.get_accounts()
+    assert account["username"] == megan["upn"]
+    renewed = app.acquire_token_silent_with_error(["User.Read"], account, force_refresh=True)
+    assert called(server, "/me", renewed["access_token"]).json()["id"] == megan["id"]
+    assert called(server, f"/groups/{SALES}/threads", renewed["access_token"]).status_code == 403
+
+
+def test_a_daemon_signs_itself_in(server: Server, session: requests.Session) -> None:
+    known = server.facts["applications"]["daemon"]
+    app = msal.ConfidentialClientApplication(
+        known["clientId"],
+        client_credential=known["secret"],
+        authority=server.facts["tenant"]["authority"],
+        instance_discovery=False,
+        http_client=session,
+    )
+    token = app.acquire_token_for_client(["https://graph.microsoft.com/.default"])["access_token"]
+    assert called(server, f"/groups/{SALES}/conversations", token).status_code == 200
+    refused = called(server, "/me", token)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "BadRequest")
