@@ -105,14 +105,27 @@ def open_store(settings: Settings, clock: Callable[[], float] = time.time) -> St
     data = Path(settings.data)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.database is None:
+        import sqlite3
+
+        from sqlalchemy.exc import DBAPIError
+
         from folkmoot.store.sqlite import SqliteStore
 
         file = data / "folkmoot.db"
-        migrate.upgrade(file)
-        return SqliteStore(file, clock)
+        try:
+            migrate.upgrade(file)
+            return SqliteStore(file, clock)
+        except (sqlite3.DatabaseError, DBAPIError) as error:
+            raise SettingWrong(f"The database file {file} cannot be used: {error}.", target="data") from error
+    import psycopg
+
     from folkmoot.store.postgres import PostgresStore
 
-    migrate.upgrade(settings.database)
+    try:
+        migrate.upgrade(settings.database)
+    except psycopg.OperationalError as error:
+        said = " ".join(str(error).split())
+        raise SettingWrong(f"The database cannot be reached: {said}", target="database") from error
     return PostgresStore(settings.database, clock)
 
 

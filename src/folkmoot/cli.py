@@ -33,12 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.umask(0o077)
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="%(levelname)s %(message)s", level=options.log_level)
-    for noisy in ("alembic", "uvicorn", "psycopg.pool"):
+    for noisy in ("alembic", "uvicorn", "psycopg"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         options.run(options, load(vars(options)))
     except Refusal as refusal:
         sys.exit(f"folkmoot: {refusal.message}")
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.exit(f"folkmoot: {error.filename}: {error.strerror}; --data names the directory to use.")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from folkmoot.mime.html import PREVIEW_LENGTH, clean, preview_of_html, preview_of_text
+from folkmoot.mime.html import _CLEANER, _SIMPLE, PREVIEW_LENGTH, clean, preview_of_html, preview_of_text
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,27 @@ def test_the_preview_is_the_first_words(markup: str, words: str) -> None:
 def test_a_preview_is_one_line_and_short() -> None:
     assert preview_of_text("a\r\n\tb  c\n") == "a b c"
     assert len(preview_of_text("word " * 1000)) == PREVIEW_LENGTH
+
+
+_WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="<>&\xa0"), max_size=12)
+_TEXT = st.lists(_WORDS | st.sampled_from(["&amp;", "&lt;", "&gt;", "&nbsp;", "\n"]), max_size=4).map("".join)
+_TAGS = ("b", "i", "u", "em", "strong", "code")
+_PIECE = _TEXT | st.just("<br>") | st.tuples(st.sampled_from(_TAGS), _TEXT).map(lambda p: f"<{p[0]}>{p[1]}</{p[0]}>")
+_PARAGRAPH = st.lists(_PIECE, max_size=4).map("".join).map(lambda inner: f"<p>{inner}</p>")
+
+
+@given(st.lists(_TEXT | _PARAGRAPH, max_size=4).map("".join))
+def test_simple_markup_is_what_the_cleaner_would_give_too(markup: str) -> None:
+    assert _SIMPLE.fullmatch(markup)
+    assert _CLEANER.clean(markup) == markup
+
+
+@given(st.text(st.sampled_from("<>/&;pbi =\"'ascriptonerr\r"), max_size=40))
+def test_whatever_is_kept_as_it_is_the_cleaner_keeps_too(markup: str) -> None:
+    assert clean(markup) == _CLEANER.clean(markup)
+
+
+def test_a_long_post_is_previewed_by_its_first_words() -> None:
+    assert preview_of_html(clean("<p>" + "<b></b>" * 400 + "Late words</p>")) == "Late words"
+    assert preview_of_html(clean("<p>word " * 100_000)).startswith("word word")
+    assert "<" not in preview_of_html(clean("<a href='https://x.example'>y</a>" * 400))

@@ -1,10 +1,11 @@
-"""The PostgreSQL engine: pooled psycopg 3 connections; waiting writes of a group are committed together.
+"""The PostgreSQL engine: a few kept psycopg 3 connections; waiting writes of a group are committed together.
 
 Statements of a write are pipelined: those whose answer is not needed cost no round trip of their own.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -12,7 +13,6 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import errors
 from psycopg.pq import Format, TransactionStatus
-from psycopg_pool import ConnectionPool
 
 from folkmoot.observe import log
 from folkmoot.refusals import Busy, OutcomeUnknown, StorageFull
@@ -42,7 +42,9 @@ def configure(connection: psycopg.Connection[Any]) -> None:
 
 def connect(url: str) -> Connection:
     """Open a connection with the settings every connection needs."""
-    connection: Connection = psycopg.connect(url, autocommit=True)
+    # Without a limit a host that answers nothing would hold its thread for minutes.
+    patience = {} if "connect_timeout" in url else {"connect_timeout": 5}
+    connection: Connection = psycopg.connect(url, autocommit=True, **patience)  # type: ignore[arg-type]
     configure(connection)
     # A commit is answered when it is on disk, whatever the database's default; a stricter one is left as it is.
     connection.execute(
@@ -165,26 +167,40 @@ class PostgresStore(Store):
 
     def __init__(self, url: str, clock: Callable[[], float]) -> None:
         super().__init__(clock)
-        self._pool: ConnectionPool[Connection] = ConnectionPool(
-            url, min_size=1, max_size=8, configure=configure, kwargs={"autocommit": True}, open=True
-        )
+        self._url = url
+        self._local = threading.local()
+        self._opened: list[Connection] = []
         self.writers = tuple(PostgresWriter(url, number, clock, self.ids) for number in range(WRITERS))
 
     def read_here(self, function: ReadFunction[T], quick: bool = False) -> T:
+        # A connection for each reader thread: nothing to wait for, and found again as soon as the database is back.
+        kept: Connection | None = getattr(self._local, "connection", None)
         try:
-            with self._pool.connection() as connection:
-                snapshot = PostgresSnapshot(connection, self.clock())
-                if quick:
-                    return function(snapshot)
-                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            if kept is not None and not kept.closed:
                 try:
-                    return function(snapshot)
-                finally:
-                    if not connection.closed:
-                        connection.execute("ROLLBACK")
+                    return self._read(kept, function, quick)
+                except psycopg.OperationalError:
+                    if not kept.closed:
+                        raise
+            # It broke while nothing was asked of it, or with this; nothing was written, so it can be asked once more.
+            connection = self._local.connection = connect(self._url)
+            self._opened = [*(each for each in self._opened if not each.closed), connection]
+            return self._read(connection, function, quick)
         except psycopg.OperationalError as error:
             raise Busy from error
 
+    def _read(self, connection: Connection, function: ReadFunction[T], quick: bool) -> T:
+        snapshot = PostgresSnapshot(connection, self.clock())
+        if quick:
+            return function(snapshot)
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            return function(snapshot)
+        finally:
+            if not connection.closed:
+                connection.execute("ROLLBACK")
+
     def close(self) -> None:
         super().close()
-        self._pool.close()
+        for connection in self._opened:
+            connection.close()

@@ -113,11 +113,13 @@ _THREAD_SOURCE = s.threads.join(
     s.conversations,
     and_(s.conversations.c.group_id == s.threads.c.group_id, s.conversations.c.id == s.threads.c.conversation_id),
 )
-_THREADS = Statement(
+_WITH_CONVERSATION = (
     select(*_THREAD_COLUMNS, *_CONVERSATION_COLUMNS)
     .select_from(_THREAD_SOURCE)
-    .where(s.threads.c.group_id == _G, s.conversations.c.group_id == _G, AnyOf(s.threads.c.id, "ids"))
+    .where(s.threads.c.group_id == _G, s.conversations.c.group_id == _G)
 )
+_ONE_THREAD = Statement(_WITH_CONVERSATION.where(s.threads.c.id == bindparam("t")))
+_THREADS = Statement(_WITH_CONVERSATION.where(AnyOf(s.threads.c.id, "ids")))
 _FIRST, _SECOND = len(_STANDING_COLUMNS), len(_STANDING_COLUMNS) + len(_THREAD_COLUMNS)
 
 
@@ -236,7 +238,7 @@ def _place_to_write(tx: Tx, caller: Caller, group: str, thread: str) -> Place | 
         return None
     known = tx.memo.get(("thread", group, thread))
     if known is None:
-        rows = tx.all(_THREADS, g=group, ids=json.dumps([thread]))
+        rows = tx.all(_ONE_THREAD, g=group, t=thread)
         if not rows:
             return found
         known = Thread(*rows[0][: len(_THREAD_COLUMNS)])

@@ -1,0 +1,84 @@
+"""The measured requests: what is sent, and what every answer must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from benchmarks import tenant
+
+_THREADS = 64  # as many are read, and as many others are replied to
+
+
+@dataclass(frozen=True)
+class Target:
+    """A started server, as a client knows it."""
+
+    port: int
+    token: str
+    threads: list[str]
+    page: int
+
+    def request(self, method: str, path: str, body: object = None) -> str:
+        """One request as it goes over the wire. The floor gets the same bytes, the token among them."""
+        content = msgspec.json.encode(body).decode() if body is not None else ""
+        lines = [
+            f"{method} /v1.0/groups/{tenant.GROUP}/{path} HTTP/1.1",
+            f"host: localhost:{self.port}",
+            f"authorization: Bearer {self.token}",
+            "accept: application/json",
+        ]
+        if content:
+            lines += ["content-type: application/json", f"content-length: {len(content)}"]
+        return "\r\n".join((*lines, "", content))
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A kind of request. `least` is the smallest body that a right answer can have, for pages of 20."""
+
+    says: str
+    status: int
+    least: int
+    requests: Callable[[Target], list[str]]
+    writes: bool = False
+
+
+def _post_body() -> dict[str, object]:
+    return {"body": {"contentType": "html", "content": tenant.CONTENT}}
+
+
+def _post_conversation(target: Target) -> list[str]:
+    body = {"topic": tenant.TOPIC, "threads": [{"posts": [_post_body()]}]}
+    return [target.request("POST", "conversations", body)]
+
+
+def _post_reply(target: Target) -> list[str]:
+    body = {"post": _post_body()}
+    return [target.request("POST", f"threads/{id}/reply", body) for id in target.threads[_THREADS : 2 * _THREADS]]
+
+
+def _get_posts(target: Target) -> list[str]:
+    return [target.request("GET", f"threads/{id}/posts?$top={target.page}") for id in target.threads[:_THREADS]]
+
+
+def _get_conversations(target: Target) -> list[str]:
+    return [target.request("GET", f"conversations?$top={target.page}")]
+
+
+WORKLOADS = {
+    "post-conversation": Workload(
+        "start a conversation: its row, a thread, a post, three changes", 201, 400, _post_conversation, writes=True
+    ),
+    "post-reply": Workload(
+        "reply to a thread: a post, the thread and conversation updated, three changes",
+        202,
+        0,
+        _post_reply,
+        writes=True,
+    ),
+    "get-posts": Workload("a page of a thread's posts, a kilobyte each", 200, 1000, _get_posts),
+    "get-conversations": Workload("a page of a group's conversations", 200, 400, _get_conversations),
+}
