@@ -111,7 +111,9 @@ class GraphDoor:
         now = self._store.clock()
         known = self._profiles.get(application)
         if known is None or known[1] < now:
-            found = await self._store.read(lambda snapshot: everywhere.application_profile(snapshot, application))
+            found = await self._store.read(
+                lambda snapshot: everywhere.application_profile(snapshot, application), quick=True
+            )
             known = (found, now + _PROFILE_SECONDS)
             if len(self._profiles) > 1000:
                 self._profiles.clear()

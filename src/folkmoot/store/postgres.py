@@ -5,6 +5,7 @@ Statements of a write are pipelined: those whose answer is not needed cost no ro
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,15 +17,17 @@ from psycopg.pq import Format, TransactionStatus
 
 from folkmoot.observe import log
 from folkmoot.refusals import Busy, OutcomeUnknown, StorageFull
-from folkmoot.store import rows
+from folkmoot.store import bridge, rows
 from folkmoot.store.db import Dialect, Job, ReadFunction, Row, Snapshot, Statement, Store, Tx
 from folkmoot.store.ids import IdSource
 from folkmoot.store.writer import Writer
 
 T = TypeVar("T")
 Connection = psycopg.Connection[Row]
+AsyncConnection = psycopg.AsyncConnection[Row]
 
 WRITERS = 4
+READERS = 8
 _ASK_SECONDS = 5.0
 
 
@@ -32,19 +35,28 @@ _ASK_SECONDS = 5.0
 _AS_TEXT = psycopg.adapters.get_loader(psycopg.adapters.types["text"].oid, Format.TEXT)
 
 
-def configure(connection: psycopg.Connection[Any]) -> None:
-    """Set up one connection: explicit transactions, and text for uuid and jsonb."""
-    connection.autocommit = True
+def configure(connection: Connection | AsyncConnection) -> None:
+    """Set up one connection: uuid and jsonb come as text."""
     assert _AS_TEXT is not None  # noqa: S101  (every driver loads text)
     for name in ("uuid", "jsonb"):
         connection.adapters.register_loader(name, _AS_TEXT)
 
 
+def _patient(url: str) -> dict[str, Any]:
+    # Without a limit a host that answers nothing would hold whoever asks for minutes.
+    return {} if "connect_timeout" in url else {"connect_timeout": 5}
+
+
+async def connect_loop(url: str) -> AsyncConnection:
+    """Open a connection for reads on the event loop."""
+    connection: AsyncConnection = await psycopg.AsyncConnection.connect(url, autocommit=True, **_patient(url))
+    configure(connection)
+    return connection
+
+
 def connect(url: str) -> Connection:
     """Open a connection with the settings every connection needs."""
-    # Without a limit a host that answers nothing would hold its thread for minutes.
-    patience = {} if "connect_timeout" in url else {"connect_timeout": 5}
-    connection: Connection = psycopg.connect(url, autocommit=True, **patience)  # type: ignore[arg-type]
+    connection: Connection = psycopg.connect(url, autocommit=True, **_patient(url))
     configure(connection)
     # A commit is answered when it is on disk, whatever the database's default; a stricter one is left as it is.
     connection.execute(
@@ -65,6 +77,63 @@ class PostgresSnapshot(Snapshot):
 
     def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
         return self._cursor.execute(text, parameters).fetchall()
+
+
+class LoopSnapshot(Snapshot):
+    """A read on a connection of the event loop; see `bridge`."""
+
+    dialect: Dialect = "postgresql"
+
+    def __init__(self, connection: AsyncConnection, instant: float) -> None:
+        super().__init__(instant)
+        self._cursor = connection.cursor()
+
+    def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
+        return bridge.wait_for(self._ask(text, parameters))
+
+    async def _ask(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
+        await self._cursor.execute(text, parameters)
+        return await self._cursor.fetchall()
+
+
+class LoopConnections:
+    """The connections of one event loop, for short reads: at most `READERS`, made when they are needed."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._turns = asyncio.Semaphore(READERS)
+        self._free: list[AsyncConnection] = []
+        self._made: list[AsyncConnection] = []
+
+    async def read(self, function: ReadFunction[T], clock: Callable[[], float]) -> T:
+        """Run `function` with a snapshot."""
+        async with self._turns:
+            kept = self._free.pop() if self._free else None
+            if kept is not None:
+                try:
+                    return await self._on(kept, function, clock)
+                except psycopg.OperationalError:
+                    if not kept.closed:
+                        raise
+            # It broke while nothing was asked of it, or with this; nothing was written, so it can be asked once more.
+            made = await connect_loop(self._url)
+            self._made = [*(each for each in self._made if not each.closed), made]
+            return await self._on(made, function, clock)
+
+    async def _on(self, connection: AsyncConnection, function: ReadFunction[T], clock: Callable[[], float]) -> T:
+        try:
+            return await bridge.run(lambda: function(LoopSnapshot(connection, clock())))
+        finally:
+            # A caller who went away may have left a statement under way.
+            if connection.info.transaction_status != TransactionStatus.IDLE:
+                connection.pgconn.finish()
+            if not connection.closed:
+                self._free.append(connection)
+
+    def close(self) -> None:
+        """Let go of the connections, also when their loop has ended."""
+        for connection in self._made:
+            connection.pgconn.finish()
 
 
 class PostgresTx(Tx):
@@ -170,7 +239,21 @@ class PostgresStore(Store):
         self._url = url
         self._local = threading.local()
         self._opened: list[Connection] = []
+        self._loops: dict[asyncio.AbstractEventLoop, LoopConnections] = {}
         self.writers = tuple(PostgresWriter(url, number, clock, self.ids) for number in range(WRITERS))
+
+    async def read(self, function: ReadFunction[T], *, quick: bool = False) -> T:
+        # What may be long must not hold the loop while it is put into words.
+        if not quick:
+            return await super().read(function)
+        loop = asyncio.get_running_loop()
+        connections = self._loops.get(loop)
+        if connections is None:
+            connections = self._loops[loop] = LoopConnections(self._url)
+        try:
+            return await connections.read(function, self.clock)
+        except psycopg.OperationalError as error:
+            raise Busy from error
 
     def read_here(self, function: ReadFunction[T], quick: bool = False) -> T:
         # A connection for each reader thread: nothing to wait for, and found again as soon as the database is back.
@@ -204,3 +287,5 @@ class PostgresStore(Store):
         super().close()
         for connection in self._opened:
             connection.close()
+        for connections in self._loops.values():
+            connections.close()
