@@ -66,7 +66,10 @@ class One(Read):
         feed = FEEDS[self.feed]
         found = single(snapshot, feed, call.options, self.scope(snapshot, call), call.road, call.caller)
         if found is None:
-            raise NoSuchObject(call.keys.get("user") or call.keys["group"]) if feed.directory else NotFound()
+            if not feed.directory:
+                raise NotFound
+            # /me has no key: a token may outlive its person.
+            raise NoSuchObject(call.keys.get("user") or call.keys.get("group") or call.caller.oid)
         return Answer(200, found)
 
 
