@@ -81,8 +81,7 @@ def fill(graph: Graph) -> Library:
     people = itertools.cycle((adele, megan, alex, isaiah, lynne))
     for number, who in zip(range(1, 30), people, strict=False):
         clock.advance(number % 3)  # every third one comes in the same second as the one before
-        kind = _html(f"<i>post {number}</i>") if number % 4 == 0 else {}
-        talk = who.reply(talk, f"post {number}", to_post=number % 2 == 0, **kind)
+        talk = who.reply(talk, f"post {number}", to_post=number % 2 == 0, **_variety(number, who))
 
     parts = alex.start("Parts", "part 0")
     for number in range(1, 25):
@@ -99,6 +98,22 @@ def fill(graph: Graph) -> Library:
 
 def _html(content: str) -> dict[str, Any]:
     return {"body": {"contentType": "html", "content": content}}
+
+
+def _variety(number: int, who: Client) -> dict[str, Any]:
+    """Something of everything that a post can bring along."""
+    more: dict[str, Any] = {}
+    if number % 4 == 0:
+        more |= _html(f"<i>post {number}</i>")
+    if number % 5 == 0:
+        more["categories"] = ["Fives", f"by {number}"]
+    if number in (11, 12):
+        more["newParticipants"] = [recipient("LeeG"), _outside(None, f"p{number}@Outside.example")]
+    if number == 13:
+        more["sender"] = _outside("At work", who.mail)
+    if number == 14:
+        more["from"] = _outside("On behalf", who.mail.upper())
+    return more
 
 
 def _outside(name: str | None, mail: str) -> dict[str, Any]:
@@ -118,30 +133,25 @@ def _thread(who: Client, place: Place, topic: str, to: list[str] | None = None, 
 
 def _attach(graph: Graph, place: Place) -> None:
     """Attachments cannot be sent yet; the property that tells of them is there."""
-    for table, name in ((schema.conversations, "topic"), (schema.threads, "topic"), (schema.posts, "content")):
-        first = "O'Brien" if name == "topic" else "a%b_c"
-        graph.run(
-            Statement(
-                update(table)
-                .where(table.c.group_id == bindparam("g"), table.c[name].startswith(first, autoescape=True))
-                .values(has_attachments=True)
-            ),
-            g=place.group,
-        )
+    for table, name, text in (
+        (schema.conversations, "topic", "O'Brien's 100% _wild%"),
+        (schema.threads, "topic", "O'Brien's 100% _wild%"),
+        (schema.posts, "content", "a%b_c\\d'e"),
+        (schema.posts, "content", "post 7"),
+    ):
+        where = (table.c.group_id == bindparam("g"), table.c[name] == bindparam("text"))
+        graph.run(Statement(update(table).where(*where).values(has_attachments=True)), g=place.group, text=text)
 
 
 def _directory(tx: Tx) -> None:
-    for who, more in (
-        (DISABLED, {"account_enabled": False, "job_title": None}),
-        (DELETED, {}),
-        (SignIn(oid=made("zoe"), upn=f"zoe@{DOMAIN}", name="Zoë Österreich", mail=""), {"job_title": "director"}),
-        (SignIn(oid=made("bare"), upn=f"bare@{DOMAIN}", name="bare", mail=""), {"given_name": None, "mail": None}),
-        (
-            SignIn(oid=made("visitor"), upn=f"vis@{DOMAIN}", name="Vis Itor", mail="vis@x.example"),
-            {"user_type": "Guest"},
-        ),
+    for who in (
+        person(DISABLED.oid, DISABLED.name, DISABLED.upn, account_enabled=False, job_title=None),
+        person(DELETED.oid, DELETED.name, DELETED.upn),
+        person(made("zoe"), "Zoë Österreich", f"zoe@{DOMAIN}", mail=None, job_title="director"),
+        person(made("bare"), "bare", f"bare@{DOMAIN}", mail=None, given_name=None),
+        person(made("visitor"), "Vis Itor", f"vis@{DOMAIN}", user_type="Guest"),
     ):
-        directory.create_user(tx, _draft(who, more))
+        directory.create_user(tx, who)
     directory.delete_user(tx, DELETED.oid)
     root = Caller(kind="app", oid=made("root"), tenant="", application="", permissions=frozenset())
     for name, (visibility, _) in NESTED.items():
@@ -156,18 +166,19 @@ def _directory(tx: Tx) -> None:
     directory.add_to_group(tx, access.enter(tx, root, made("Vault")), "member", PERSON["NestorW"])
 
 
-def _draft(who: SignIn, more: dict[str, Any]) -> UserDraft:
+def person(id: str, name: str, upn: str, **more: Any) -> UserDraft:
+    """A person with something in every property, or with what is given instead."""
     given: dict[str, Any] = {
-        "id": who.oid,
-        "user_principal_name": who.upn,
-        "display_name": who.name,
-        "mail_nickname": who.upn.partition("@")[0],
+        "id": id,
+        "user_principal_name": upn,
+        "display_name": name,
+        "mail_nickname": upn.partition("@")[0],
         "account_enabled": True,
-        "mail": who.mail or None,
+        "mail": upn,
         "job_title": "Tester",
         "mobile_phone": "+49 1",
         "business_phones": ("+49 2", "+49 3"),
-        "other_mails": (f"other-{who.upn}",),
+        "other_mails": (f"other-{upn}",),
         "department": "Quality",
         "usage_location": "DE",
         "office_location": "18/2111",

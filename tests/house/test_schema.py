@@ -1,0 +1,91 @@
+"""The migrations end at exactly the schema that the code describes, on both databases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, inspect
+from sqlalchemy.engine import Engine
+
+from folkmoot.store import migrate, schema
+from tests.postgres import fresh
+
+SCRIPTS = Path(migrate.__file__).with_name("migrations")
+
+
+def test_the_code_knows_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    assert ScriptDirectory.from_config(config).get_heads() == [migrate.HEAD]
+
+
+def described(engine: Engine) -> dict[str, Any]:
+    """What a database says of itself: tables with columns, keys and indexes, all by name."""
+    inspector = inspect(engine)
+    names = [name for name in inspector.get_table_names() if name != "alembic_version"]
+    return {
+        name: {
+            "columns": sorted(
+                [
+                    (column["name"], str(column["type"]), getattr(column["type"], "collation", None))
+                    for column in inspector.get_columns(name)
+                ]
+            ),
+            "the rest of columns": {
+                column["name"]: (column["nullable"], column["default"], column.get("identity"))
+                for column in inspector.get_columns(name)
+            },
+            "primary key": inspector.get_pk_constraint(name),
+            "foreign keys": sorted(inspector.get_foreign_keys(name), key=lambda key: str(key["name"])),
+            "indexes": sorted(inspector.get_indexes(name), key=lambda index: str(index["name"])),
+            "unique": inspector.get_unique_constraints(name),
+            "checks": inspector.get_check_constraints(name),
+        }
+        for name in sorted(names)
+    }
+
+
+def agree(migrated: str, created: str) -> None:
+    """Compare what the migrations made with what the schema makes."""
+    first, second = create_engine(migrated), create_engine(created)
+    try:
+        schema.meta.create_all(second)
+        found, expected = described(first), described(second)
+    finally:
+        first.dispose()
+        second.dispose()
+    assert set(expected) == set(schema.meta.tables)
+    assert found == expected
+
+
+def test_sqlite(tmp_path: Path) -> None:
+    migrated = tmp_path / "migrated.db"
+    migrate.upgrade(migrated)
+    assert migrate.current(migrated) == migrate.HEAD
+    agree(migrate.sqlite_url(migrated), migrate.sqlite_url(tmp_path / "created.db"))
+
+
+def test_postgresql() -> None:
+    with fresh() as migrated, fresh() as created:
+        migrate.upgrade(migrated)
+        assert migrate.current(migrated) == migrate.HEAD
+        agree(migrate.postgres_url(migrated), migrate.postgres_url(created))
+
+
+@pytest.mark.parametrize("table", schema.meta.sorted_tables, ids=lambda table: table.name)
+def test_group_id_leads(table: Any) -> None:
+    """What belongs to a group is keyed by the group first: the privacy boundary, and the column to shard by."""
+    if "group_id" not in table.c or table.name == "object_groups":  # the same facts, led by the object
+        return
+    assert table.primary_key.columns.keys()[0] == "group_id"
+    assert not table.c.group_id.nullable
+    for key in table.foreign_key_constraints:
+        assert next(iter(key.columns.keys())) == "group_id"
+        assert key.elements[0].column.name == "group_id"
+    for index in table.indexes:
+        if table.name != "groups":
+            assert index.columns.keys()[0] == "group_id"

@@ -1,0 +1,131 @@
+"""What holds for every row: it works with each of its permissions alone, and says so in the same way."""
+
+from __future__ import annotations
+
+import pytest
+
+from folkmoot.graph.surface import SURFACE
+from tests.harness import JSON, Client, Graph
+from tests.protocol.library import Library
+from tests.protocol.rows import EVERYTHING, REQUESTS, Request, each
+from tests.protocol.shapes import well_formed
+
+READS = tuple(request for request in REQUESTS if request.method == "GET")
+WRITES = tuple(request for request in REQUESTS if request.method != "GET")
+# Whose they are to do, whatever the token says.
+FOR_ADMINISTRATORS = ("POST users", "PATCH user", "DELETE user")
+
+
+def somebody(graph: Graph, request: Request, permission: str) -> Client:
+    """Somebody whom only permissions could keep from it."""
+    return graph.as_("admin" if request.row in FOR_ADMINISTRATORS else "AdeleV", scopes=[permission])
+
+
+def test_each_row_has_a_request() -> None:
+    assert {request.row for request in REQUESTS} == {f"{row.method} {row.address}" for row in SURFACE}
+
+
+@each(READS)
+def test_each_permission_is_enough_to_read(library: Library, request_: Request) -> None:
+    for permission in sorted(request_.delegated):
+        answer = request_.send(library.as_("AdeleV", scopes=[permission]), library.launch)
+        well_formed(answer)
+        assert answer.status == 200, (permission, answer)
+    for role in sorted(request_.application):
+        answer = request_.send(library.graph.as_app("daemon", roles=[role]), library.launch)
+        well_formed(answer)
+        assert answer.status == 200, (role, answer)
+
+
+def one_by_one(which: str) -> pytest.MarkDecorator:
+    """Each writing request with each of its permissions of a kind."""
+    cases = [(request, name) for request in WRITES for name in sorted(getattr(request, which))]
+    return pytest.mark.parametrize(
+        ("request_", "permission"), [pytest.param(*case, id=f"{case[0].name} {case[1]}") for case in cases]
+    )
+
+
+@one_by_one("delegated")
+def test_each_permission_is_enough_to_write(graph: Graph, request_: Request, permission: str) -> None:
+    place = graph.as_("AdeleV").start()
+    answer = request_.send(somebody(graph, request_, permission), place)
+    well_formed(answer)
+    assert answer.status == request_.answers, answer
+
+
+@one_by_one("application")
+def test_each_role_is_enough_for_an_application_to_write(graph: Graph, request_: Request, permission: str) -> None:
+    place = graph.as_("AdeleV").start()
+    answer = request_.send(graph.as_app("daemon", roles=[permission]), place)
+    well_formed(answer)
+    assert answer.status == request_.answers, answer
+
+
+@each([request for request in REQUESTS if not request.application])
+def test_what_the_cloud_keeps_to_people_an_extended_application_may(graph: Graph, request_: Request) -> None:
+    place = graph.as_("AdeleV").start()
+    for role in sorted(request_.delegated):
+        answer = request_.send(graph.as_app("extended", roles=[role]), place)
+        assert answer.status == request_.answers, answer
+
+
+@each([request for request in REQUESTS if request.own])
+def test_about_oneself_less_is_enough(library: Library, request_: Request) -> None:
+    for permission in sorted(request_.own):
+        if request_.method == "GET":
+            assert request_.send(library.as_("AdeleV", scopes=[permission]), library.launch).status == 200
+        assert request_.send(library.as_("AlexW", scopes=[permission]), library.launch).status == 403
+
+
+@each(READS)
+def test_what_is_read_comes_as_json_and_counts_as_text(library: Library, request_: Request) -> None:
+    answer = request_.send(library.as_("AdeleV", scopes=EVERYTHING), library.launch)
+    if request_.row.endswith("$count"):
+        assert answer.headers["content-type"] == "text/plain"
+        assert answer.text.isdigit()
+    else:
+        assert answer.headers["content-type"] == JSON
+        assert answer.json["@odata.context"].startswith("https://localhost:8443/v1.0/$metadata#")
+
+
+@each(REQUESTS)
+def test_a_clients_own_request_id_comes_back(library: Library, request_: Request) -> None:
+    given = "0d9c5a3e-0000-4000-8000-0123456789ab"
+    nobody = library.graph.nobody()
+    answer = nobody.with_body(request_.method, request_.path(library.launch), None, {"client-request-id": given})
+    assert answer.headers["client-request-id"] == given
+    assert answer.error["innerError"]["client-request-id"] == given
+    assert answer.headers["request-id"] != given
+
+
+STRIDE = {
+    "SdkVersion": "graph-python/1.65.0",
+    "Prefer": 'outlook.body-content-type="text", IdType="ImmutableId", odata.maxpagesize=2, return=minimal',
+    "Accept": "application/json;odata.metadata=minimal, */*;q=0.1",
+    "Accept-Encoding": "gzip, deflate, br",
+    "Retry-Attempt": "1",
+    "HostOs": "Linux",
+    "X-AnchorMailbox": "x",
+    "If-None-Match": "*",
+    "Cookie": "a=b",
+}
+
+
+@each(READS)
+def test_headers_that_say_nothing_here_change_nothing(library: Library, request_: Request) -> None:
+    adele, path = library.as_("AdeleV", scopes=EVERYTHING), request_.path(library.launch)
+    own = dict(request_.headers or {})
+    plain = adele.send("GET", path, headers=own)
+    assert adele.send("GET", path, headers=own | STRIDE).content == plain.content
+
+
+@pytest.mark.parametrize("given", [b"x", b"x" * 5000, b"\xe9\xff", b"a b,c", b"{}"])
+def test_any_client_request_id_is_sent_back_as_far_as_it_goes(library: Library, given: bytes) -> None:
+    answer = library.graph.send_raw("GET", b"/v1.0/me", headers=[(b"client-request-id", given)])
+    assert answer.headers["client-request-id"].encode("latin-1") == given[:200]
+    assert answer.error["innerError"]["client-request-id"].encode("latin-1") == given[:200]
+
+
+def test_request_ids_are_given_once(library: Library) -> None:
+    answers = library.as_("AdeleV").together([("GET", "/me", None)] * 50)
+    assert len({answer.headers["request-id"] for answer in answers}) == 50
