@@ -152,8 +152,8 @@ def _directory(tx: Tx) -> None:
         person(made("visitor"), "Vis Itor", f"vis@{DOMAIN}", user_type="Guest"),
     ):
         directory.create_user(tx, who)
-    directory.delete_user(tx, DELETED.oid)
     root = Caller(kind="app", oid=made("root"), tenant="", application="", permissions=frozenset())
+    directory.delete_user(tx, root, DELETED.oid)
     for name, (visibility, _) in NESTED.items():
         _group(tx, root, name, visibility, PERSON["AdeleV"])
     for name, (_, inside) in NESTED.items():

@@ -1,11 +1,13 @@
 """Whatever is sent, to every row: never a failure of the server, always an answer in Graph's form.
 
-The examples are the same in every run. When one fails, Hypothesis prints it at its smallest.
+The examples are the same in every run. When one fails, Hypothesis prints it at its smallest. To look further, with
+other examples each time: FOLKMOOT_FUZZ=300 (for each row) in the environment.
 """
 
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -24,10 +26,10 @@ from tests.protocol.rows import EVERYTHING, REQUESTS, Request, each
 from tests.protocol.shapes import refused, well_formed
 
 bounded = settings(
-    derandomize=True,
+    derandomize="FOLKMOOT_FUZZ" not in os.environ,
     database=None,
     deadline=None,
-    max_examples=25,
+    max_examples=int(os.environ.get("FOLKMOOT_FUZZ", "12")),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.large_base_example],
 )
 

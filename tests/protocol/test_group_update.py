@@ -58,6 +58,11 @@ def test_the_address_follows_the_nickname(graph: Graph) -> None:
     assert thread["toRecipients"][0]["emailAddress"]["address"] == address("SALES")
 
 
+@pytest.mark.parametrize("name", ["", "x" * 257])
+def test_a_name_has_one_to_256_characters(graph: Graph, name: str) -> None:
+    refused(graph.as_("AdeleV").patch(PATH, {"displayName": name}), 400, "Request_BadRequest", "displayName")
+
+
 def test_members_can_be_bound(graph: Graph) -> None:
     adele = graph.as_("AdeleV")
     reference = f"{ROOT}/users/{PERSON['LeeG']}"

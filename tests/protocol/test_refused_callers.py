@@ -257,7 +257,6 @@ def test_a_person_whose_account_is_off_or_gone_or_unknown_sees_no_group(library:
 
 
 @pytest.mark.parametrize("person", [DISABLED, DELETED, STRANGER], ids=lambda person: person.name)
-@pytest.mark.xfail(strict=True, reason="reading users asks for the token's permission only, not who the person is")
 def test_a_person_whose_account_is_off_or_gone_or_unknown_sees_no_user(library: Library, person: SignIn) -> None:
     client = library.graph.signed_in(person, scopes=EVERYTHING)
     assert client.get("/users").status in (401, 403)

@@ -37,6 +37,7 @@ BAD_ANYWHERE = [
     ("$select=id,,id", "$select"),
     ("$select=nope", "$select"),
     ("$select=id nope", "$select"),
+    ("$select=*,nope", "$select"),
     ("$select=id/nope", "$select"),
     ("$select=@odata.etag", "$select"),
     ("$select=(id)", "$select"),
@@ -154,6 +155,7 @@ def test_an_option_that_no_collection_takes(library: Library, query: str, target
         ("$count=true", "$count"),
         ("$search=x", "$search"),
         ("$skiptoken=x", "$skiptoken"),
+        ("$deltatoken=x", "$deltatoken"),
     ],
 )
 def test_what_is_for_collections_does_not_fit_one_item(library: Library, query: str, target: str) -> None:
@@ -251,7 +253,6 @@ def test_other_parameters_are_left_aside(library: Library) -> None:
     assert library.as_("AdeleV").get(f"{path}?api-version=1&x&=&&$format=json&@p=1").json == plain.json
 
 
-@pytest.mark.xfail(strict=True, reason="$deltatoken is read and then ignored where nothing follows it")
 @each(LISTS)
 def test_a_delta_token_is_no_option_of_a_list(library: Library, request_: Request) -> None:
     refused(ask(library, request_, "$deltatoken=x"), 400, code(request_, "$deltatoken"), "$deltatoken")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.harness import GROUP, PERSON, Graph, address
 from tests.protocol.rows import EVERYTHING, NEW_USER
 from tests.protocol.shapes import refused, well_formed
@@ -42,7 +40,6 @@ def test_who_may(graph: Graph) -> None:
     assert graph.as_app("daemon", roles=["User.ReadWrite.All"]).delete(PATH).status == 204
 
 
-@pytest.mark.xfail(strict=True, reason="groups do not hear that somebody left the directory, and them with it")
 def test_the_groups_hear_of_it(graph: Graph) -> None:
     graph.as_("admin", scopes=EVERYTHING).delete(PATH)
     assert graph.changes() == ["deleted member"]

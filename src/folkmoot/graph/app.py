@@ -18,6 +18,7 @@ from folkmoot.graph import body as bodies
 from folkmoot.graph import ids
 from folkmoot.graph.call import Call
 from folkmoot.graph.envelope import JSON, Answer, Area, encode, failed, refused
+from folkmoot.graph.reads import Page
 from folkmoot.graph.resolve import Resolved, resolve
 from folkmoot.graph.road import Road
 from folkmoot.graph.surface import BY_ADDRESS, Row
@@ -131,6 +132,8 @@ class GraphDoor:
     ) -> Answer:
         _permit(row, resolved, caller)
         options = parse_options(scope["query_string"].decode("latin-1"))
+        if row.read is not None:
+            options = _directory_rules(row, options, headers)
         call = Call(
             caller=caller,
             keys=resolved.keys,
@@ -141,7 +144,6 @@ class GraphDoor:
         )
         if row.read is not None:
             read = row.read
-            _directory_rules(row, options, headers)
             return await self._store.read(lambda snapshot: read(snapshot, call), quick=read.quick(call))
         _no_options(options)
         raw = await self._body(headers, receive)
@@ -212,11 +214,16 @@ def _permit(row: Row, resolved: Resolved, caller: Caller) -> None:
         raise denied
 
 
-def _directory_rules(row: Row, options: Options, headers: Mapping[bytes, bytes]) -> None:
-    """Counting directory objects needs ConsistencyLevel: eventual (Graph: advanced query capabilities)."""
-    eventual = headers.get(b"consistencylevel", b"").strip().lower() == b"eventual"
-    if row.area == "directory" and not eventual and row.address.endswith("/$count"):
+def _directory_rules(row: Row, options: Options, headers: Mapping[bytes, bytes]) -> Options:
+    """Counting directory objects needs ConsistencyLevel: eventual (Graph: advanced query capabilities).
+
+    Without it `$count=true` is left aside.
+    """
+    if row.area != "directory" or headers.get(b"consistencylevel", b"").strip().lower() == b"eventual":
+        return options
+    if row.address.endswith("/$count"):
         raise BadClause("$count is not currently supported. Send the header ConsistencyLevel: eventual.")
+    return msgspec.structs.replace(options, count=False) if options.count and isinstance(row.read, Page) else options
 
 
 def _hint(call: Call) -> Hint | None:

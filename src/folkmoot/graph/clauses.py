@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Column, and_, bindparam, false, func, or_, tuple_
 from sqlalchemy.sql import ColumnElement, visitors
 from sqlalchemy.sql.functions import FunctionElement
@@ -17,7 +18,7 @@ from folkmoot.graph import ids
 from folkmoot.graph.entities import Noun, Sql
 from folkmoot.graph.feeds import FEEDS, Feed
 from folkmoot.odata.edm import Edm, Nav
-from folkmoot.odata.expr import Binary, Expr, In, Literal, Path, Unary
+from folkmoot.odata.expr import Binary, Expr, In, Lambda, Literal, Path, Unary
 from folkmoot.odata.query import Options
 from folkmoot.refusals import BadClause, Refusal
 from folkmoot.store.filters import NavScope, compile_filter
@@ -26,11 +27,14 @@ from folkmoot.store.schema import GUID
 
 def selected(feed: Feed, options: Options) -> frozenset[str] | None:
     """The names that `$select` asks for, as they are spelt; None when it asks for the default ones."""
-    if options.select is None or "*" in options.select:
+    if options.select is None or options.select == ("*",):
         return None
     nouns = tuple(feed.kinds.values()) or (feed.noun,)
     chosen = {"id"}
     for name in options.select:
+        if name == "*":
+            chosen.update(field.name for noun in nouns for field in noun.entity.fields if field.by_default)
+            continue
         fields = [field for noun in nouns if (field := noun.entity.field(name)) is not None]
         if not fields and not any(noun.entity.nav(name) for noun in nouns):
             known = ", ".join(dict.fromkeys(f.name for noun in nouns for f in noun.entity.fields))
@@ -119,30 +123,49 @@ def _joined(child: Feed, binds: Mapping[str, Sql]) -> ColumnElement[bool]:
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 
 
-def _with_stored_ids(noun: Noun, expression: Expr) -> Expr:
-    """The expression with ids of the wire in `eq`, `ne` and `in` replaced by those that are stored."""
+def _with_stored_ids(noun: Noun, expression: Expr, variables: Mapping[str, Noun] = {}) -> Expr:
+    """The expression with ids of the wire in comparisons replaced by those that are stored.
+
+    `variables` says of what noun the variables of enclosing lambda expressions are.
+    """
     if isinstance(expression, Unary):
-        return Unary(expression.op, _with_stored_ids(noun, expression.operand))
+        return Unary(expression.op, _with_stored_ids(noun, expression.operand, variables))
     if isinstance(expression, Binary):
-        if expression.op in ("and", "or"):
-            return Binary(
-                expression.op, _with_stored_ids(noun, expression.left), _with_stored_ids(noun, expression.right)
-            )
-        reader = _id_reader(noun, expression.left)
-        if reader is not None and isinstance(expression.right, Literal):
-            return Binary(expression.op, expression.left, _stored(reader, expression.right))
-    if isinstance(expression, In):
-        reader = _id_reader(noun, expression.left)
-        if reader is not None:
-            items = tuple(_stored(reader, each) if isinstance(each, Literal) else each for each in expression.items)
-            return In(expression.left, items)
+        left, right = expression.left, expression.right
+        if expression.op in ("eq", "ne"):
+            if (reader := _id_reader(noun, left, variables)) is not None and isinstance(right, Literal):
+                return Binary(expression.op, left, _stored(reader, right))
+            if (reader := _id_reader(noun, right, variables)) is not None and isinstance(left, Literal):
+                return Binary(expression.op, _stored(reader, left), right)
+        return Binary(expression.op, _with_stored_ids(noun, left, variables), _with_stored_ids(noun, right, variables))
+    if isinstance(expression, In) and (reader := _id_reader(noun, expression.left, variables)) is not None:
+        items = tuple(_stored(reader, each) if isinstance(each, Literal) else each for each in expression.items)
+        return In(expression.left, items)
+    if isinstance(expression, Lambda) and expression.body is not None and expression.variable is not None:
+        below = _below(noun, expression.path, variables)
+        if below is not None:
+            body = _with_stored_ids(noun, expression.body, {**variables, expression.variable: below})
+            return replace(expression, body=body)
     return expression
 
 
-def _id_reader(noun: Noun, expression: Expr) -> Callable[[str, str], str | int] | None:
-    if not isinstance(expression, Path) or len(expression.parts) != 1:
+def _below(noun: Noun, path: Path, variables: Mapping[str, Noun]) -> Noun | None:
+    """The noun of the items that a lambda expression ranges over; None for a list of values."""
+    first, *rest = path.parts
+    if first in variables and rest:
+        noun, first = variables[first], rest[0]
+    nav = noun.entity.nav(first)
+    branches = next((feed.branches for feed in FEEDS.values() if feed.noun is noun and feed.branches), {})
+    return FEEDS[branches[nav.name].feed].noun if nav is not None and nav.name in branches else None
+
+
+def _id_reader(noun: Noun, expression: Expr, variables: Mapping[str, Noun]) -> Callable[[str, str], str | int] | None:
+    if not isinstance(expression, Path):
         return None
-    field = noun.entity.field(expression.parts[0])
+    first, *rest = expression.parts
+    if first in variables and len(rest) == 1:
+        noun, first, rest = variables[first], rest[0], []
+    field = None if rest else noun.entity.field(first)
     return noun.reads_id.get(field.name) if field is not None else None
 
 

@@ -109,11 +109,13 @@ def _held(role: str) -> tuple[Feed, ...]:
     groups = _m.join(_held_groups, _held_groups.c.group_id == _m.c.object_id)
     key = ((_m.c.object_id, False),)
     shared: dict[str, Any] = {"directory": True, "context": "directoryObjects", "typed": True}
+    # Of a group that is a member, those hear who may see it.
+    seen = {**shared, "visible": _held_groups}
     return (
         _feed(f"{role}s", _object_noun(_m.c.object_id, both), and_(mine, or_(_present_user, _present_group)), *key,
-              source=both, kinds={"user": _held_user, "group": _held_group}, kind=_m.c.object_type, **shared),
+              source=both, kinds={"user": _held_user, "group": _held_group}, kind=_m.c.object_type, **seen),
         _feed(f"{role}s.user", _held_user, and_(mine, _present_user), *key, source=users, **shared),
-        _feed(f"{role}s.group", _held_group, and_(mine, _present_group), *key, source=groups, **shared),
+        _feed(f"{role}s.group", _held_group, and_(mine, _present_group), *key, source=groups, **seen),
     )  # fmt: skip
 
 
@@ -121,6 +123,8 @@ def _below() -> tuple[Feed, ...]:
     """Members and members of members: `ids` is the JSON array of who they are."""
     u, g = s.users, _held_groups
     shared: dict[str, Any] = {"directory": True, "context": "directoryObjects", "typed": True}
+    # Of a group that is a member, those hear who may see it.
+    seen = {**shared, "visible": _held_groups}
     objects = union_all(
         select(u.c.id.label("id"), literal("user").label("kind")),
         select(s.groups.c.group_id, literal("group")),
@@ -129,11 +133,11 @@ def _below() -> tuple[Feed, ...]:
     id, kind = objects.c.id, objects.c.kind
     return (
         _feed("transitiveMembers", _object_noun(id, both), and_(AnyOf(id, "ids"), or_(_present_user, _present_group)),
-              (id, False), source=both, kinds={"user": _held_user, "group": _held_group}, kind=kind, **shared),
+              (id, False), source=both, kinds={"user": _held_user, "group": _held_group}, kind=kind, **seen),
         _feed("transitiveMembers.user", _held_user, and_(AnyOf(u.c.id, "ids"), _present_user), (u.c.id, False),
               **shared),
         _feed("transitiveMembers.group", _held_group, and_(AnyOf(g.c.group_id, "ids"), _present_group),
-              (g.c.group_id, False), **shared),
+              (g.c.group_id, False), **seen),
     )  # fmt: skip
 
 

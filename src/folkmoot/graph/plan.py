@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Boolean, Select, and_, bindparam, func, select
+from sqlalchemy import Boolean, Select, and_, bindparam, func, literal, or_, select
 
 from folkmoot.graph import clauses
 from folkmoot.graph.entities import Noun, Sql
@@ -41,7 +41,8 @@ class Plan:
         self.columns: list[Sql] = []
         condition = feed.condition
         if feed.visible is not None:
-            condition = and_(condition, access.visible("app" if app else "person", feed.visible))
+            seen = access.visible("app" if app else "person", feed.visible)
+            condition = and_(condition, seen if feed.kind is None else or_(feed.kind == literal("user"), seen))
         if options.filter is not None:
             condition = and_(condition, clauses.condition(feed, options.filter, now))
         self.project = self._projector(clauses.selected(feed, options))

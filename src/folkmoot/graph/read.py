@@ -51,7 +51,7 @@ def single(
     snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str, Any], road: Road, caller: Caller
 ) -> dict[str, Any] | None:
     """One item, as it is sent, or None when it is not there."""
-    for name in ("filter", "orderby", "top", "skip", "count", "search", "skiptoken"):
+    for name in ("filter", "orderby", "top", "skip", "count", "search", "skiptoken", "deltatoken"):
         if getattr(options, name) not in (None, False, ()):
             raise BadClause(
                 f"${name} applies to collections; a single item supports $select and $expand.", target=f"${name}"
@@ -141,3 +141,5 @@ def _context(plan: Plan, road: Road) -> str:
 def _unsearchable(options: Options) -> None:
     if options.search is not None:
         raise BadClause("$search is not supported; $filter with contains(…) is.", target="$search")
+    if options.deltatoken is not None:
+        raise BadClause("$deltatoken comes from a delta link and belongs to delta only.", target="$deltatoken")

@@ -18,7 +18,7 @@ from folkmoot.graph.feeds import FEEDS
 from folkmoot.graph.read import count, is_quick, page, single
 from folkmoot.ops import access
 from folkmoot.refusals import NoSuchObject, NotFound
-from folkmoot.store import everywhere
+from folkmoot.store import everywhere, rows
 from folkmoot.store.db import Snapshot
 
 Scope = Callable[[Snapshot, Call], dict[str, Any]]
@@ -133,8 +133,14 @@ def in_seen_group(snapshot: Snapshot, call: Call) -> dict[str, Any]:
 
 
 def below_group(snapshot: Snapshot, call: Call) -> dict[str, Any]:
-    """Who is in the group of the path, directly or through groups."""
-    return {"ids": _array(everywhere.members_below(snapshot, _seen(snapshot, call)))}
+    """Who is in the group of the path, directly or through groups that the caller may see."""
+
+    def enters(group: str) -> bool:
+        standing = rows.standing(snapshot, call.caller, group)
+        return standing is not None and access.inside(standing)
+
+    found = everywhere.members_below(snapshot, _seen(snapshot, call), enters)
+    return {"ids": _array(found), "me": call.caller.oid}
 
 
 def of_group(snapshot: Snapshot, call: Call) -> dict[str, Any]:
@@ -147,19 +153,28 @@ def above_group(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     return {"ids": _array(everywhere.groups_above(snapshot, _seen(snapshot, call))), "me": call.caller.oid}
 
 
+def all_users(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """The people, for one of them."""
+    access.require_present(snapshot, call.caller)
+    return {"me": call.caller.oid}
+
+
 def one_user(snapshot: Snapshot, call: Call) -> dict[str, Any]:
-    """The user of the path."""
+    """The user of the path, for one of the people; /me needs no more than a token."""
+    if "user" in call.keys:
+        access.require_present(snapshot, call.caller)
     return {"o": find_user(snapshot, call), "me": call.caller.oid}
 
 
 def of_user(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     """Groups in which the user of the path has a role."""
-    return {"o": find_user(snapshot, call), "me": call.caller.oid}
+    return one_user(snapshot, call)
 
 
 def above_user(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     """Groups that the user of the path is in, directly or through groups."""
-    return {"ids": _array(everywhere.groups_above(snapshot, find_user(snapshot, call))), "me": call.caller.oid}
+    scope = one_user(snapshot, call)
+    return {"ids": _array(everywhere.groups_above(snapshot, scope["o"])), "me": scope["me"]}
 
 
 def _array(ids: list[str]) -> str:

@@ -189,7 +189,7 @@ SURFACE: tuple[Row, ...] = (
     *_collection("group/transitiveMemberOf", "transitiveMemberOf", reads.above_group, _GROUPS, **_DIR),
     *_collection("group/transitiveMemberOf/group", "transitiveMemberOf", reads.above_group, _GROUPS, **_DIR),
     # ── users ────────────────────────────────────────────────────────────────────────────────────────────────────────
-    *_collection("users", "users", reads.as_caller, _USERS, **_DIR),
+    *_collection("users", "users", reads.all_users, _USERS, **_DIR),
     _do("POST", "users", writes.create_user, _USERS_W, takes=inputs.UserIn, prepare=_user, slow=True, **_DIR),
     _get("user", reads.One("user", reads.one_user), _USERS, own=_SELF, **_DIR),
     _do("PATCH", "user", writes.update_user, _USERS_W, takes=inputs.UserPatchIn, prepare=_user_patch, slow=True,

@@ -203,7 +203,7 @@ _ONES_OWN = {"mobile_phone", "business_phones", "office_location", "preferred_la
 def delete_user(tx: Tx, call: Call) -> Answer:
     """204."""
     directory.require_admin(tx, call.caller)
-    directory.delete_user(tx, find_user(tx, call))
+    directory.delete_user(tx, call.caller, find_user(tx, call))
     return Answer(204)
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.sql import ColumnElement, FromClause
 
 from folkmoot.model import Caller, Place, Standing
 from folkmoot.refusals import NoSuchObject, NotAllowed, NotFound, PrivilegeMissing
-from folkmoot.store import rows
+from folkmoot.store import everywhere, rows
 from folkmoot.store import schema as s
 from folkmoot.store.db import Snapshot
 
@@ -95,14 +95,20 @@ def visible(kind: str, groups: FromClause = s.groups) -> ColumnElement[bool]:
     """
     if kind == "app":
         return true()
+    # An alias: the query that this becomes part of may be about users itself.
+    me = s.users.alias("me")
     mine = select(s.object_groups.c.group_id).where(s.object_groups.c.object_id == bindparam("me"))
-    me = select(literal(1)).where(
-        s.users.c.id == bindparam("me"), s.users.c.deleted_at.is_(None), s.users.c.account_enabled
-    )
-    insider = me.where(s.users.c.user_type != literal("Guest"))
-    admin = me.where(s.users.c.is_admin)
+    here = select(literal(1)).where(me.c.id == bindparam("me"), me.c.deleted_at.is_(None), me.c.account_enabled)
     return or_(
-        (groups.c.visibility == literal("Public")) & insider.exists(),
-        groups.c.group_id.in_(mine) & me.exists(),
-        admin.exists(),
+        (groups.c.visibility == literal("Public")) & here.where(me.c.user_type != literal("Guest")).exists(),
+        groups.c.group_id.in_(mine) & here.exists(),
+        here.where(me.c.is_admin).exists(),
     )
+
+
+def require_present(snapshot: Snapshot, caller: Caller) -> None:
+    """Raise `PrivilegeMissing` unless the caller is an application or an enabled person of the directory."""
+    if caller.kind == "person":
+        person = everywhere.person(snapshot, caller.oid)
+        if person is None or not person.enabled:
+            raise PrivilegeMissing

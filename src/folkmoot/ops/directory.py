@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, update
 from folkmoot.model import Caller, GroupDraft, Standing, UserDraft
 from folkmoot.ops import access
 from folkmoot.refusals import BadBody, Conflict, NoSuchObject, PrivilegeMissing
-from folkmoot.store import everywhere
+from folkmoot.store import everywhere, rows
 from folkmoot.store import schema as s
 from folkmoot.store.changes import begin, record
 from folkmoot.store.db import Snapshot, Statement, Tx
@@ -97,11 +97,14 @@ def update_user(tx: Tx, id: str, changes: Mapping[str, Any]) -> None:
         tx.run(_setting(s.users, "id", tuple(changes)), b_id=id, **{f"new_{k}": v for k, v in changes.items()})
 
 
-def delete_user(tx: Tx, id: str) -> None:
+def delete_user(tx: Tx, caller: Caller, id: str) -> None:
     """Take a user out of the directory and of every group. What the person has said stays."""
     _there(tx, id)
-    for group, role in everywhere.roles_of(tx, id):
+    # Sorted, as all take the turns of several groups, or two servers could wait for each other.
+    for group, role in sorted(everywhere.roles_of(tx, id)):
+        rows.take_turn(tx, group)
         everywhere.drop_membership(tx, group, role, id)
+        record(tx, group, caller.oid, ("deleted", _noun(role), id))
     tx.run(everywhere.DROP_ADDRESSES, b_object=id)
     tx.run(everywhere.DELETE_USER, b_id=id, at=tx.now)
 
@@ -121,6 +124,7 @@ def create_group(tx: Tx, caller: Caller, draft: GroupDraft, domain: str) -> str:
     """
     id = draft.id or tx.new_id()
     check_nickname(draft.mail_nickname)
+    _check_name(draft.display_name)
     unified = "Unified" in draft.group_types
     if unified and not draft.mail_enabled:
         raise BadBody("A group with groupTypes 'Unified' must have mailEnabled true.", target="mailEnabled")
@@ -156,6 +160,8 @@ def update_group(tx: Tx, standing: Standing, changes: Mapping[str, Any], domain:
     """Change columns of a group; its address follows its nickname."""
     access.manage_group(standing)
     changes = dict(changes)
+    if "display_name" in changes:
+        _check_name(changes["display_name"])
     if "mail_nickname" in changes:
         check_nickname(changes["mail_nickname"])
         mail = f"{changes['mail_nickname']}@{domain}"
@@ -231,6 +237,12 @@ def check_nickname(nickname: str) -> None:
             'none of @ ( ) \\ [ ] " ; : < > , or space.',
             target="mailNickname",
         )
+
+
+def _check_name(name: str) -> None:
+    """Raise `BadBody` for a displayName that a group cannot have (Graph, group resource: 256 characters at most)."""
+    if not 1 <= len(name) <= 256:
+        raise BadBody("displayName must have 1 to 256 characters.", target="displayName")
 
 
 def _noun(role: str) -> Any:

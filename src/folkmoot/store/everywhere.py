@@ -6,6 +6,7 @@ of a post.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID
 
 import msgspec
@@ -213,14 +214,18 @@ def groups_above(snapshot: Snapshot, object_id: str) -> list[str]:
     return list(found)
 
 
-def members_below(snapshot: Snapshot, group: str) -> list[str]:
-    """Ids of the objects that are members of the group, directly or through groups in it."""
+def members_below(snapshot: Snapshot, group: str, enters: Callable[[str], bool] = lambda group: True) -> list[str]:
+    """Ids of the objects that are members of the group, directly or through groups in it.
+
+    Of a group for which `enters` says no, the members are left out.
+    """
     found: dict[str, None] = {}
     seen = {group}
     edge = [group]
     while edge:
         rows = [row for each in edge for row in snapshot.all(_NESTED, g=each, role="member")]
         found.update(dict.fromkeys(row[0] for row in rows))
-        edge = [row[0] for row in rows if row[1] == "group" and row[0] not in seen]
-        seen.update(edge)
+        below = [row[0] for row in rows if row[1] == "group" and row[0] not in seen]
+        seen.update(below)
+        edge = [each for each in below if enters(each)]
     return list(found)

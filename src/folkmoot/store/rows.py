@@ -149,6 +149,14 @@ def place(snapshot: Snapshot, caller: Caller, group: str, thread: str) -> Place 
     return Place(found, Thread(*row[_FIRST:_SECOND]), Conversation(*row[_SECOND:]))
 
 
+def take_turn(tx: Tx, group: str) -> None:
+    """Let other writers of the group wait until this transaction ends."""
+    if group not in tx.heads:
+        row = tx.one(_TURN, g=group)
+        if row is not None:
+            tx.heads[group] = row[0]
+
+
 def prefetch(tx: Tx, hints: Iterable[Hint]) -> None:
     """Read what a batch of functions will ask for in one round trip, and take their groups' turns."""
     asked: dict[Hashable, tuple[Statement, dict[str, Any]]] = {}
