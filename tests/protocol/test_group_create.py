@@ -163,3 +163,10 @@ def test_what_cannot_be_bound(graph: Graph, bound: Any, status: int, code: str, 
 def test_a_name_has_one_to_256_characters(graph: Graph, name: str) -> None:
     answer = graph.as_("AdeleV").post("/groups", NEW_GROUP | {"displayName": name})
     refused(answer, 400, "Request_BadRequest", "displayName")
+
+
+def test_a_guest_makes_no_groups(graph: Graph) -> None:
+    body = {"displayName": "Mine", "mailNickname": "mine", "mailEnabled": True, "securityEnabled": False}
+    answer = graph.as_("guest").post("/groups", body | {"groupTypes": ["Unified"]})
+    refused(answer, 403, "Authorization_RequestDenied")
+    assert graph.changes() == []

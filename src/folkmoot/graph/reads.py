@@ -155,14 +155,14 @@ def above_group(snapshot: Snapshot, call: Call) -> dict[str, Any]:
 
 def all_users(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     """The people, for one of them."""
-    access.require_present(snapshot, call.caller)
+    access.require_account(snapshot, call.caller)
     return {"me": call.caller.oid}
 
 
 def one_user(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     """The user of the path, for one of the people; /me needs no more than a token."""
     if "user" in call.keys:
-        access.require_present(snapshot, call.caller)
+        access.require_account(snapshot, call.caller)
     return {"o": find_user(snapshot, call), "me": call.caller.oid}
 
 

@@ -104,8 +104,8 @@ def forward_post(tx: Tx, call: Call) -> Answer:
 
 
 def create_group(tx: Tx, call: Call) -> Answer:
-    """201 with the group."""
-    directory.require_account(tx, call.caller)
+    """201 with the group. Guests see what they were invited to and make nothing of their own."""
+    access.require_account(tx, call.caller, guests=False)
     given: inputs.GroupIn = call.body
     bound = {
         name: tuple(resolve(tx, uri, f"{name}@odata.bind") for uri in getattr(given, name) or ())
@@ -179,7 +179,7 @@ def create_user(tx: Tx, call: Call) -> Answer:
 
 def update_user(tx: Tx, call: Call) -> Answer:
     """204. People may change what is about themselves alone; the rest is the administrator's."""
-    directory.require_account(tx, call.caller)
+    access.require_account(tx, call.caller)
     id = find_user(tx, call)
     given, password_hash = call.body
     changes = {k: v for k, v in msgspec.structs.asdict(given).items() if v is not msgspec.UNSET}

@@ -106,9 +106,13 @@ def visible(kind: str, groups: FromClause = s.groups) -> ColumnElement[bool]:
     )
 
 
-def require_present(snapshot: Snapshot, caller: Caller) -> None:
-    """Raise `PrivilegeMissing` unless the caller is an application or an enabled person of the directory."""
-    if caller.kind == "person":
-        person = everywhere.person(snapshot, caller.oid)
-        if person is None or not person.enabled:
-            raise PrivilegeMissing
+def require_account(snapshot: Snapshot, caller: Caller, *, guests: bool = True) -> None:
+    """Raise `PrivilegeMissing` for a person whose account is off or gone, for a token outlives both.
+
+    Without `guests` also for those who were only invited.
+    """
+    if caller.kind == "app":
+        return
+    person = everywhere.person(snapshot, caller.oid)
+    if person is None or not person.enabled or (person.guest and not guests):
+        raise PrivilegeMissing

@@ -30,15 +30,6 @@ MAX_OWNERS = 100
 # ── users ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def require_account(snapshot: Snapshot, caller: Caller) -> None:
-    """Raise `PrivilegeMissing` for a person whose account is off or gone; a token outlives both."""
-    if caller.kind == "app":
-        return
-    person = everywhere.person(snapshot, caller.oid)
-    if person is None or not person.enabled:
-        raise PrivilegeMissing
-
-
 def require_admin(snapshot: Snapshot, caller: Caller) -> None:
     """Raise `PrivilegeMissing` unless the caller runs the organisation or is an application with the role."""
     if caller.kind == "app":
