@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import ssl
 import subprocess
 import sys
@@ -32,6 +33,7 @@ def _get(url: str, token: str, ca: Path | None = None) -> httpx.Response:
         return client.get(url, headers={"Authorization": f"Bearer {token}"})
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
 def test_the_printed_curl_line_starts_a_conversation(server: Server) -> None:
     line = server.printed[server.printed.index("curl ") :]
     done = subprocess.run(["sh", "-c", line.replace("curl ", "curl -sS -w '\\n%{http_code}' ", 1)], check=True,

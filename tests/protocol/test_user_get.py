@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.harness import GROUP, PERSON, ROOT, Graph, address
+from tests.protocol.library import DISABLED, Library
 from tests.protocol.shapes import refused, well_formed
 
 ROW = "GET user"
@@ -41,6 +42,10 @@ def test_oneself_by_another_spelling(graph: Graph, name: str) -> None:
 def test_a_group_is_no_user(graph: Graph) -> None:
     for key in (GROUP["SalesAndMarketing"], address("SalesAndMarketing")):
         refused(graph.as_("AdeleV").get(f"/users/{key}"), 404, "Request_ResourceNotFound")
+
+
+def test_me_of_somebody_whose_account_is_off(library: Library) -> None:
+    refused(library.graph.signed_in(DISABLED).get("/me"), 403, "Authorization_RequestDenied")
 
 
 def test_me_of_somebody_who_is_not_in_the_directory(graph: Graph) -> None:

@@ -160,8 +160,8 @@ def all_users(snapshot: Snapshot, call: Call) -> dict[str, Any]:
 
 
 def one_user(snapshot: Snapshot, call: Call) -> dict[str, Any]:
-    """The user of the path, for one of the people; /me needs no more than a token."""
-    if "user" in call.keys:
+    """The user of the path, for one of the people. Who is not in the directory is not found at /me."""
+    if "user" in call.keys or everywhere.person(snapshot, call.caller.oid) is not None:
         access.require_account(snapshot, call.caller)
     return {"o": find_user(snapshot, call), "me": call.caller.oid}
 
