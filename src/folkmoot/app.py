@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -129,6 +130,7 @@ def open_store(settings: Settings, clock: Callable[[], float] = time.time) -> St
     return PostgresStore(settings.database, clock)
 
 
+@lru_cache(maxsize=1)  # reading it takes longer than all else that is read at a start, and two ask for it
 def development_key(settings: Settings) -> SigningKey:
     """The development issuer's key, made on first use. Never there in production."""
     if settings.mode != "development":

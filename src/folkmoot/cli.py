@@ -208,7 +208,6 @@ def _token(options: argparse.Namespace, settings: Settings) -> None:
 
 def _person_token(settings: Settings, name: str, scopes: Sequence[str], lifetime: int, *, personal: bool) -> str:
     from folkmoot import app, lab
-    from folkmoot.auth.minting import mint
     from folkmoot.model import SignIn
     from folkmoot.store import everywhere
 
@@ -229,22 +228,11 @@ def _person_token(settings: Settings, name: str, scopes: Sequence[str], lifetime
             raise WrongUse(f"Nobody is called '{name}'. The seeded people are: {known}.")
         person = SignIn(oid=found.id, upn=found.upn, name=found.name, mail=found.mail or found.upn)
     client = _known_application(lab.PUBLIC_CLIENT)
-    return mint(
-        app.development_key(settings),
-        base=app.Origins(settings).canonical,
-        tenant_id=settings.tenant_id,
-        application=client,
-        person=person,
-        permissions=scopes or client.scopes,
-        lifetime=lifetime,
-        now=time.time(),
-        personal=personal,
-    )
+    return _minted(settings, client, person, scopes or client.scopes, lifetime, personal=personal)
 
 
 def _application_token(settings: Settings, name: str, roles: Sequence[str], lifetime: int) -> str:
     from folkmoot import app, lab
-    from folkmoot.auth.minting import mint
     from folkmoot.store import everywhere
 
     known = {"daemon": lab.DAEMON, "daemonwithoutroles": lab.DAEMON_WITHOUT_ROLES}
@@ -257,15 +245,31 @@ def _application_token(settings: Settings, name: str, roles: Sequence[str], life
         if found is None:
             raise WrongUse(f"No application is called '{name}'; try daemon or daemonWithoutRoles, or a client id.")
         application = found
+    return _minted(settings, application, None, roles or application.roles, lifetime)
+
+
+def _minted(
+    settings: Settings,
+    application: Any,
+    person: Any,
+    permissions: Sequence[str],
+    lifetime: int,
+    *,
+    personal: bool = False,
+) -> str:
+    from folkmoot import app
+    from folkmoot.auth.minting import mint
+
     return mint(
         app.development_key(settings),
         base=app.Origins(settings).canonical,
         tenant_id=settings.tenant_id,
         application=application,
-        person=None,
-        permissions=roles or application.roles,
+        person=person,
+        permissions=permissions,
         lifetime=lifetime,
         now=time.time(),
+        personal=personal,
     )
 
 

@@ -17,7 +17,7 @@ from folkmoot.graph.envelope import Answer
 from folkmoot.graph.feeds import FEEDS
 from folkmoot.graph.read import count, is_quick, page, single
 from folkmoot.ops import access
-from folkmoot.refusals import NoSuchObject, NotFound
+from folkmoot.refusals import NoSuchObject, NotFound, PrivilegeMissing
 from folkmoot.store import everywhere, rows
 from folkmoot.store.db import Snapshot
 
@@ -161,8 +161,10 @@ def all_users(snapshot: Snapshot, call: Call) -> dict[str, Any]:
 
 def one_user(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     """The user of the path, for one of the people. Who is not in the directory is not found at /me."""
-    if "user" in call.keys or everywhere.person(snapshot, call.caller.oid) is not None:
+    if "user" in call.keys:
         access.require_account(snapshot, call.caller)
+    elif (person := everywhere.person(snapshot, call.caller.oid)) is not None and not person.enabled:
+        raise PrivilegeMissing
     return {"o": find_user(snapshot, call), "me": call.caller.oid}
 
 

@@ -45,7 +45,6 @@ _APPLICATION = Statement(
         s.applications.c.profile,
     ).where(s.applications.c.id == _ID)
 )
-_APPLICATIONS = Statement(select(s.applications.c.id).order_by(s.applications.c.name))
 _GROUP_EXISTS = Statement(
     select(s.groups.c.group_id).where(s.groups.c.group_id == _ID, s.groups.c.deleted_at.is_(None))
 )

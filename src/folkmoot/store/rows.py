@@ -120,7 +120,7 @@ _WITH_CONVERSATION = (
 )
 _ONE_THREAD = Statement(_WITH_CONVERSATION.where(s.threads.c.id == bindparam("t")))
 _THREADS = Statement(_WITH_CONVERSATION.where(AnyOf(s.threads.c.id, "ids")))
-_FIRST, _SECOND = len(_STANDING_COLUMNS), len(_STANDING_COLUMNS) + len(_THREAD_COLUMNS)
+_FIRST = len(_STANDING_COLUMNS)
 
 
 def standing(snapshot: Snapshot, caller: Caller, group: str) -> Standing | None:
@@ -146,7 +146,7 @@ def place(snapshot: Snapshot, caller: Caller, group: str, thread: str) -> Place 
     found = _read_standing(caller, group, row)
     if row[_FIRST] is None:
         return found
-    return Place(found, Thread(*row[_FIRST:_SECOND]), Conversation(*row[_SECOND:]))
+    return Place(found, *_read_thread(row[_FIRST:]))
 
 
 def take_turn(tx: Tx, group: str) -> None:
@@ -177,9 +177,7 @@ def prefetch(tx: Tx, hints: Iterable[Hint]) -> None:
                 tx.memo[key] = found[0]
             case ("threads", str(group)):
                 for row in found:
-                    _remember(
-                        tx, group, Thread(*row[: len(_THREAD_COLUMNS)]), Conversation(*row[len(_THREAD_COLUMNS) :])
-                    )
+                    _remember(tx, group, *_read_thread(row))
 
 
 def deliver(tx: Tx, group: str, thread: Thread, conversation: Conversation) -> None:
@@ -212,6 +210,11 @@ def restate(tx: Tx, group: str, conversation: Conversation) -> None:
     tx.memo[("conversation", group, conversation.id)] = conversation
 
 
+def _read_thread(row: Row) -> tuple[Thread, Conversation]:
+    """A thread and its conversation, from the columns of both."""
+    return Thread(*row[: len(_THREAD_COLUMNS)]), Conversation(*row[len(_THREAD_COLUMNS) :])
+
+
 def _remember(tx: Tx, group: str, thread: Thread, conversation: Conversation) -> None:
     tx.memo[("thread", group, thread.id)] = thread
     tx.memo[("conversation", group, conversation.id)] = conversation
@@ -240,7 +243,7 @@ def _place_to_write(tx: Tx, caller: Caller, group: str, thread: str) -> Place | 
         tx.memo[("standing", group, caller.oid)] = row[:_FIRST]
         tx.heads[group] = row[_SEQ]
         if row[_FIRST] is not None:
-            _remember(tx, group, Thread(*row[_FIRST:_SECOND]), Conversation(*row[_SECOND:]))
+            _remember(tx, group, *_read_thread(row[_FIRST:]))
     found = standing(tx, caller, group)
     if found is None:
         return None
@@ -249,8 +252,9 @@ def _place_to_write(tx: Tx, caller: Caller, group: str, thread: str) -> Place | 
         rows = tx.all(_ONE_THREAD, g=group, t=thread)
         if not rows:
             return found
-        known = Thread(*rows[0][: len(_THREAD_COLUMNS)])
-        _remember(tx, group, known, Conversation(*rows[0][len(_THREAD_COLUMNS) :]))
+        known, conversation = _read_thread(rows[0])
+        _remember(tx, group, known, conversation)
+        return Place(found, known, conversation)
     conversation = tx.memo[("conversation", group, known.conversation)]
     return Place(found, known, conversation)
 
