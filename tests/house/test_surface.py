@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from folkmoot.graph.entities import CONVERSATION, POST, THREAD, Noun
+from folkmoot.graph.describe import Noun
+from folkmoot.graph.entities import CONVERSATION, POST, THREAD
 from folkmoot.graph.resolve import resolve
 from folkmoot.graph.surface import SURFACE
 from folkmoot.odata.edm import Complex, Edm, Enumeration, Field

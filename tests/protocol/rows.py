@@ -151,6 +151,11 @@ def _all() -> Iterator[Request]:
         yield Request("GET post", "{post}", READ, READ, road=road)
         yield Request("POST post/reply", "{post}/reply", WRITE, WRITE, 202, REPLY, road=road)
         yield Request("POST post/forward", "{post}/forward", WRITE, WRITE, 200, FORWARD, road=road)
+    # ── attachments ──
+    # ── extensions ──
+    # ── senders ──
+    # ── the group and its people ──
+    # ── groups ──
     yield from _collection("groups", "/groups", GROUPS, headers=_EVENTUAL)
     yield Request("POST groups", "/groups", DIRECTORY_WRITE, DIRECTORY_WRITE | {"Group.Create"}, 201, NEW_GROUP)
     yield Request("GET group", "{group}", GROUPS, GROUPS)

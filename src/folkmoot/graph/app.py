@@ -25,6 +25,7 @@ from folkmoot.graph.surface import BY_ADDRESS, Row
 from folkmoot.model import Caller, Profile
 from folkmoot.observe import log
 from folkmoot.odata.path import parse_path
+from folkmoot.odata.prefer import parse_prefer
 from folkmoot.odata.query import Options, parse_options
 from folkmoot.refusals import (
     BadClause,
@@ -76,6 +77,11 @@ class GraphDoor:
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request; whatever happens, in Graph's envelope."""
+        answer, request_id, client_request_id = await self.answer(scope, receive)
+        await _send(answer, scope["method"], request_id, client_request_id, send)
+
+    async def answer(self, scope: Mapping[str, Any], receive: Receive) -> tuple[Answer, str, str]:
+        """What one request is answered, its request-id and its client-request-id. Refusals are answers, too."""
         headers = _headers(scope)
         request_id = self._store.ids.new(self._store.clock())
         client_request_id = headers.get(b"client-request-id", b"").decode("latin-1")[:_ECHOED] or request_id
@@ -84,7 +90,7 @@ class GraphDoor:
             resolved = None
             caller = await self._caller(headers)
             resolved = _resolved(scope["raw_path"].decode("latin-1"))
-            row = _row(resolved, scope["method"])
+            row = _row(resolved, scope["method"], caller.profile)
             area = row.area
             answer = await self._answer(row, resolved, caller, scope, headers, receive)
         except Refusal as refusal:
@@ -97,7 +103,7 @@ class GraphDoor:
             answer = failed(
                 500, "generalException", message, None, (), request_id=request_id, client_request_id=client_request_id
             )
-        await _send(answer, scope["method"], request_id, client_request_id, send)
+        return answer, request_id, client_request_id
 
     async def _caller(self, headers: Mapping[bytes, bytes]) -> Caller:
         given = headers.get(b"authorization", b"").decode("latin-1")
@@ -141,6 +147,8 @@ class GraphDoor:
             options=options,
             hops=resolved.hops,
             domain=self._domain,
+            headers=headers,
+            prefer=parse_prefer(headers.get(b"prefer", b"").decode("latin-1")) if b"prefer" in headers else {},
         )
         if row.read is not None:
             read = row.read
@@ -189,11 +197,13 @@ def _resolved(raw_path: str) -> Resolved:
     return resolve(parse_path(raw_path[len(VERSION) :]))
 
 
-def _row(resolved: Resolved, method: str) -> Row:
+def _row(resolved: Resolved, method: str, profile: Profile) -> Row:
     rows = BY_ADDRESS[resolved.address]
     row = rows.get(method)
-    if row is None:
-        raise MethodNotAllowed(tuple(rows))
+    if row is None or (row.only_extended and profile == "strict"):
+        raise MethodNotAllowed(
+            tuple(name for name, each in rows.items() if profile == "extended" or not each.only_extended)
+        )
     return row
 
 
@@ -258,7 +268,10 @@ async def _send(answer: Answer, method: str, request_id: str, client_request_id:
         (b"odata-version", b"4.0"),
     ]
     content = b""
-    if isinstance(answer.body, str):
+    if isinstance(answer.body, bytes):
+        content = answer.body
+        headers.append((b"content-type", (answer.content_type or "application/octet-stream").encode("latin-1")))
+    elif isinstance(answer.body, str):
         content = answer.body.encode()
         headers.append((b"content-type", b"text/plain"))
     elif answer.body is not None:

@@ -21,7 +21,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """A request that found its row.
 
     `keys` are the ids on the wire by noun ("group", "conversation", "thread", "post", "user", "object"); `hops` counts
-    the inReplyTo steps after the post; `body` is what the row's `prepare` made of the request body.
+    the inReplyTo steps after the post; `body` is what the row's `prepare` made of the request body; `headers` are those
+    of the request, names in lower case; `prefer` is what its Prefer header asks for (see `odata.prefer`).
     """
 
     caller: Caller
@@ -31,6 +32,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     body: Any = None
     hops: int = 0
     domain: str = ""
+    headers: Mapping[bytes, bytes] = msgspec.field(default_factory=dict)
+    prefer: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 def find_group(snapshot: Snapshot, call: Call) -> Standing:

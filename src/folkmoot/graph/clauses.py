@@ -15,7 +15,7 @@ from sqlalchemy.sql import ColumnElement, visitors
 from sqlalchemy.sql.functions import FunctionElement
 
 from folkmoot.graph import ids
-from folkmoot.graph.entities import Noun, Sql
+from folkmoot.graph.describe import Noun, Sql
 from folkmoot.graph.feeds import FEEDS, Feed
 from folkmoot.odata.edm import Edm, Nav
 from folkmoot.odata.expr import Binary, Expr, In, Lambda, Literal, Path, Unary

@@ -20,11 +20,15 @@ encode = msgspec.json.Encoder().encode
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What is sent back. `body` is a JSON value, text (a count), or None for no body at all."""
+    """What is sent back.
+
+    `body` is a JSON value, text (a count), bytes of the type `content_type`, or None for no body at all.
+    """
 
     status: int
     body: Any = None
     headers: tuple[tuple[str, str], ...] = ()
+    content_type: str | None = None
 
 
 # Refusal → status, code for conversations and below, code for directory objects.

@@ -9,7 +9,9 @@ from typing import Any
 from sqlalchemy import BindParameter, FromClause, and_, bindparam, func, literal, or_, select, union_all
 from sqlalchemy.sql import ColumnElement
 
-from folkmoot.graph.entities import CONVERSATION, GROUP, POST, THREAD, USER, Noun, Property, Sql, group_noun, user_noun
+from folkmoot.graph.describe import Noun, Property, Sql
+from folkmoot.graph.entities import CONVERSATION, POST, THREAD
+from folkmoot.graph.people import GROUP, USER, group_noun, user_noun
 from folkmoot.odata.edm import Edm, Entity, Field
 from folkmoot.store import schema as s
 from folkmoot.store.dialect import AnyOf

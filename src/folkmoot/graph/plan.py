@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Boolean, Select, and_, bindparam, func, literal, or_, select
 
 from folkmoot.graph import clauses
-from folkmoot.graph.entities import Noun, Sql
+from folkmoot.graph.describe import Noun, Sql
 from folkmoot.graph.feeds import FEEDS, Feed
 from folkmoot.model import Caller
 from folkmoot.odata import tokens

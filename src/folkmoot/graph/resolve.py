@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from folkmoot.graph.entities import CONVERSATION, GROUP, POST, THREAD, USER
+from folkmoot.graph.entities import CONVERSATION, POST, THREAD
+from folkmoot.graph.people import GROUP, USER
 from folkmoot.graph.surface import BY_ADDRESS
 from folkmoot.odata.path import Segment
 from folkmoot.refusals import UnknownSegment

@@ -50,7 +50,8 @@ class Row:
 
     `own` are delegated permissions that suffice where the path names the caller. A write takes a body of the type
     `takes`, which `prepare` turns into what the verb works on, outside the transaction; `slow` says that this takes
-    long enough to leave the event loop.
+    long enough to leave the event loop. `only_extended`: strict applications meet a method that is not allowed, as the
+    cloud has none there.
     """
 
     method: str
@@ -65,6 +66,7 @@ class Row:
     takes: type[msgspec.Struct] | None = None
     prepare: Callable[[Any], Any] | None = None
     slow: bool = False
+    only_extended: bool = False
 
 
 def _get(address: str, read: reads.Read, delegated: Permissions, area: Area = "mail", own: Permissions = _NONE) -> Row:
@@ -92,6 +94,7 @@ def _do(
     prepare: Callable[[Any], Any] | None = None,
     own: Permissions = _NONE,
     slow: bool = False,
+    only_extended: bool = False,
 ) -> Row:
     return Row(
         method=method,
@@ -101,6 +104,7 @@ def _do(
         takes=takes,
         prepare=prepare,
         slow=slow,
+        only_extended=only_extended,
         delegated=delegated,
         application=delegated if application is None else application,
         extended=delegated,
@@ -164,6 +168,10 @@ SURFACE: tuple[Row, ...] = (
     _get("post", reads.One("post", reads.one_post), _R),
     _do("POST", "post/reply", writes.reply_to_post, _W, takes=inputs.ReplyIn, prepare=_reply),
     _do("POST", "post/forward", writes.forward_post, _W, takes=inputs.ForwardIn, prepare=_forward),
+    # ── attachments ──────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── extensions ───────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── senders ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the group and its people ─────────────────────────────────────────────────────────────────────────────────────
     # ── groups ───────────────────────────────────────────────────────────────────────────────────────────────────────
     *_collection("groups", "groups", reads.as_caller, _GROUPS, **_DIR),
     _do("POST", "groups", writes.create_group, _GROUPS_W, _GROUPS_W | {"Group.Create"}, takes=inputs.GroupIn, **_DIR),

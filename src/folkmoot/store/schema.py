@@ -212,6 +212,16 @@ posts = Table(
     Index("posts_thread_idx", "group_id", "thread_id", "received_at", "id"),
 )
 
+# ── attachments ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+# ── extensions and extended properties ───────────────────────────────────────────────────────────────────────────────
+
+# ── senders, and what each person set for a group ────────────────────────────────────────────────────────────────────
+
+# ── search ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+# ── mail ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
 # Posts that somebody asked to have mailed on; the outgoing mail follower of the change log reads them.
 forwards = Table(
     "forwards",
@@ -226,6 +236,8 @@ forwards = Table(
     ForeignKeyConstraint(["group_id", "post_id"], ["posts.group_id", "posts.id"], ondelete="CASCADE"),
     Index("forwards_post_idx", "group_id", "post_id"),
 )
+
+# ── changes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 # What happened, in order and without gaps within a group. Followers (delta, webhooks, the event stream, outgoing mail)
 # read it; nothing else tells them anything.
