@@ -128,7 +128,9 @@ class Floor:
         steps = scope["path"].split("/")[4:]
         if scope["method"] == "POST":
             body = _decode((await receive())["body"])
-            if steps[0] == "threads":
+            if not steps:
+                content = await self._batch(body["requests"])
+            elif steps[0] == "threads":
                 status = 202
                 await self._reply(steps[1], body["post"])
             else:
@@ -160,6 +162,18 @@ class Floor:
         raw = urlsafe_b64decode(thread)
         values = {"c": _guid(raw[45:61]), "t": _guid(raw[63:79]), "p": _new_id(), "kind": "updated"}
         await self._store.write("reply", _values(post["body"], values))
+
+    async def _batch(self, items: Any) -> bytes:
+        found = await asyncio.gather(*(self._posts(item["url"].split("/")[4], 5) for item in items))
+        headers = {"OData-Version": "4.0", "Content-Type": _TYPE.decode()}
+        return _encode(
+            {
+                "responses": [
+                    {"id": item["id"], "status": 200, "headers": headers, "body": msgspec.Raw(page)}
+                    for item, page in zip(items, found, strict=True)
+                ]
+            }
+        )
 
     async def _posts(self, thread: str, top: int) -> bytes:
         raw = urlsafe_b64decode(thread)

@@ -22,10 +22,13 @@ class Target:
     page: int
 
     def request(self, method: str, path: str, body: object = None) -> str:
-        """One request as it goes over the wire. The floor gets the same bytes, the token among them."""
+        """One request as it goes over the wire, to `path` below the group, or below the version where it begins with `/`.
+
+        The floor gets the same bytes, the token among them.
+        """
         content = msgspec.json.encode(body).decode() if body is not None else ""
         lines = [
-            f"{method} /v1.0/groups/{tenant.GROUP}/{path} HTTP/1.1",
+            f"{method} /v1.0{path if path.startswith('/') else f'/groups/{tenant.GROUP}/{path}'} HTTP/1.1",
             f"host: localhost:{self.port}",
             f"authorization: Bearer {self.token}",
             "accept: application/json",
@@ -68,6 +71,20 @@ def _get_conversations(target: Target) -> list[str]:
     return [target.request("GET", f"conversations?$top={target.page}")]
 
 
+def _batch(target: Target) -> list[str]:
+    threads, size = target.threads[:_THREADS], 20
+    urls = [f"/groups/{tenant.GROUP}/threads/{id}/posts?$top=5" for id in threads]
+    batches = [(urls + urls)[at : at + size] for at in range(0, len(urls), size)]
+    return [
+        target.request(
+            "POST",
+            "/$batch",
+            {"requests": [{"id": str(n), "method": "GET", "url": url} for n, url in enumerate(batch)]},
+        )
+        for batch in batches
+    ]
+
+
 WORKLOADS = {
     "post-conversation": Workload(
         "start a conversation: its row, a thread, a post, three changes", 201, 400, _post_conversation, writes=True
@@ -81,4 +98,5 @@ WORKLOADS = {
     ),
     "get-posts": Workload("a page of a thread's posts, a kilobyte each", 200, 1000, _get_posts),
     "get-conversations": Workload("a page of a group's conversations", 200, 400, _get_conversations),
+    "batch-20": Workload("twenty requests in a batch, each for five posts of a kilobyte", 200, 100_000, _batch),
 }

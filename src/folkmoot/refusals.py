@@ -106,6 +106,18 @@ class BodyTooLarge(Refusal):
     """The request body is larger than this server accepts."""
 
 
+class DependencyFailed(Refusal):
+    """A request of the batch that this one depends on failed; this one was not tried."""
+
+    def __init__(self, id: str) -> None:
+        """`id`: the id of the request that failed."""
+        super().__init__(f"The request '{id}' that this one depends on failed; this one was not tried.")
+
+
+class AnswerTooLarge(Refusal):
+    """The answers of the batch are too large together; ask for this one by itself, or for smaller pages."""
+
+
 class NotSupported(Refusal):
     """This is not supported."""
 

@@ -22,7 +22,9 @@ def somebody(graph: Graph, request: Request, permission: str) -> Client:
 
 
 def test_each_row_has_a_request() -> None:
-    assert {request.row for request in REQUESTS} == {f"{row.method} {row.address}" for row in SURFACE}
+    assert {request.row for request in REQUESTS} == {
+        f"{row.method} {row.address}" for row in SURFACE if row.serve is None
+    }
 
 
 @each(READS)

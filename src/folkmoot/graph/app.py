@@ -83,8 +83,7 @@ class GraphDoor:
     async def answer(self, scope: Mapping[str, Any], receive: Receive) -> tuple[Answer, str, str]:
         """What one request is answered, its request-id and its client-request-id. Refusals are answers, too."""
         headers = _headers(scope)
-        request_id = self._store.ids.new(self._store.clock())
-        client_request_id = headers.get(b"client-request-id", b"").decode("latin-1")[:_ECHOED] or request_id
+        request_id, client_request_id = self.request_ids(headers)
         area: Area = "mail"
         try:
             resolved = None
@@ -104,6 +103,11 @@ class GraphDoor:
                 500, "generalException", message, None, (), request_id=request_id, client_request_id=client_request_id
             )
         return answer, request_id, client_request_id
+
+    def request_ids(self, headers: Mapping[bytes, bytes]) -> tuple[str, str]:
+        """A new request-id, and the client-request-id: the client's own, or the same where it sent none."""
+        request_id = self._store.ids.new(self._store.clock())
+        return request_id, headers.get(b"client-request-id", b"").decode("latin-1")[:_ECHOED] or request_id
 
     async def _caller(self, headers: Mapping[bytes, bytes]) -> Caller:
         given = headers.get(b"authorization", b"").decode("latin-1")
@@ -136,7 +140,8 @@ class GraphDoor:
         headers: Mapping[bytes, bytes],
         receive: Receive,
     ) -> Answer:
-        _permit(row, resolved, caller)
+        if row.serve is None:
+            _permit(row, resolved, caller)
         options = parse_options(scope["query_string"].decode("latin-1"))
         if row.read is not None:
             options = _directory_rules(row, options, headers)
@@ -155,6 +160,8 @@ class GraphDoor:
             return await self._store.read(lambda snapshot: read(snapshot, call), quick=read.quick(call))
         _no_options(options)
         raw = await self._body(headers, receive)
+        if row.serve is not None:
+            return await row.serve(self, call, scope, raw)
         if row.takes is not None:
             content_type = headers.get(b"content-type", b"").decode("latin-1")
             if row.slow or len(raw) > _PARSE_ELSEWHERE:
@@ -163,7 +170,7 @@ class GraphDoor:
                 prepared = _prepare(row, raw, content_type)
             call = msgspec.structs.replace(call, body=prepared)
         write = row.write
-        assert write is not None  # noqa: S101  (a row either reads or writes)
+        assert write is not None  # noqa: S101  (a row reads, writes or serves)
         hint = _hint(call) if self._store.takes_hints else None
         return await self._store.write(lambda tx: write(tx, call), key=call.keys.get("group", ""), hint=hint)
 

@@ -32,8 +32,7 @@ _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
 
 def decode(raw: bytes, takes: type[T], content_type: str = "application/json") -> T:
     """The body as `takes`. Raises `BadBody` naming the property at fault, or `NotJson` for another content type."""
-    if content_type and not _is_json(content_type):
-        raise NotJson(f"The request body must be sent as application/json, not as '{content_type[:80]}'.")
+    require_json(content_type)
     if _NUL not in raw:
         # Most bodies are spelt as documented and right; only others are looked at property by property.
         try:
@@ -72,7 +71,14 @@ _JSON_WORDS = {"str": "string", "int": "integer", "float": "number", "bool": "bo
 _WORD = re.compile(r"\b(?:str|int|float|bool|dict)\b")
 
 
-def _is_json(content_type: str) -> bool:
+def require_json(content_type: str) -> None:
+    """Raise `NotJson` for a content type that is given and is not JSON."""
+    if content_type and not is_json(content_type):
+        raise NotJson(f"The request body must be sent as application/json, not as '{content_type[:80]}'.")
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a content type is JSON, whatever its parameters."""
     media = content_type.partition(";")[0].strip().lower()
     return media == "application/json" or media.endswith("+json")
 

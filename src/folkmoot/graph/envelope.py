@@ -50,6 +50,8 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.BadBody: (400, "BadRequest", "Request_BadRequest"),
     r.NotJson: (415, "UnsupportedMediaType", "Request_UnsupportedMediaType"),
     r.BodyTooLarge: (413, "RequestEntityTooLarge", "Request_EntityTooLarge"),
+    r.DependencyFailed: (424, "FailedDependency", "FailedDependency"),
+    r.AnswerTooLarge: (413, "ResponseTooLarge", "ResponseTooLarge"),
     r.NotSupported: (501, "NotImplemented", "NotImplemented"),
     r.Conflict: (400, "Request_BadRequest", "Request_BadRequest"),
     r.Busy: (503, "serviceNotAvailable", "serviceNotAvailable"),

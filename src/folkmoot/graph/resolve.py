@@ -90,6 +90,8 @@ class _Walk:
         elif name in _ROOT:
             self.items, self.address = _ROOT[name], name
             self.steps.append((name, None))
+        elif name.startswith("$"):
+            self._end(name)
         else:
             raise _unknown(segment.name)
 
@@ -133,7 +135,7 @@ class _Walk:
         self._end(_unqualified(name) or name)
 
     def _end(self, tail: str) -> None:
-        self.address = f"{self.address}/{tail}"
+        self.address = f"{self.address}/{tail}" if self.address else tail
         if self.address.lower() not in _ADDRESSES:
             raise _unknown(tail)
         self.ended = True

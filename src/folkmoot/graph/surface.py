@@ -15,6 +15,7 @@ import msgspec
 
 from folkmoot.auth.secrets import hash_password
 from folkmoot.graph import body, inputs, reads, writes
+from folkmoot.graph.batch import Serve, serve_batch
 from folkmoot.graph.call import Call
 from folkmoot.graph.envelope import Answer, Area
 from folkmoot.refusals import BadBody
@@ -46,7 +47,10 @@ _NONE: Permissions = frozenset()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One operation. Exactly one of `read` and `write` is set.
+    """One operation. Exactly one of `read`, `write` and `serve` is set.
+
+    What is served is about the service itself: it asks for a valid token and for no permission, as what it is asked for
+    has its own.
 
     `own` are delegated permissions that suffice where the path names the caller. A write takes a body of the type
     `takes`, which `prepare` turns into what the verb works on, outside the transaction; `slow` says that this takes
@@ -63,6 +67,7 @@ class Row:
     own: Permissions = _NONE
     read: reads.Read | None = None
     write: Callable[[Tx, Call], Answer] | None = None
+    serve: Serve | None = None
     takes: type[msgspec.Struct] | None = None
     prepare: Callable[[Any], Any] | None = None
     slow: bool = False
@@ -109,6 +114,12 @@ def _do(
         application=delegated if application is None else application,
         extended=delegated,
         own=own,
+    )
+
+
+def _serve(method: str, address: str, serve: Serve) -> Row:
+    return Row(
+        method=method, address=address, area="mail", serve=serve, delegated=_NONE, application=_NONE, extended=_NONE
     )
 
 
@@ -209,6 +220,8 @@ SURFACE: tuple[Row, ...] = (
     *_collection("user/transitiveMemberOf/group", "transitiveMemberOf", reads.above_user, _GROUPS, own=_SELF, **_DIR),
     *_collection("user/ownedObjects", "ownedObjects", reads.of_user, _GROUPS, own=_SELF, **_DIR),
     *_collection("user/ownedObjects/group", "ownedObjects", reads.of_user, _GROUPS, own=_SELF, **_DIR),
+    # ── the service ──────────────────────────────────────────────────────────────────────────────────────────────────
+    _serve("POST", "$batch", serve_batch),
 )  # fmt: skip
 
 BY_ADDRESS: Mapping[str, Mapping[str, Row]] = {
