@@ -32,6 +32,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 _TYPE = b"application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
+_ID = "00000000-0000-4000-8000-000000000000"  # where the server makes one for each item of a batch
 _ME = {"g": tenant.GROUP, "me": tenant.PERSON, "name": tenant.PERSON_NAME, "address": tenant.PERSON_ADDRESS}
 _TO = _encode([{"emailAddress": {"name": tenant.GROUP_NAME, "address": tenant.GROUP_ADDRESS}}]).decode()
 _GROUP = tenant.GROUP.encode()
@@ -165,7 +166,7 @@ class Floor:
 
     async def _batch(self, items: Any) -> bytes:
         found = await asyncio.gather(*(self._posts(item["url"].split("/")[4], 5) for item in items))
-        headers = {"OData-Version": "4.0", "Content-Type": _TYPE.decode()}
+        headers = {"request-id": _ID, "client-request-id": _ID, "OData-Version": "4.0", "Content-Type": _TYPE.decode()}
         return _encode(
             {
                 "responses": [

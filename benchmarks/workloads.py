@@ -22,7 +22,7 @@ class Target:
     page: int
 
     def request(self, method: str, path: str, body: object = None) -> str:
-        """One request as it goes over the wire, to `path` below the group, or below the version where it begins with `/`.
+        """One request as it goes over the wire: to `path` below the group, or below the version if it begins with `/`.
 
         The floor gets the same bytes, the token among them.
         """
