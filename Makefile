@@ -20,7 +20,7 @@ export NODE_USE_SYSTEM_CA := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test check fix bench pins clean
+.PHONY: help serve test check fix conform bench pins clean
 
 help: ## list these words
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -39,6 +39,9 @@ check: $(VENV)/.dev ## lint, format and types
 fix: $(VENV)/.dev ## repair lint and format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+conform: $(VENV)/.dev ## look for answers that are not as published
+	$(BIN)/pytest -n auto tests/conformance $(ARGS)
 
 bench: $(VENV)/.dev ## run the benchmarks
 	$(BIN)/python -m benchmarks $(ARGS)

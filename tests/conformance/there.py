@@ -43,6 +43,16 @@ BODIES: dict[str, Any] = {
 }
 
 
+def body(path: str, made_up: Any) -> Any:
+    """A body that the operation takes, where one is known; what was made up otherwise."""
+    return BODIES.get(path.rpartition("/")[2], made_up)
+
+
+def query(path: str) -> dict[str, str]:
+    """The query of a writing operation: the reference that is to be removed, where one is."""
+    return {"@id": SEEDS["directoryObject-id"][1]["@odata.id"]} if path.endswith("/$ref") else {}
+
+
 class Things:
     """A group with something said in it, asked by an owner."""
 
@@ -82,14 +92,6 @@ class Things:
             self._adele.post(above + tail, body)
         return [UNKNOWN]
 
-    def body(self, path: str, made_up: Any) -> Any:
-        """A body that the operation takes, where one is known; what was made up otherwise."""
-        return BODIES.get(path.rpartition("/")[2], made_up)
-
-    def query(self, path: str) -> dict[str, str]:
-        """The query of a writing operation: the reference that is to be removed, where one is."""
-        return {"@id": SEEDS["directoryObject-id"][1]["@odata.id"]} if path.endswith("/$ref") else {}
-
     def send(self, case: Case[Any]) -> Answer:
         """Ask what the case asks."""
         given = case.as_transport_kwargs(base_url=ROOT)
@@ -98,6 +100,7 @@ class Things:
         }
         prepared = requests.Request(**known).prepare()
         content = prepared.body.encode() if isinstance(prepared.body, str) else prepared.body
+        assert content is None or isinstance(content, bytes)
         headers = {name: _text(value) for name, value in prepared.headers.items()}
         for name in ("Authorization", "Content-Length", "Host"):
             headers.pop(name, None)
