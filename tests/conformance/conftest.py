@@ -9,7 +9,7 @@ from tests.conformance import effort
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--examples", type=int, help="requests to each operation, and walks; other ones each time")
-    parser.addoption("--steps", type=int, help="steps of each walk through a group's life")
+    parser.addoption("--steps", type=int, help="steps of each walk; Hypothesis ends one after some hundred")
 
 
 def pytest_configure(config: pytest.Config) -> None:
