@@ -199,9 +199,13 @@ class Place(Value, frozen=True):
 
 
 class Extension(Value, frozen=True):
-    """An open extension of a post. `data` is a JSON object as text: its properties beside the name."""
+    """An open extension of a post. `data` is a JSON object as text: its properties beside the name.
+
+    `folded` is the name by which it is told apart from others of the post.
+    """
 
     id: str
+    folded: str
     name: str
     data: str
 

@@ -22,7 +22,7 @@ _e = s.extensions.c
 EXTENSION = noun(
     "openTypeExtension",
     s.extensions,
-    _e.id,
+    _e.folded,
     Property(
         Field(
             name="id",

@@ -99,8 +99,8 @@ _MAIL: tuple[Feed, ...] = (
 
 _of_post = and_(_e.group_id == _bind("g"), _e.post_id == _bind("p"))
 _EXTENSIONS: tuple[Feed, ...] = (
-    _feed("extensions", EXTENSION, _of_post, (_e.id, False), typed=True),
-    _feed("extension", EXTENSION, and_(_of_post, _e.folded == _bind("e")), (_e.id, False), typed=True),
+    _feed("extensions", EXTENSION, _of_post, (_e.folded, False), typed=True),
+    _feed("extension", EXTENSION, and_(_of_post, _e.folded == _bind("e")), (_e.folded, False), typed=True),
     _feed("singleValues", SINGLE_VALUE, and_(_s1.group_id == _bind("g"), _s1.post_id == _bind("p")), (_s1.key, False)),
     _feed("multiValues", MULTI_VALUE, and_(_sn.group_id == _bind("g"), _sn.post_id == _bind("p")), (_sn.key, False)),
 )  # fmt: skip

@@ -56,7 +56,7 @@ def change(tx: Tx, standing: Standing, post: Post, extension: Extension, draft: 
     if data == extension.data:
         return
     _touch(tx, standing, post)
-    tx.run(extensions.CHANGE, g=standing.group, item=extension.id, new_data=data)
+    tx.run(extensions.CHANGE, g=standing.group, p=post.id, item=extension.folded, new_data=data)
     _record(tx, standing, post, "updated", extension.id)
 
 
@@ -64,7 +64,7 @@ def remove(tx: Tx, standing: Standing, post: Post, extension: Extension) -> None
     """Delete an extension. Raises `NotAllowed` unless the post is the caller's to manage."""
     access.manage_content(standing, post.author)
     _touch(tx, standing, post)
-    tx.run(extensions.REMOVE, g=standing.group, item=extension.id)
+    tx.run(extensions.REMOVE, g=standing.group, p=post.id, item=extension.folded)
     _record(tx, standing, post, "deleted", extension.id)
 
 

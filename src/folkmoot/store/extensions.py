@@ -15,9 +15,9 @@ START = 100
 
 _e = s.extensions.c
 _OF_POST = (_e.group_id == bindparam("g"), _e.post_id == bindparam("p"))
-_ONE = Statement(select(_e.id, _e.name, _e.data).where(*_OF_POST, _e.folded == bindparam("name")))
+_ONE = Statement(select(_e.id, _e.folded, _e.name, _e.data).where(*_OF_POST, _e.folded == bindparam("name")))
 _COUNT = Statement(select(func.count()).select_from(s.extensions).where(*_OF_POST))
-_THIS = (_e.group_id == bindparam("g"), _e.id == bindparam("item"))
+_THIS = (*_OF_POST, _e.folded == bindparam("item"))
 ADD = Statement(insert(s.extensions), keeps_memo=True)
 CHANGE = Statement(update(s.extensions).where(*_THIS).values(data=bindparam("new_data")), keeps_memo=True)
 REMOVE = Statement(delete(s.extensions).where(*_THIS), keeps_memo=True)

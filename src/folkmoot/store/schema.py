@@ -216,18 +216,18 @@ posts = Table(
 
 # ── extensions and extended properties ───────────────────────────────────────────────────────────────────────────────
 
-# Open extensions. `folded` is the name by which they are told apart; `data` is text, to be sent as it was given.
+# Open extensions. `folded` is the name by which they are told apart and in whose order they come; `id` is what the
+# change log calls them; `data` is text, to be sent as it was given.
 extensions = Table(
     "extensions",
     meta,
     _guid("group_id", key=True),
-    _guid("id", key=True),
-    _guid("post_id"),
+    _guid("post_id", key=True),
+    _text("folded", key=True),
+    _guid("id"),
     _text("name"),
-    _text("folded"),
     _text("data"),
     ForeignKeyConstraint(["group_id", "post_id"], ["posts.group_id", "posts.id"], ondelete="CASCADE"),
-    Index("extensions_post_idx", "group_id", "post_id", "folded", unique=True),
 )
 
 # Extended properties with one value. `key` is the id in one spelling, `given` as it was sent. `start` is what the index

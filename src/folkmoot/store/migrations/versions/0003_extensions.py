@@ -30,15 +30,14 @@ def upgrade() -> None:
     op.create_table(
         "extensions",
         sa.Column("group_id", GUID, nullable=False),
-        sa.Column("id", GUID, nullable=False),
         sa.Column("post_id", GUID, nullable=False),
-        sa.Column("name", TEXT, nullable=False),
         sa.Column("folded", TEXT, nullable=False),
+        sa.Column("id", GUID, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
         sa.Column("data", TEXT, nullable=False),
         _of_a_post("extensions"),
-        sa.PrimaryKeyConstraint("group_id", "id", name="extensions_pkey"),
+        sa.PrimaryKeyConstraint("group_id", "post_id", "folded", name="extensions_pkey"),
     )
-    op.create_index("extensions_post_idx", "extensions", ["group_id", "post_id", "folded"], unique=True)
     op.create_table(
         "single_values",
         sa.Column("group_id", GUID, nullable=False),
