@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -67,6 +67,14 @@ def address(nick: str) -> str:
 def recipient(nick: str) -> dict[str, Any]:
     """A seeded person or group as a recipient on the wire."""
     return {"emailAddress": {"name": NAME[nick], "address": address(nick)}}
+
+
+KEPT = "Com.Contoso.Kept"
+
+
+def open_extension(name: str = KEPT, /, **data: Any) -> dict[str, Any]:
+    """An open extension as a client sends it."""
+    return {"@odata.type": "#microsoft.graph.openTypeExtension", "extensionName": name, **data}
 
 
 def iso(seconds: float) -> str:
@@ -140,7 +148,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Place:
-    """A conversation with one of its threads and one of that thread's posts: ids as the wire has them.
+    """A conversation, a thread of it, a post of that and perhaps an extension: ids as the wire has them.
 
     Paths take a `road`: "direct" is `/groups/{g}/threads/{t}…`, "through" leads through the conversation.
     """
@@ -149,6 +157,7 @@ class Place:
     conversation: str
     thread: str
     post: str
+    extension: str = ""
 
     @property
     def group_path(self) -> str:
@@ -163,6 +172,9 @@ class Place:
 
     def post_path(self, road: str = "direct") -> str:
         return f"{self.thread_path(road)}/posts/{quote(self.post)}"
+
+    def extension_path(self, road: str = "direct") -> str:
+        return f"{self.post_path(road)}/extensions/{quote(self.extension)}"
 
     def above(self, road: str) -> str:
         """What a thread's path begins with."""
@@ -269,6 +281,12 @@ class Client:
         answer = self.post(f"{path}/reply", body)
         assert answer.status == 202, answer
         return self.newest(place)
+
+    def extend(self, place: Place, name: str = KEPT, /, **data: Any) -> Place:
+        """Add an extension to the post of `place`."""
+        answer = self.post(f"{place.post_path()}/extensions", open_extension(name, **data))
+        assert answer.status == 201, answer
+        return replace(place, extension=name)
 
     def newest(self, place: Place) -> Place:
         """The same thread with its newest post."""

@@ -5,7 +5,8 @@ Times are whole seconds since 1970-01-01T00:00:00Z, as the cloud sends for mail 
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 
@@ -197,6 +198,44 @@ class Place(Value, frozen=True):
     conversation: Conversation
 
 
+class Extension(Value, frozen=True):
+    """An open extension of a post. `data` is a JSON object as text: its properties beside the name.
+
+    `folded` is the name by which it is told apart from others of the post.
+    """
+
+    id: str
+    folded: str
+    name: str
+    data: str
+
+
+class ExtensionDraft(Value, frozen=True):
+    """An open extension to be added or changed: its name and its properties; one that is null is to be removed."""
+
+    name: str
+    data: Mapping[str, Any]
+
+
+class SingleValueDraft(Value, frozen=True):
+    """An extended property with one value.
+
+    `key` is `given`, its id as it was sent, in the one spelling by which properties are compared.
+    """
+
+    key: str
+    given: str
+    value: str
+
+
+class MultiValueDraft(Value, frozen=True):
+    """An extended property with several values; `key` and `given` as in `SingleValueDraft`."""
+
+    key: str
+    given: str
+    values: tuple[str, ...]
+
+
 class PostDraft(Value, frozen=True, kw_only=True):
     """A post to be added: sanitised `content` of the given type, and `preview`, its first words as plain text."""
 
@@ -207,6 +246,9 @@ class PostDraft(Value, frozen=True, kw_only=True):
     from_: Recipient | None = None
     new_participants: tuple[Recipient, ...] = ()
     categories: tuple[str, ...] = ()
+    extensions: tuple[ExtensionDraft, ...] = ()
+    single_values: tuple[SingleValueDraft, ...] = ()
+    multi_values: tuple[MultiValueDraft, ...] = ()
 
 
 class ThreadDraft(Value, frozen=True, kw_only=True):

@@ -126,6 +126,10 @@ class Conflict(Refusal):
     """Another object with the same value for a property already exists."""
 
 
+class NameTaken(Conflict):
+    """Something of this name is already there."""
+
+
 # ── what this server cannot do now ───────────────────────────────────────────────────────────────────────────────────
 class Busy(Refusal):
     """The server cannot answer now; try again."""

@@ -14,7 +14,7 @@ import pytest
 
 from folkmoot.graph.plan import _PLANS, Plan
 from folkmoot.ops import directory
-from folkmoot.store import changes, everywhere, rows, schema
+from folkmoot.store import changes, everywhere, extensions, rows, schema
 from folkmoot.store.db import Statement
 from tests.harness import Client, Graph
 from tests.protocol.rows import EVERYTHING, REQUESTS
@@ -27,6 +27,11 @@ _PLACE = re.compile(r"\b(?:FROM|JOIN|UPDATE|INTO|,)\s+(\w+)(?:\s+AS\s+(\w+))?", 
 QUERIES = (
     "$filter=threads/any(t:t/isLocked) or threads/$count gt 1 or topic eq 'x'",
     "$expand=threads($expand=posts($expand=inReplyTo;$filter=hasAttachments))&$top=1",
+    "$expand=threads($expand=posts($expand=extensions($filter=id eq 'x'),singleValueExtendedProperties("
+    "$filter=id eq 'String 0x4001'),multiValueExtendedProperties($filter=id eq 'StringArray 0x4001')))",
+    "$expand=threads($expand=posts($filter=extensions/any(f:f/id eq 'x') or singleValueExtendedProperties/any(ep:"
+    "ep/id eq 'String 0x4001' and ep/value eq 'x') or multiValueExtendedProperties/any(ep:ep/id eq "
+    "'StringArray 0x4001')))",
     "$orderby=topic desc,hasAttachments&$top=1&$skip=1&$count=true",
 )
 
@@ -100,7 +105,7 @@ def test_every_statement_names_the_group(graph: Graph, run: set[Statement]) -> N
     assert [place for text in texts for place in unnamed(text)] == []
 
 
-@pytest.mark.parametrize("module", [rows, changes, directory], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [rows, changes, directory, extensions], ids=lambda module: module.__name__)
 def test_so_do_those_that_were_not_run(module: Any) -> None:
     for statement in statements(module):
         assert unnamed(statement.compiled("postgresql")[0]) == []

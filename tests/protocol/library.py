@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
@@ -13,7 +13,7 @@ from folkmoot.model import Caller, GroupDraft, SignIn, UserDraft
 from folkmoot.ops import access, directory
 from folkmoot.store import schema
 from folkmoot.store.db import Statement, Tx
-from tests.harness import DOMAIN, PERSON, Client, Graph, Place, recipient
+from tests.harness import DOMAIN, KEPT, PERSON, Client, Graph, Place, open_extension, recipient
 
 
 def made(name: str) -> str:
@@ -33,6 +33,9 @@ NESTED: dict[str, tuple[str, tuple[str, ...]]] = {
     "Frontend": ("Public", ("MeganB",)),
     "Storage": ("Public", ("Frontend", "AlexW", "LeeG")),
 }
+
+
+KEEPING = open_extension(stage=1, tags=["a", "b"])
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def fill(graph: Graph) -> Library:
     locked = alex.start("launch PLAN", "case matters")  # in the same second as the one before
     clock.advance(3600)
     launch = megan.reply(launch, "Why May?", newParticipants=[_outside("Ann O'Nym", "ann@outside.example")])
-    launch = alex.reply(launch, "Because.", to_post=True, sender=recipient("AlexW"))
+    launch = alex.reply(launch, "Because.", to_post=True, sender=recipient("AlexW"), extensions=[KEEPING])
     clock.advance(86_400)
     attached = isaiah.start("O'Brien's 100% _wild%", "a%b_c\\d'e", categories=["Finance"])
     isaiah.start("", "no topic at all")
@@ -88,9 +91,10 @@ def fill(graph: Graph) -> Library:
         clock.advance(10)
         _thread(isaiah if number % 2 else alex, parts, f"Part {number:02}")
 
-    private = graph.as_("DiegoS").start("Private matters", "Not for all", group="HR")
-    elsewhere = graph.as_("LidiaH").start("Mark 8", "For all", group="Mark8")
+    private = graph.as_("DiegoS").start("Private matters", "Not for all", group="HR", extensions=[KEEPING])
+    elsewhere = graph.as_("LidiaH").start("Mark 8", "For all", group="Mark8", extensions=[KEEPING])
     _attach(graph, attached)
+    launch, private, elsewhere = (replace(place, extension=KEPT) for place in (launch, private, elsewhere))
     clock.advance(30)
     graph.forget()
     return Library(graph, launch, talk, parts, locked, attached, private, elsewhere)

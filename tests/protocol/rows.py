@@ -35,6 +35,9 @@ GROUPS = frozenset(
 USERS = frozenset(
     ("User.ReadBasic.All", "User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
 )
+# Extensions, for which the reference has no narrower permission.
+GROUP_READ = frozenset(("Group.Read.All", "Group.ReadWrite.All"))
+GROUP_WRITE = frozenset(("Group.ReadWrite.All",))
 USERS_WRITE = frozenset(("User.ReadWrite.All", "Directory.ReadWrite.All"))
 NONE: frozenset[str] = frozenset()
 EVERYTHING = READ | WRITE | GROUPS | MEMBERS_WRITE | USERS | USERS_WRITE | {"Group.Create", "User.Read"}
@@ -44,6 +47,7 @@ CONVERSATION = {"topic": "New", "threads": [{"posts": [POST]}]}
 THREAD = {"topic": "New", "posts": [POST]}
 REPLY = {"post": POST}
 FORWARD = {"comment": "See below", "toRecipients": [recipient("AlexW")]}
+EXTENSION = {"@odata.type": "#microsoft.graph.openTypeExtension", "extensionName": "Com.Contoso.Deal", "stage": 1}
 NEW_GROUP = {
     "displayName": "New",
     "mailNickname": "new-group",
@@ -65,9 +69,9 @@ REFERENCE = {"@odata.id": f"{ROOT}/directoryObjects/{PERSON['PattiF']}"}
 class Request:
     """How a row is asked.
 
-    `template` names a place: `{group}`, `{conversation}`, `{thread}`, `{post}` are paths to one; `{sec}` is a security
-    group, `{user}` a person. `delegated` and `application` are the published permissions, `own` those that suffice for
-    what is about oneself. `answers` is the status of success.
+    `template` names a place: `{group}`, `{conversation}`, `{thread}`, `{post}`, `{extension}` are paths to one;
+    `{sec}` is a security group, `{user}` a person. `delegated` and `application` are the published permissions, `own`
+    those that suffice for what is about oneself. `answers` is the status of success.
     """
 
     row: str
@@ -101,6 +105,7 @@ class Request:
             thread=place.thread_path(self.road),
             threads=f"{place.above(self.road)}/threads",
             post=place.post_path(self.road),
+            extension=place.extension_path(self.road),
             sec=f"/groups/{made(security_group)}",
             user=f"/users/{PERSON['AdeleV']}",
             member=PERSON["AlexW"],
@@ -109,14 +114,16 @@ class Request:
         )
 
     def send(self, client: Client, place: Place, query: str = "", security_group: str = "Platform") -> Answer:
-        """Ask for it."""
+        """Ask for it; an extension is added to a post where the place has none."""
+        if "{extension}" in self.template and not place.extension:
+            place = client.graph.as_("AdeleV").extend(place)
         path = self.path(place, security_group)
         if query:
             path += ("&" if "?" in path else "?") + query
         return client.with_body(self.method, path, self.body, self.headers or {})
 
 
-_SAID = ("group/conversations", "group/threads", "conversation", "thread", "post")
+_SAID = ("group/conversations", "group/threads", "conversation", "thread", "post", "extension")
 _EVENTUAL = {"ConsistencyLevel": "eventual"}
 
 
@@ -153,6 +160,13 @@ def _all() -> Iterator[Request]:
         yield Request("POST post/forward", "{post}/forward", WRITE, WRITE, 200, FORWARD, road=road)
     # ── attachments ──
     # ── extensions ──
+    for road in ROADS:
+        extensions = "{post}/extensions"
+        yield from _collection("post/extensions", extensions, GROUP_READ, road=road)
+        yield Request("POST post/extensions", extensions, GROUP_WRITE, GROUP_WRITE, 201, EXTENSION, road=road)
+        yield Request("GET extension", "{extension}", GROUP_READ, GROUP_READ, road=road)
+        yield Request("PATCH extension", "{extension}", GROUP_WRITE, GROUP_WRITE, 200, {"stage": 2}, road=road)
+        yield Request("DELETE extension", "{extension}", GROUP_WRITE, GROUP_WRITE, 204, road=road)
     # ── senders ──
     # ── the group and its people ──
     # ── groups ──
@@ -187,6 +201,8 @@ def _all() -> Iterator[Request]:
 
 REQUESTS = tuple(_all())
 MAIL = tuple(request for request in REQUESTS if request.mail)
+# Those whose body holds a post.
+POSTING = tuple(request for request in MAIL if request.body in (CONVERSATION, THREAD, REPLY))
 DIRECTORY = tuple(request for request in REQUESTS if not request.mail)
 
 

@@ -15,7 +15,7 @@ COLLECTIONS = [
 SINGLE = [
     request
     for request in REQUESTS
-    if request.row in ("GET conversation", "GET thread", "GET post", "GET group", "GET user")
+    if request.row in ("GET conversation", "GET thread", "GET post", "GET extension", "GET group", "GET user")
 ]
 LISTS = [request for request in COLLECTIONS if request not in SINGLE]
 COUNTS = [request for request in REQUESTS if request.row.endswith("$count")]
@@ -66,7 +66,9 @@ BAD_ANYWHERE = [
 @pytest.mark.parametrize(("query", "target"), BAD_ANYWHERE)
 def test_an_option_that_no_row_takes(library: Library, query: str, target: str) -> None:
     for request in (*LISTS, *SINGLE):
-        refused(ask(library, request, query), 400, code(request, target), target)
+        # An extension may well have a property of that name.
+        if not ("extension" in request.row and query in ("$select=nope", "$select=*,nope")):
+            refused(ask(library, request, query), 400, code(request, target), target)
 
 
 BAD_ON_LISTS = [
@@ -183,7 +185,7 @@ def test_what_is_not_there_to_be_expanded(library: Library) -> None:
         (place.conversation_path, ("posts", "nope")),
         (f"{place.group_path}/threads", ("conversation", "replies")),
         (place.thread_path(), ("conversations",)),
-        (place.post_path(), ("attachments", "extensions", "singleValueExtendedProperties", "body")),
+        (place.post_path(), ("attachments", "singleValueExtendedProperties", "body")),
         # CSDL: group/conversations and group/threads are Expandable=false.
         (place.group_path, ("conversations", "threads", "transitiveMembers", "acceptedSenders")),
         ("/groups", ("conversations", "threads")),

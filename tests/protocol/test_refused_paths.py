@@ -15,13 +15,15 @@ from tests.protocol.library import Library, made
 from tests.protocol.rows import EVERYTHING, MAIL, REQUESTS, Request, each
 from tests.protocol.shapes import refused
 
+KEYS = ("conversation", "thread", "post")
+
 
 def keys(request: Request) -> list[str]:
     """The ids that the request's path holds below the group."""
     wanted = {"conversation": "{conversation}" in request.template or request.road == "through"}
-    wanted["thread"] = "{thread}" in request.template or "{post}" in request.template
-    wanted["post"] = "{post}" in request.template
-    return [key for key, there in wanted.items() if there]
+    wanted["post"] = "{post}" in request.template or "{extension}" in request.template
+    wanted["thread"] = "{thread}" in request.template or wanted["post"]
+    return [key for key in KEYS if wanted[key]]
 
 
 def malformed(place: Place, key: str) -> Iterator[str]:
@@ -99,6 +101,7 @@ def moved(place: Place, group: str) -> Place:
         ids.conversation_id(group, conversation),
         ids.thread_id(group, conversation, thread),
         ids.post_id(group, thread, post),
+        extension=place.extension,
     )
 
 

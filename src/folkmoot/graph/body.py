@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from folkmoot.graph import inputs
+from folkmoot.graph import extending, inputs
 from folkmoot.mime import html
 from folkmoot.model import EmailAddress, PostDraft, Recipient, ThreadDraft
 from folkmoot.refusals import BadBody, NotJson, NotSupported
@@ -33,7 +33,8 @@ _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
 def decode(raw: bytes, takes: type[T], content_type: str = "application/json") -> T:
     """The body as `takes`. Raises `BadBody` naming the property at fault, or `NotJson` for another content type."""
     require_json(content_type)
-    if _NUL not in raw:
+    whole = issubclass(takes, inputs.OpenIn)
+    if _NUL not in raw and not whole:
         # Most bodies are spelt as documented and right; only others are looked at property by property.
         try:
             quick: T = _decoder(takes).decode(raw)
@@ -50,6 +51,8 @@ def decode(raw: bytes, takes: type[T], content_type: str = "application/json") -
         raise BadBody(f"Unable to read the JSON request payload: {error}.") from None
     if not isinstance(loose, dict):
         raise BadBody("The request body must be a JSON object.")
+    if whole:
+        return takes(given=_fit(loose, None, "", 0))
     fitted = _fit(loose, takes, "", 0)
     try:
         return msgspec.convert(fitted, takes)
@@ -146,7 +149,7 @@ def _fit(value: Any, kind: Any, path: str, depth: int) -> Any:
 
 # ── drafts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_LATER = ("attachments", "extensions", "single_value_extended_properties", "multi_value_extended_properties")
+_LATER = ("attachments",)
 
 
 def post_draft(post: inputs.PostIn, path: str) -> PostDraft:
@@ -170,6 +173,13 @@ def post_draft(post: inputs.PostIn, path: str) -> PostDraft:
         from_=None if post.from_ is None else _recipient(post.from_, f"{path}.from"),
         new_participants=recipients(post.new_participants, f"{path}.newParticipants"),
         categories=tuple(post.categories or ()),
+        extensions=extending.extension_drafts(post.extensions, f"{path}.extensions".lstrip(".")),
+        single_values=extending.single_value_drafts(
+            post.single_value_extended_properties, f"{path}.singleValueExtendedProperties".lstrip(".")
+        ),
+        multi_values=extending.multi_value_drafts(
+            post.multi_value_extended_properties, f"{path}.multiValueExtendedProperties".lstrip(".")
+        ),
     )
 
 

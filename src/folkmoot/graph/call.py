@@ -8,19 +8,21 @@ from typing import Any
 import msgspec
 
 from folkmoot.graph import ids
+from folkmoot.graph.extending import folded
 from folkmoot.graph.road import Road
-from folkmoot.model import Caller, Conversation, Place, Post, Standing
+from folkmoot.model import Caller, Conversation, Extension, Place, Post, Standing
 from folkmoot.odata.query import Options
 from folkmoot.ops import access
 from folkmoot.refusals import NoSuchObject, NotFound
-from folkmoot.store import everywhere, rows
+from folkmoot.store import everywhere, extensions, rows
 from folkmoot.store.db import Snapshot
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """A request that found its row.
 
-    `keys` are the ids on the wire by noun ("group", "conversation", "thread", "post", "user", "object"); `hops` counts
+    `keys` are the ids on the wire by noun ("group", "conversation", "thread", "post", "extension", "user",
+    "object"); `hops` counts
     the inReplyTo steps after the post; `body` is what the row's `prepare` made of the request body; `headers` are those
     of the request, names in lower case; `prefer` is what its Prefer header asks for (see `odata.prefer`).
     """
@@ -75,6 +77,15 @@ def find_post(snapshot: Snapshot, call: Call) -> tuple[Place, Post]:
         if found is None:
             raise NotFound
     return place, found
+
+
+def find_extension(snapshot: Snapshot, call: Call) -> tuple[Place, Post, Extension]:
+    """The extension of the path, named bare or by an id with either official prefix, with its post. Or `NotFound`."""
+    place, post = find_post(snapshot, call)
+    found = extensions.extension(snapshot, place.standing.group, post.id, folded(call.keys["extension"]))
+    if found is None:
+        raise NotFound
+    return place, post, found
 
 
 def find_user(snapshot: Snapshot, call: Call) -> str:

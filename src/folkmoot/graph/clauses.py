@@ -6,7 +6,7 @@ Each raises `BadClause` that names the clause, what is wrong with it, and what i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -17,8 +17,9 @@ from sqlalchemy.sql.functions import FunctionElement
 from folkmoot.graph import ids
 from folkmoot.graph.describe import Noun, Sql
 from folkmoot.graph.feeds import FEEDS, Feed
-from folkmoot.odata.edm import Edm, Nav
-from folkmoot.odata.expr import Binary, Expr, In, Lambda, Literal, Path, Unary
+from folkmoot.model import Profile
+from folkmoot.odata.edm import Edm, Field, Nav
+from folkmoot.odata.expr import Binary, Call, Expr, In, Lambda, Literal, Path, Unary
 from folkmoot.odata.query import Options
 from folkmoot.refusals import BadClause, Refusal
 from folkmoot.store.filters import NavScope, compile_filter
@@ -36,7 +37,9 @@ def selected(feed: Feed, options: Options) -> frozenset[str] | None:
             chosen.update(field.name for noun in nouns for field in noun.entity.fields if field.by_default)
             continue
         fields = [field for noun in nouns if (field := noun.entity.field(name)) is not None]
-        if not fields and not any(noun.entity.nav(name) for noun in nouns):
+        if not fields and "/" not in name and any(noun.dynamic is not None for noun in nouns):
+            chosen.add(name)
+        elif not fields and not any(noun.entity.nav(name) for noun in nouns):
             known = ", ".join(dict.fromkeys(f.name for noun in nouns for f in noun.entity.fields))
             raise BadClause(
                 f"Could not find a property named '{name}' on type 'microsoft.graph.{feed.noun.entity.name}'. "
@@ -102,7 +105,9 @@ def condition(feed: Feed, expression: Expr, now: int) -> ColumnElement[bool]:
             raise BadClause(f"'{nav.name}' cannot be filtered by.", target="$filter")
         branch = feed.branches[nav.name]
         child = FEEDS[branch.feed]
-        return NavScope(entity=child.noun.entity, condition=_joined(child, branch.binds), table=child.source)
+        return NavScope(
+            entity=child.noun.entity, condition=_joined(child, branch.binds), table=child.source, among=branch.among
+        )
 
     return compile_filter(_with_stored_ids(feed.noun, expression), feed.noun.entity, navs=below, now=now)
 
@@ -159,25 +164,102 @@ def _below(noun: Noun, path: Path, variables: Mapping[str, Noun]) -> Noun | None
     return FEEDS[branches[nav.name].feed].noun if nav is not None and nav.name in branches else None
 
 
-def _id_reader(noun: Noun, expression: Expr, variables: Mapping[str, Noun]) -> Callable[[str, str], str | int] | None:
+def _field(noun: Noun, expression: Expr, variables: Mapping[str, Noun]) -> tuple[Noun, Field] | None:
+    """The property that a path of one step names, and whose it is."""
     if not isinstance(expression, Path):
         return None
     first, *rest = expression.parts
     if first in variables and len(rest) == 1:
         noun, first, rest = variables[first], rest[0], []
     field = None if rest else noun.entity.field(first)
-    return noun.reads_id.get(field.name) if field is not None else None
+    return None if field is None else (noun, field)
 
 
-def _stored(reader: Callable[[str, str], str | int], given: Literal) -> Literal:
+_Reader = Callable[[Literal], Literal]
+
+
+def _id_reader(noun: Noun, expression: Expr, variables: Mapping[str, Noun]) -> _Reader | None:
+    found = _field(noun, expression, variables)
+    if found is None:
+        return None
+    noun, field = found
+    if (reads_text := noun.reads_text.get(field.name)) is not None:
+        return partial(_spelt, reads_text)
+    reads_id = noun.reads_id.get(field.name)
+    return None if reads_id is None else partial(_opened, reads_id)
+
+
+def _stored(reader: _Reader, given: Literal) -> Literal:
+    return reader(given) if given.type is Edm.STRING else given
+
+
+def _spelt(reader: Callable[[str], str], given: Literal) -> Literal:
+    """A text as it is stored, from one of its spellings."""
+    return Literal(reader(str(given.value)), Edm.STRING)
+
+
+def _opened(reader: Callable[[str, str], str | int], given: Literal) -> Literal:
     """The stored value that a wire id or changeKey means; one that is none, or is another group's, matches nothing."""
-    if given.type is not Edm.STRING:
-        return given
     try:
         found = ids.read_any(reader, str(given.value))
     except Refusal:
         found = -1 if reader is ids.read_change_key else _NO_ID
     return Literal(found, Edm.INT64 if isinstance(found, int) else Edm.STRING)
+
+
+def names_ids(expression: Expr | None) -> bool:
+    """Whether a filter is `id eq '…'`, or several of them joined with `or`, or `id in ('…')`."""
+    if isinstance(expression, Binary) and expression.op == "or":
+        return names_ids(expression.left) and names_ids(expression.right)
+    if isinstance(expression, In):
+        return _is_id(expression.left)
+    if isinstance(expression, Binary) and expression.op == "eq":
+        sides = (expression.left, expression.right)
+        return any(_is_id(side) for side in sides) and any(isinstance(side, Literal) for side in sides)
+    return False
+
+
+def _is_id(expression: Expr) -> bool:
+    return isinstance(expression, Path) and [part.lower() for part in expression.parts] == ["id"]
+
+
+def permitted(feed: Feed, options: Options, profile: Profile) -> None:
+    """Raise `BadClause` where a filter uses in a function what callers of a profile may only compare."""
+    if options.filter is not None:
+        _permitted(feed.noun, options.filter, profile, {}, called="")
+    for item in options.expand:
+        nav = feed.noun.entity.nav(item.path)
+        if nav is not None and nav.name in feed.branches:
+            permitted(FEEDS[feed.branches[nav.name].feed], item.options, profile)
+
+
+def _permitted(noun: Noun, node: Expr, profile: Profile, variables: Mapping[str, Noun], called: str) -> None:
+    """`called` is the function that `node` is in."""
+    if isinstance(node, Lambda):
+        below = _below(noun, node.path, variables)
+        if node.body is not None and node.variable is not None and below is not None:
+            _permitted(noun, node.body, profile, {**variables, node.variable: below}, called)
+    elif isinstance(node, Call):
+        for each in node.args:
+            _permitted(noun, each, profile, variables, node.name if node.name != "cast" else called)
+    elif isinstance(node, Unary):
+        _permitted(noun, node.operand, profile, variables, called)
+    elif isinstance(node, Binary):
+        ordered = node.op if node.op in ("gt", "ge", "lt", "le") else called
+        for side in (node.left, node.right):
+            found = _field(noun, side, variables)
+            whole = found is not None and found[1].functions == "never"
+            _permitted(noun, side, profile, variables, ordered if whole else called)
+    elif isinstance(node, In):
+        _permitted(noun, node.left, profile, variables, called)
+    elif called and (found := _field(noun, node, variables)) is not None:
+        allowed = found[1].functions
+        if allowed == "never" or (allowed == "extended" and profile == "strict"):
+            supported = {
+                "never": "eq, ne and in are supported",
+                "extended": "comparisons are supported, and functions for extended applications",
+            }
+            raise BadClause(f"$filter: {called} cannot be used with {node}; {supported[allowed]}.", target="$filter")
 
 
 def ordering(column: Sql, descending: bool) -> ColumnElement[Any]:

@@ -119,7 +119,24 @@ POST = noun(
     opaque_id(_p.conversation_id, (_p.conversation_id,), ids.conversation_id, name="conversationId"),
     opaque_id(_p.thread_id, (_p.conversation_id, _p.thread_id), ids.thread_id, name="conversationThreadId"),
     annotations=(Property(Field(name="@odata.etag"), (_p.version,), _etag),),
-    navs=(Nav(name="inReplyTo", target="post", many=False, says="The post that this one answers."),),
+    navs=(
+        Nav(name="inReplyTo", target="post", many=False, says="The post that this one answers."),
+        Nav(name="extensions", target="extension", filter=True, says="What programs keep with the post."),
+        Nav(
+            name="singleValueExtendedProperties",
+            target="singleValueLegacyExtendedProperty",
+            filter=True,
+            by_id=True,
+            says="Extended properties with one value.",
+        ),
+        Nav(
+            name="multiValueExtendedProperties",
+            target="multiValueLegacyExtendedProperty",
+            filter=True,
+            by_id=True,
+            says="Extended properties with several values.",
+        ),
+    ),
     reads_id={
         "id": ids.read_post_id,
         "changeKey": ids.read_change_key,

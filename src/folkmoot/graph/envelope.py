@@ -53,6 +53,7 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.DependencyFailed: (424, "FailedDependency", "FailedDependency"),
     r.AnswerTooLarge: (413, "ResponseTooLarge", "ResponseTooLarge"),
     r.NotSupported: (501, "NotImplemented", "NotImplemented"),
+    r.NameTaken: (409, "nameAlreadyExists", "nameAlreadyExists"),
     r.Conflict: (400, "Request_BadRequest", "Request_BadRequest"),
     r.Busy: (503, "serviceNotAvailable", "serviceNotAvailable"),
     # Not 503 or 504: clients would send it again by themselves, and it may be there.

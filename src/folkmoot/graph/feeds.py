@@ -11,6 +11,7 @@ from sqlalchemy.sql import ColumnElement
 
 from folkmoot.graph.describe import Noun, Property, Sql
 from folkmoot.graph.entities import CONVERSATION, POST, THREAD
+from folkmoot.graph.extensions import EXTENSION, MULTI_VALUE, SINGLE_VALUE
 from folkmoot.graph.people import GROUP, USER, group_noun, user_noun
 from folkmoot.odata.edm import Edm, Entity, Field
 from folkmoot.store import schema as s
@@ -24,10 +25,15 @@ def _bind(name: str) -> BindParameter[Any]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
     """A navigation property that `$expand` can follow: the feed it leads to, and the parent's columns that the feed's
-    parameters are bound to."""
+    parameters are bound to.
+
+    `among` is for conditions that an index answers for all parents of a collection at once: the condition of their
+    targets, by the parameters of the parents' feed, and the columns of parent and target that tie them together.
+    """
 
     feed: str
     binds: Mapping[str, Sql]
+    among: tuple[ColumnElement[bool], Sql, Sql] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +62,20 @@ class Feed:
 
 
 _c, _t, _p = s.conversations.c, s.threads.c, s.posts.c
+_e, _s1, _sn = s.extensions.c, s.single_values.c, s.multi_values.c
 
 _TO_THREADS = {"threads": Branch(feed="conversation.threads", binds={"c": _c.id})}
 _TO_POSTS = {"posts": Branch(feed="posts", binds={"t": _t.id})}
-_TO_ANSWERED = {"inReplyTo": Branch(feed="post", binds={"p": _p.in_reply_to})}
+_BELOW_POST = {
+    "inReplyTo": Branch(feed="post", binds={"p": _p.in_reply_to}),
+    "extensions": Branch(feed="extensions", binds={"p": _p.id}),
+    "singleValueExtendedProperties": Branch(
+        feed="singleValues",
+        binds={"p": _p.id},
+        among=(and_(_s1.group_id == _bind("g"), _s1.thread_id == _bind("t")), _p.id, _s1.post_id),
+    ),
+    "multiValueExtendedProperties": Branch(feed="multiValues", binds={"p": _p.id}),
+}
 
 
 def _feed(name: str, noun: Noun, condition: ColumnElement[bool], *order: tuple[Sql, bool], **more: Any) -> Feed:
@@ -77,8 +93,16 @@ _MAIL: tuple[Feed, ...] = (
           (_t.id, False), branches=_TO_POSTS),
     _feed("thread", THREAD, and_(_t.group_id == _bind("g"), _t.id == _bind("t")), (_t.id, True), branches=_TO_POSTS),
     _feed("posts", POST, and_(_p.group_id == _bind("g"), _p.thread_id == _bind("t")), (_p.received_at, False),
-          (_p.id, False), branches=_TO_ANSWERED),
-    _feed("post", POST, and_(_p.group_id == _bind("g"), _p.id == _bind("p")), (_p.id, True), branches=_TO_ANSWERED),
+          (_p.id, False), branches=_BELOW_POST),
+    _feed("post", POST, and_(_p.group_id == _bind("g"), _p.id == _bind("p")), (_p.id, True), branches=_BELOW_POST),
+)  # fmt: skip
+
+_of_post = and_(_e.group_id == _bind("g"), _e.post_id == _bind("p"))
+_EXTENSIONS: tuple[Feed, ...] = (
+    _feed("extensions", EXTENSION, _of_post, (_e.folded, False), typed=True),
+    _feed("extension", EXTENSION, and_(_of_post, _e.folded == _bind("e")), (_e.folded, False), typed=True),
+    _feed("singleValues", SINGLE_VALUE, and_(_s1.group_id == _bind("g"), _s1.post_id == _bind("p")), (_s1.key, False)),
+    _feed("multiValues", MULTI_VALUE, and_(_sn.group_id == _bind("g"), _sn.post_id == _bind("p")), (_sn.key, False)),
 )  # fmt: skip
 
 _m, _o = s.memberships, s.object_groups
@@ -179,4 +203,4 @@ _DIRECTORY: tuple[Feed, ...] = (
           visible=s.groups, typed=True, directory=True, context="directoryObjects"),
 )  # fmt: skip
 
-FEEDS: Mapping[str, Feed] = {feed.name: feed for feed in (*_MAIL, *_DIRECTORY)}
+FEEDS: Mapping[str, Feed] = {feed.name: feed for feed in (*_MAIL, *_EXTENSIONS, *_DIRECTORY)}

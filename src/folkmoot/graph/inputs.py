@@ -34,6 +34,26 @@ class RecipientIn(Body, rename="camel"):
     email_address: EmailAddressIn | None = None
 
 
+class OpenIn(Body):
+    """A body of an open type: all of its properties, whatever they are called."""
+
+    given: dict[str, Any]
+
+
+class SingleValueIn(Body):
+    """singleValueLegacyExtendedProperty."""
+
+    id: str
+    value: str
+
+
+class MultiValueIn(Body):
+    """multiValueLegacyExtendedProperty."""
+
+    id: str
+    value: list[str]
+
+
 class PostIn(Body, rename="camel"):
     """post, as far as a client may set it."""
 
@@ -45,8 +65,8 @@ class PostIn(Body, rename="camel"):
     odata_type: str | None = msgspec.field(name="@odata.type", default=None)
     attachments: list[Any] | None = None
     extensions: list[Any] | None = None
-    single_value_extended_properties: list[Any] | None = None
-    multi_value_extended_properties: list[Any] | None = None
+    single_value_extended_properties: list[SingleValueIn] | None = None
+    multi_value_extended_properties: list[MultiValueIn] | None = None
 
 
 class ThreadIn(Body, rename="camel"):

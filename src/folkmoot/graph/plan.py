@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import Boolean, Select, and_, bindparam, func, literal, or_, select
 
 from folkmoot.graph import clauses
@@ -25,6 +26,8 @@ from folkmoot.store.db import Statement
 MAX_EXPAND_DEPTH = 3
 
 Projector = Callable[[str, Sequence[Any]], dict[str, Any]]
+
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Plan:
@@ -112,6 +115,8 @@ class Plan:
             places = [*(self.place(column) for column in each.columns), -1, -1]
             steps.append((each.field.name, each.render, places[0], places[1]))
         constant = {"@odata.type": f"#microsoft.graph.{noun.entity.name}"} if typed else {}
+        further = None if noun.dynamic is None else self.place(noun.dynamic)
+        names = None if selected is None else {name.lower() for name in selected}
 
         def project(group: str, row: Sequence[Any]) -> dict[str, Any]:
             sent: dict[str, Any] = constant.copy()
@@ -124,6 +129,11 @@ class Plan:
                     sent[name] = render(group, row[first])
                 else:
                     sent[name] = render(group)
+            if further is not None:
+                # An annotation such as Strings@odata.type goes with its property.
+                for name, value in _object(row[further]).items():
+                    if names is None or name.partition("@")[0].lower() in names:
+                        sent[name] = value
             return sent
 
         return project
@@ -151,6 +161,12 @@ class Branch:
                     f"${name} is not supported inside $expand; $select, $filter, $orderby, $top and $expand are.",
                     target="$expand",
                 )
+        if nav.by_id and not clauses.names_ids(item.options.filter):
+            raise BadExpand(
+                f"'{nav.name}' can be expanded only with the ids that are wanted: "
+                f"$expand={nav.name}($filter=id eq '…'), several joined with or.",
+                target="$expand",
+            )
         self.nav: Nav = nav
         branch = feed.branches[nav.name]
         self.binds = {name: parent.place(column) for name, column in branch.binds.items()}
@@ -176,6 +192,7 @@ def plan_for(feed: Feed, options: Options, caller: Caller, now: int) -> Plan:
 
     Raises `BadClause` when a clause cannot be evaluated.
     """
+    clauses.permitted(feed, options, caller.profile)
     app = caller.kind == "app"
     if any("now" in text.lower() for name, text in options.texts if name in ("$filter", "$expand")):
         # A kept plan would keep the time at which it was made.

@@ -14,6 +14,7 @@ import msgspec
 from folkmoot.graph import ids
 from folkmoot.graph.call import Call, find_conversation, find_group, find_post, find_thread, find_user
 from folkmoot.graph.envelope import Answer
+from folkmoot.graph.extending import folded
 from folkmoot.graph.feeds import FEEDS
 from folkmoot.graph.read import count, is_quick, page, single
 from folkmoot.ops import access
@@ -111,6 +112,16 @@ def one_post(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     """The post of the path, or the one that it answers."""
     place, post = find_post(snapshot, call)
     return {"g": place.standing.group, "p": post.id}
+
+
+def in_post(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """What hangs on the post of the path."""
+    return one_post(snapshot, call)
+
+
+def one_extension(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """The extension of the path."""
+    return {**one_post(snapshot, call), "e": folded(call.keys["extension"])}
 
 
 def as_caller(snapshot: Snapshot, call: Call) -> dict[str, Any]:

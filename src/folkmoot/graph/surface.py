@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from folkmoot.auth.secrets import hash_password
-from folkmoot.graph import body, inputs, reads, writes
+from folkmoot.graph import body, extending, extension_writes, inputs, reads, writes
 from folkmoot.graph.batch import Serve, serve_batch
 from folkmoot.graph.call import Call
 from folkmoot.graph.envelope import Answer, Area
@@ -28,6 +28,9 @@ _R = frozenset(
     ("Group-Conversation.Read.All", "Group-Conversation.ReadWrite.All", "Group.Read.All", "Group.ReadWrite.All")
 )
 _W = frozenset(("Group-Conversation.ReadWrite.All", "Group.ReadWrite.All"))
+# Open extensions, for which the reference has no narrower permission.
+_G = frozenset(("Group.Read.All", "Group.ReadWrite.All"))
+_GW = frozenset(("Group.ReadWrite.All",))
 # Groups and users (families G–J).
 _GROUPS = frozenset(
     (
@@ -181,6 +184,13 @@ SURFACE: tuple[Row, ...] = (
     _do("POST", "post/forward", writes.forward_post, _W, takes=inputs.ForwardIn, prepare=_forward),
     # ── attachments ──────────────────────────────────────────────────────────────────────────────────────────────────
     # ── extensions ───────────────────────────────────────────────────────────────────────────────────────────────────
+    *_collection("post/extensions", "extensions", reads.in_post, _G),
+    _do("POST", "post/extensions", extension_writes.add_extension, _GW,
+        takes=inputs.OpenIn, prepare=extending.extension_draft),
+    _get("extension", reads.One("extension", reads.one_extension), _G),
+    _do("PATCH", "extension", extension_writes.change_extension, _GW,
+        takes=inputs.OpenIn, prepare=extending.extension_change),
+    _do("DELETE", "extension", extension_writes.delete_extension, _GW),
     # ── senders ──────────────────────────────────────────────────────────────────────────────────────────────────────
     # ── the group and its people ─────────────────────────────────────────────────────────────────────────────────────
     # ── groups ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 
 class Edm(StrEnum):
@@ -60,6 +60,9 @@ class Field:
     path below the property (`"emailAddress/address"`) to its column; for a collection one column holding a JSON array.
     `fold` says that text is compared without regard to case, as the cloud does for directory objects and addresses.
     `wire` is the declared type where it differs from what is stored and compared: ids that are sent as opaque text.
+    `start` is a column with the first characters of a text, for an index; `whole` and `number` are columns with what
+    a text is as a number, for `cast`. `functions` says for whom a filter may use it in functions beside `cast`;
+    what is for nobody has no order either.
     """
 
     name: str
@@ -72,12 +75,19 @@ class Field:
     sort: bool = True
     fold: bool = False
     wire: Type | None = None
+    start: Any = None
+    whole: Any = None
+    number: Any = None
+    functions: Literal["all", "extended", "never"] = "all"
     says: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nav:
-    """A navigation property to entities of type `target` (its wire name without namespace)."""
+    """A navigation property to entities of type `target` (its wire name without namespace).
+
+    `by_id`: it is expanded only with a `$filter` that names the ids of those that are wanted.
+    """
 
     name: str
     target: str
@@ -85,6 +95,7 @@ class Nav:
     contained: bool = True
     expand: bool = True
     filter: bool = False
+    by_id: bool = False
     says: str = ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from folkmoot.model import EmailAddress, PostDraft, Recipient, Standing, Thread
-from folkmoot.ops import access
+from folkmoot.ops import access, extensions
 from folkmoot.refusals import NotAllowed, Refusal, SendAsDenied, ThreadLocked
 
 Question = Callable[[Standing, Thread | None, PostDraft], Refusal | None]
@@ -41,7 +41,27 @@ def as_oneself(standing: Standing, thread: Thread | None, draft: PostDraft) -> R
     return None
 
 
-QUESTIONS: tuple[Question, ...] = (holds_conversations, may_read, unlocked, as_oneself)
+def may_set_properties(standing: Standing, thread: Thread | None, draft: PostDraft) -> Refusal | None:
+    """Extended properties are set by people (Graph: create extended property, application not supported)."""
+    caller = standing.caller
+    if caller.kind == "person" or caller.profile == "extended" or not (draft.single_values or draft.multi_values):
+        return None
+    return NotAllowed("Applications cannot set extended properties without a signed-in person.")
+
+
+def extended_within_bounds(standing: Standing, thread: Thread | None, draft: PostDraft) -> Refusal | None:
+    """Extensions come in numbers and sizes that can be shown."""
+    return extensions.too_much(draft.extensions)
+
+
+QUESTIONS: tuple[Question, ...] = (
+    holds_conversations,
+    may_read,
+    unlocked,
+    as_oneself,
+    may_set_properties,
+    extended_within_bounds,
+)
 
 
 def require(standing: Standing, thread: Thread | None, draft: PostDraft) -> None:

@@ -6,7 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from folkmoot.model import Place, Post, PostDraft, Recipient, Standing
-from folkmoot.ops import access, policy
+from folkmoot.ops import access, extensions, policy
 from folkmoot.store import rows
 from folkmoot.store.changes import next_seq, record
 from folkmoot.store.db import Tx
@@ -82,7 +82,7 @@ def insert(
     in_reply_to: str | None,
     received: int,
 ) -> str:
-    """Insert the post's own row, the next change of its group. Returns its id."""
+    """Insert the post's own row, the next change of its group, and what programs hang on it. Returns its id."""
     id = tx.new_id()
     from_ = (draft.from_ or sender).email_address
     tx.run(
@@ -107,6 +107,7 @@ def insert(
         modified_at=received,
         version=next_seq(tx, standing.group),
     )
+    extensions.insert(tx, standing.group, thread, id, draft)
     return id
 
 

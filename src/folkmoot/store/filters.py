@@ -46,11 +46,15 @@ _MIN_MOMENT, _MAX_MOMENT = -62_135_596_800, 253_402_300_799
 
 @dataclass(frozen=True, slots=True)
 class NavScope:
-    """Where the targets of a navigation property are: `condition` ties rows of `table` to the row being filtered."""
+    """Where the targets of a navigation property are: `condition` ties rows of `table` to the row being filtered.
+
+    `among` is the condition of the targets of all rows, and the columns of row and target that tie them together.
+    """
 
     entity: Entity
     condition: ColumnElement[bool]
     table: FromClause
+    among: tuple[ColumnElement[bool], Sql, Sql] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,10 @@ class _Compiler:
             scope = self.reach(target)
             table, inner = scope.table, scope.entity
             conditions: list[Sql] = [scope.condition]
+            if scope.among is not None and node.kind == "any" and _is_pointed(scope.entity, node):
+                # What few have is looked up at once; EXISTS would look at each row in turn.
+                those, mine, theirs = scope.among
+                return mine.in_(select(theirs).where(those, self.within(node, inner, names, depth)))
         elif isinstance(target, _Array):
             rows = portable.ELEMENTS(target.sql).table_valued("value")
             table, conditions = rows, []
@@ -144,10 +152,16 @@ class _Compiler:
         else:
             refuse(f"{node.path} is not a collection; any and all need one")
         if node.variable is not None and node.body is not None:
-            body = self.condition(node.body, False, {**names, node.variable: inner}, depth + LAMBDA_DEPTH)
+            body = self.within(node, inner, names, depth)
             conditions.append(body if node.kind == "any" else not_(func.coalesce(body, false())))
         found = exists(select(1).select_from(table).where(*conditions).correlate_except(table))
         return not_(found) if node.kind == "all" else found
+
+    def within(self, node: Lambda, inner: _Scope, names: Mapping[str, _Scope], depth: int) -> Sql:
+        """The condition inside a lambda expression."""
+        if node.variable is None or node.body is None:
+            return sa.true()
+        return self.condition(node.body, False, {**names, node.variable: inner}, depth + LAMBDA_DEPTH)
 
     # ── values ───────────────────────────────────────────────────────────────────────────────────────────────────────
     def term(self, node: Expr, names: Mapping[str, _Scope], depth: int) -> Term:
@@ -259,6 +273,9 @@ class _Compiler:
         goal = next((kind for kind in Edm if kind.value.lower() == wanted.lower()), None)
         if goal is Edm.STRING and (term.kind in ("text", "guid", "enumeration") or is_whole(term)):
             return replace(term, sql=cast(term.sql, String), type=Edm.STRING, constant=None)
+        if goal is not None and KINDS.get(goal) == "number" and term.whole is not None:
+            assert term.number is not None  # noqa: S101  (a text's number is stored both ways)
+            return Term(term.whole if goal in WHOLE else term.number, goal, f"cast({term.says})")
         if goal is not None and KINDS.get(goal) == "number" and term.kind == "number":
             if goal not in WHOLE:
                 return replace(term, sql=cast(term.sql, Double), type=goal)
@@ -294,7 +311,7 @@ def _property(field: Field, sql: Any, path: Path) -> Term | _Array:
     if field.many:
         return _Array(sql, field)
     assert not isinstance(field.type, Complex)  # noqa: S101 - refused above
-    return Term(sql, field.type, str(path), fold=field.fold)
+    return Term(sql, field.type, str(path), fold=field.fold, start=field.start, whole=field.whole, number=field.number)
 
 
 def _inside(scope: _Element, parts: tuple[str, ...], path: Path) -> Term | _Array:
@@ -307,6 +324,20 @@ def _inside(scope: _Element, parts: tuple[str, ...], path: Path) -> Term | _Arra
     kinds: dict[Any, Any] = {Edm.BOOLEAN: Boolean, **dict.fromkeys(WHOLE, BigInteger)}
     kinds |= dict.fromkeys((Edm.DECIMAL, Edm.DOUBLE), Double)
     return _property(leaf, cast(sql, kinds[leaf.type]) if leaf.type in kinds else sql, path)
+
+
+def _is_pointed(entity: Entity, node: Lambda) -> bool:
+    """Whether a condition holds only where an indexed property has a given value."""
+    body = node.body
+    for part in _flat(body) if isinstance(body, Binary) and body.op == "and" else [body]:
+        if isinstance(part, Binary) and part.op == "eq":
+            for side, other in ((part.left, part.right), (part.right, part.left)):
+                path = side.args[0] if isinstance(side, Call) and side.name == "cast" and side.args else side
+                if isinstance(other, Literal) and isinstance(path, Path) and path.parts[0] == node.variable:
+                    field = entity.field(path.parts[1]) if len(path.parts) == 2 else None
+                    if field is not None and field.start is not None and other.value is not None:
+                        return True
+    return False
 
 
 def _flat(node: Binary) -> list[Expr]:

@@ -10,7 +10,7 @@ Rules that hold for all of it (see docs/why/storage.md):
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKeyConstraint, Index, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKeyConstraint, Index, MetaData, Table, Text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
@@ -215,6 +215,52 @@ posts = Table(
 # ── attachments ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 # ── extensions and extended properties ───────────────────────────────────────────────────────────────────────────────
+
+# Open extensions. `folded` is the name by which they are told apart and in whose order they come; `id` is what the
+# change log calls them; `data` is text, to be sent as it was given.
+extensions = Table(
+    "extensions",
+    meta,
+    _guid("group_id", key=True),
+    _guid("post_id", key=True),
+    _text("folded", key=True),
+    _guid("id"),
+    _text("name"),
+    _text("data"),
+    ForeignKeyConstraint(["group_id", "post_id"], ["posts.group_id", "posts.id"], ondelete="CASCADE"),
+)
+
+# Extended properties with one value. `key` is the id in one spelling, `given` as it was sent. `start` is what the index
+# holds of a value, whatever its length; `whole` and `number` are what it is as a number, if it is one. Posts are looked
+# for within a thread, so that is in the indexes.
+single_values = Table(
+    "single_values",
+    meta,
+    _guid("group_id", key=True),
+    _guid("post_id", key=True),
+    _text("key", key=True),
+    _guid("thread_id"),
+    _text("given"),
+    _text("value"),
+    _text("start"),
+    Column("whole", BigInteger, nullable=True),
+    Column("number", Double, nullable=True),
+    ForeignKeyConstraint(["group_id", "post_id"], ["posts.group_id", "posts.id"], ondelete="CASCADE"),
+    Index("single_values_value_idx", "group_id", "thread_id", "key", "start", "post_id"),
+    Index("single_values_whole_idx", "group_id", "thread_id", "key", "whole", "post_id"),
+)
+
+# Those with several.
+multi_values = Table(
+    "multi_values",
+    meta,
+    _guid("group_id", key=True),
+    _guid("post_id", key=True),
+    _text("key", key=True),
+    _text("given"),
+    _json("value"),
+    ForeignKeyConstraint(["group_id", "post_id"], ["posts.group_id", "posts.id"], ondelete="CASCADE"),
+)
 
 # ── senders, and what each person set for a group ────────────────────────────────────────────────────────────────────
 

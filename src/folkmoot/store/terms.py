@@ -16,13 +16,14 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Boolean, Double, Integer, Numeric, String, cast, false, func, not_, true
+from sqlalchemy import BigInteger, Boolean, Double, Integer, Numeric, String, and_, cast, false, func, not_, true
 from sqlalchemy.sql.elements import ColumnElement
 
 from folkmoot.odata.edm import Edm, Enumeration
 from folkmoot.odata.expr import Literal
 from folkmoot.refusals import BadClause
 from folkmoot.store import portable
+from folkmoot.store.extensions import start_of
 
 Sql = ColumnElement[Any]
 
@@ -54,7 +55,8 @@ COMPARE: dict[str, Callable[[Sql, Sql], Sql]] = {
 class Term:
     """A value: its SQL, its type (None: null), how a message calls it, and the constant it is, if it is one.
 
-    `size` counts the arithmetic inside, which bounds how large a number can become.
+    `size` counts the arithmetic inside, which bounds how large a number can become. `start`, `whole` and `number` are
+    those of its property (see `edm.Field`).
     """
 
     sql: Sql
@@ -63,6 +65,9 @@ class Term:
     fold: bool = False
     constant: Literal | None = None
     size: int = 0
+    start: Sql | None = None
+    whole: Sql | None = None
+    number: Sql | None = None
 
     @property
     def kind(self) -> str:
@@ -124,7 +129,12 @@ def compared(op: str, left: Term, right: Term, negate: bool) -> Sql:
         # Two columns may both be null; with a constant the plain operator can use an index.
         if (op == "ne") is not negate:
             return a.is_distinct_from(b)
-        return a == b if left.constant or right.constant else a.is_not_distinct_from(b)
+        if not (left.constant or right.constant):
+            return a.is_not_distinct_from(b)
+        for term, other in ((left, right), (right, left)):
+            if term.start is not None and other.constant is not None:
+                return and_(term.start == start_of(str(other.constant.value)), a == b)
+        return a == b
     found = COMPARE[op](a, b)
     return not_(func.coalesce(found, false())) if negate else found
 
