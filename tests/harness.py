@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -67,6 +68,12 @@ def address(nick: str) -> str:
 def recipient(nick: str) -> dict[str, Any]:
     """A seeded person or group as a recipient on the wire."""
     return {"emailAddress": {"name": NAME[nick], "address": address(nick)}}
+
+
+def file_attachment(data: bytes = b"Hello", **more: Any) -> dict[str, Any]:
+    """A file as a client sends it."""
+    content = b64encode(data).decode()
+    return {"@odata.type": "#microsoft.graph.fileAttachment", "name": "hello.txt", "contentBytes": content, **more}
 
 
 def iso(seconds: float) -> str:
@@ -140,7 +147,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Place:
-    """A conversation with one of its threads and one of that thread's posts: ids as the wire has them.
+    """A conversation, a thread of it, a post of that and perhaps an attachment: ids as the wire has them.
 
     Paths take a `road`: "direct" is `/groups/{g}/threads/{t}…`, "through" leads through the conversation.
     """
@@ -149,6 +156,7 @@ class Place:
     conversation: str
     thread: str
     post: str
+    attachment: str = ""
 
     @property
     def group_path(self) -> str:
@@ -164,13 +172,16 @@ class Place:
     def post_path(self, road: str = "direct") -> str:
         return f"{self.thread_path(road)}/posts/{quote(self.post)}"
 
+    def attachment_path(self, road: str = "direct") -> str:
+        return f"{self.post_path(road)}/attachments/{quote(self.attachment)}"
+
     def above(self, road: str) -> str:
         """What a thread's path begins with."""
         return self.group_path if road == "direct" else self.conversation_path
 
     def context(self, road: str, *below: str) -> str:
         """The context URL of `below` this place, such as `threads`; the ids come from the place."""
-        key = {"threads": self.thread, "posts": self.post}
+        key = {"threads": self.thread, "posts": self.post, "attachments": self.attachment}
         path = f"groups('{self.group}')"
         if road == "through":
             path += f"/conversations('{quote(self.conversation)}')"
@@ -269,6 +280,12 @@ class Client:
         answer = self.post(f"{path}/reply", body)
         assert answer.status == 202, answer
         return self.newest(place)
+
+    def attach(self, place: Place, data: bytes = b"Hello", **more: Any) -> Place:
+        """Add a file to the post of `place`, and tell it apart."""
+        answer = self.post(f"{place.post_path()}/attachments", file_attachment(data, **more))
+        assert answer.status == 201, answer
+        return replace(place, attachment=answer.json["id"])
 
     def newest(self, place: Place) -> Place:
         """The same thread with its newest post."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from folkmoot.graph.attachments import ATTACHMENT, FILE, ITEM_ATTACHMENT, REFERENCE
 from folkmoot.graph.describe import Noun
 from folkmoot.graph.entities import CONVERSATION, POST, THREAD
 from folkmoot.graph.resolve import resolve
@@ -30,12 +31,6 @@ SAID = {f"{row.method} {row.address}" for row in SURFACE if row.area == "mail"}
 # Published, and not served yet. What is served is taken off this list; nothing is put on it.
 NOT_YET = set(
     """
-    GET post/attachments
-    GET post/attachments/$count
-    POST post/attachments
-    POST post/attachments/createUploadSession
-    GET attachment
-    DELETE attachment
     GET post/extensions
     GET post/extensions/$count
     POST post/extensions
@@ -72,7 +67,9 @@ NOT_YET = set(
     .replace("    ", "")
     .splitlines()
 )
-NOT_YET_BELOW_A_POST = {"attachments", "extensions", "singleValueExtendedProperties", "multiValueExtendedProperties"}
+# In the reference, but not in the published description (Graph: get attachment).
+DOCUMENTED_ONLY = {"GET attachment/$value"}
+NOT_YET_BELOW_A_POST = {"extensions", "singleValueExtendedProperties", "multiValueExtendedProperties"}
 
 
 def test_every_row_has_a_file_that_tries_it() -> None:
@@ -115,7 +112,7 @@ def published_rows() -> dict[str, list[str]]:
 
 @published_only
 def test_what_is_served_is_published() -> None:
-    assert SAID - set(published_rows()) == set()
+    assert SAID - set(published_rows()) == DOCUMENTED_ONLY
 
 
 @published_only
@@ -140,6 +137,8 @@ PRIMITIVES: Mapping[tuple[str, str | None], Edm] = {
     ("string", None): Edm.STRING,
     ("string", "date-time"): Edm.DATETIME,
     ("boolean", None): Edm.BOOLEAN,
+    ("integer", "int32"): Edm.INT32,
+    ("string", "base64url"): Edm.BINARY,
 }
 
 
@@ -169,7 +168,7 @@ def ours(field: Field) -> tuple[Any, bool, bool]:
 
 
 @published_only
-@pytest.mark.parametrize("noun", [CONVERSATION, THREAD, POST], ids=lambda noun: noun.entity.name)
+@pytest.mark.parametrize("noun", [CONVERSATION, THREAD, POST, ATTACHMENT], ids=lambda noun: noun.entity.name)
 def test_properties_are_those_that_are_published(noun: Noun) -> None:
     everything = properties(noun.entity.name)
     navs = {name for name, schema in everything.items() if schema.get("x-ms-navigationProperty") or name == "inReplyTo"}
@@ -181,6 +180,22 @@ def test_properties_are_those_that_are_published(noun: Noun) -> None:
         assert nav.many is (schema.get("type") == "array")
         target = (schema["items"] if nav.many else schema)["$ref"]
         assert target.rpartition("microsoft.graph.")[2] == nav.target
+
+
+# CSDL: the published paths hold the kinds by their base type alone. What v1.0 takes of a reference without declaring
+# it is sent only where it is selected.
+OF_A_FILE = {
+    "contentId": (Edm.STRING, False, True),
+    "contentLocation": (Edm.STRING, False, True),
+    "contentBytes": (Edm.BINARY, False, True),
+}
+
+
+def test_kinds_of_attachments_have_what_all_have_and_their_own() -> None:
+    every = {field.name: ours(field) for field in ATTACHMENT.entity.fields}
+    for noun, own in ((FILE, OF_A_FILE), (ITEM_ATTACHMENT, {}), (REFERENCE, {})):
+        assert {field.name: ours(field) for field in noun.entity.fields if field.by_default} == every | own
+    assert [nav.name for nav in ITEM_ATTACHMENT.entity.navs] == ["item"]
 
 
 @published_only

@@ -183,7 +183,7 @@ def test_what_is_not_there_to_be_expanded(library: Library) -> None:
         (place.conversation_path, ("posts", "nope")),
         (f"{place.group_path}/threads", ("conversation", "replies")),
         (place.thread_path(), ("conversations",)),
-        (place.post_path(), ("attachments", "extensions", "singleValueExtendedProperties", "body")),
+        (place.post_path(), ("extensions", "singleValueExtendedProperties", "body")),
         # CSDL: group/conversations and group/threads are Expandable=false.
         (place.group_path, ("conversations", "threads", "transitiveMembers", "acceptedSenders")),
         ("/groups", ("conversations", "threads")),

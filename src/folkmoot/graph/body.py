@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from folkmoot.graph import inputs
+from folkmoot.graph.attached import attachment_drafts
 from folkmoot.mime import html
 from folkmoot.model import EmailAddress, PostDraft, Recipient, ThreadDraft
 from folkmoot.refusals import BadBody, NotJson, NotSupported
@@ -140,7 +141,7 @@ def _fit(value: Any, kind: Any, path: str, depth: int) -> Any:
 
 # ── drafts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_LATER = ("attachments", "extensions", "single_value_extended_properties", "multi_value_extended_properties")
+_LATER = ("extensions", "single_value_extended_properties", "multi_value_extended_properties")
 
 
 def post_draft(post: inputs.PostIn, path: str) -> PostDraft:
@@ -164,6 +165,7 @@ def post_draft(post: inputs.PostIn, path: str) -> PostDraft:
         from_=None if post.from_ is None else _recipient(post.from_, f"{path}.from"),
         new_participants=recipients(post.new_participants, f"{path}.newParticipants"),
         categories=tuple(post.categories or ()),
+        attachments=attachment_drafts(post.attachments, f"{path}.attachments"),
     )
 
 

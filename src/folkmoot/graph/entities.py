@@ -119,7 +119,10 @@ POST = noun(
     opaque_id(_p.conversation_id, (_p.conversation_id,), ids.conversation_id, name="conversationId"),
     opaque_id(_p.thread_id, (_p.conversation_id, _p.thread_id), ids.thread_id, name="conversationThreadId"),
     annotations=(Property(Field(name="@odata.etag"), (_p.version,), _etag),),
-    navs=(Nav(name="inReplyTo", target="post", many=False, says="The post that this one answers."),),
+    navs=(
+        Nav(name="inReplyTo", target="post", many=False, says="The post that this one answers."),
+        Nav(name="attachments", target="attachment", filter=True, says="What hangs on the post."),
+    ),
     reads_id={
         "id": ids.read_post_id,
         "changeKey": ids.read_change_key,

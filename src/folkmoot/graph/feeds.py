@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import BindParameter, FromClause, and_, bindparam, func, literal, or_, select, union_all
 from sqlalchemy.sql import ColumnElement
 
+from folkmoot.graph import attachments
 from folkmoot.graph.describe import Noun, Property, Sql
 from folkmoot.graph.entities import CONVERSATION, POST, THREAD
 from folkmoot.graph.people import GROUP, USER, group_noun, user_noun
@@ -36,7 +37,8 @@ class Feed:
 
     `order` ends in a key that is unique within the collection, so that a page always knows where it stopped. `visible`
     names the group table to which the caller's visibility applies. `kinds` are the nouns of a mixed collection, by the
-    value of `kind`.
+    value of `kind`. `inside` are properties that `$expand` adds to an item, by what it calls them in lower case; the
+    value of `kind` of those that have them is in `inside_kind`.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Feed:
     kind: Sql | None = None
     typed: bool = False
     branches: Mapping[str, Branch] = field(default_factory=dict)
+    inside: Mapping[str, Property] = field(default_factory=dict)
+    inside_kind: str = ""
     page: int = 100
     largest_page: int = 999
     directory: bool = False
@@ -59,7 +63,10 @@ _c, _t, _p = s.conversations.c, s.threads.c, s.posts.c
 
 _TO_THREADS = {"threads": Branch(feed="conversation.threads", binds={"c": _c.id})}
 _TO_POSTS = {"posts": Branch(feed="posts", binds={"t": _t.id})}
-_TO_ANSWERED = {"inReplyTo": Branch(feed="post", binds={"p": _p.in_reply_to})}
+_BELOW_POST = {
+    "inReplyTo": Branch(feed="post", binds={"p": _p.in_reply_to}),
+    "attachments": Branch(feed="attachments", binds={"p": _p.id}),
+}
 
 
 def _feed(name: str, noun: Noun, condition: ColumnElement[bool], *order: tuple[Sql, bool], **more: Any) -> Feed:
@@ -77,9 +84,22 @@ _MAIL: tuple[Feed, ...] = (
           (_t.id, False), branches=_TO_POSTS),
     _feed("thread", THREAD, and_(_t.group_id == _bind("g"), _t.id == _bind("t")), (_t.id, True), branches=_TO_POSTS),
     _feed("posts", POST, and_(_p.group_id == _bind("g"), _p.thread_id == _bind("t")), (_p.received_at, False),
-          (_p.id, False), branches=_TO_ANSWERED),
-    _feed("post", POST, and_(_p.group_id == _bind("g"), _p.id == _bind("p")), (_p.id, True), branches=_TO_ANSWERED),
+          (_p.id, False), branches=_BELOW_POST),
+    _feed("post", POST, and_(_p.group_id == _bind("g"), _p.id == _bind("p")), (_p.id, True), branches=_BELOW_POST),
 )  # fmt: skip
+
+_a = s.attachments.c
+_of_post = and_(_a.group_id == _bind("g"), _a.post_id == _bind("p"))
+_ANY_KIND: Mapping[str, Any] = {
+    "kinds": attachments.KINDS,
+    "kind": _a.kind,
+    "inside": attachments.INSIDE,
+    "inside_kind": "item",
+}
+_ATTACHMENTS: tuple[Feed, ...] = (
+    _feed("attachments", attachments.ATTACHMENT, _of_post, (_a.id, False), **_ANY_KIND),
+    _feed("attachment", attachments.ATTACHMENT, and_(_of_post, _a.id == _bind("a")), (_a.id, False), **_ANY_KIND),
+)
 
 _m, _o = s.memberships, s.object_groups
 _held_groups = s.groups.alias("held")
@@ -179,4 +199,4 @@ _DIRECTORY: tuple[Feed, ...] = (
           visible=s.groups, typed=True, directory=True, context="directoryObjects"),
 )  # fmt: skip
 
-FEEDS: Mapping[str, Feed] = {feed.name: feed for feed in (*_MAIL, *_DIRECTORY)}
+FEEDS: Mapping[str, Feed] = {feed.name: feed for feed in (*_MAIL, *_ATTACHMENTS, *_DIRECTORY)}
