@@ -204,6 +204,8 @@ def _all() -> Iterator[Request]:
 
 REQUESTS = tuple(_all())
 MAIL = tuple(request for request in REQUESTS if request.mail)
+# Those whose body holds a post.
+POSTING = tuple(request for request in MAIL if request.body in (CONVERSATION, THREAD, REPLY))
 DIRECTORY = tuple(request for request in REQUESTS if not request.mail)
 
 

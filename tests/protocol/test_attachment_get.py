@@ -75,6 +75,13 @@ def test_an_item_in_its_internet_form(graph: Graph, item: dict[str, object], kin
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize("option", ["$select=name", "$expand=item", "$top=1"])
+def test_content_takes_no_options(graph: Graph, option: str) -> None:
+    place = attached(graph, file_attachment())
+    answer = graph.as_("AdeleV").get(f"{place.attachment_path()}/$value?{option}")
+    refused(answer, 400, "ErrorInvalidUrlQuery", option.partition("=")[0])
+
+
 def test_a_reference_has_no_content(graph: Graph) -> None:
     place = attached(graph, LINK)
     refused(graph.as_("AdeleV").get(f"{place.attachment_path()}/$value"), 405, "Request_BadRequest")

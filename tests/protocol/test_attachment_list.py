@@ -69,7 +69,8 @@ def test_a_filter_is_ignored_as_in_the_cloud_unless_the_application_is_extended(
     extended = graph.as_app("extended")
     assert [each["name"] for each in extended.get(f"{path}?{query}").value] == ["Plans"]
     assert extended.get(f"{path}/$count?{query}").text == "1"
-    refused(graph.as_("AdeleV").get(f"{path}?$filter=name eq"), 400, "ErrorInvalidUrlQueryFilter", "$filter")
+    for wrong in ("name eq", "nope eq 1"):
+        refused(graph.as_("AdeleV").get(f"{path}?$filter={wrong}"), 400, "ErrorInvalidUrlQueryFilter", "$filter")
 
 
 def test_a_large_file_is_sent_whole_in_a_list(graph: Graph) -> None:

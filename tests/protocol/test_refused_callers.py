@@ -15,7 +15,7 @@ from folkmoot.auth.tokens import PERSONAL_TENANT
 from folkmoot.model import SignIn
 from tests.harness import PERSON, Answer, Client, Graph, address
 from tests.protocol.library import DELETED, DISABLED, STRANGER, Library
-from tests.protocol.rows import DIRECTORY, EVERYTHING, MAIL, REQUESTS, Request, each
+from tests.protocol.rows import DIRECTORY, EVERYTHING, MAIL, POSTING, REQUESTS, Request, each
 from tests.protocol.shapes import refused
 
 ADELE = SignIn(oid=PERSON["AdeleV"], upn=address("AdeleV"), name="Adele Vance", mail=address("AdeleV"))
@@ -269,8 +269,6 @@ def test_a_disabled_person_may_not_change_even_the_own_number(library: Library) 
 
 
 # ── 403: as whom one speaks ──────────────────────────────────────────────────────────────────────────────────────────
-
-POSTING = [request for request in MAIL if request.row.startswith("POST") and "forward" not in request.row]
 
 
 def with_post(request: Request, **properties: Any) -> Any:

@@ -10,12 +10,14 @@ from tests.protocol.rows import EVERYTHING, REQUESTS, Request, each
 from tests.protocol.shapes import refused
 
 COLLECTIONS = [
-    request for request in REQUESTS if request.method == "GET" and not request.row.endswith(("$count", "user", "group"))
+    request
+    for request in REQUESTS
+    if request.method == "GET" and not request.row.endswith(("$count", "$value", "user", "group"))
 ]
 SINGLE = [
     request
     for request in REQUESTS
-    if request.row in ("GET conversation", "GET thread", "GET post", "GET group", "GET user")
+    if request.row in ("GET conversation", "GET thread", "GET post", "GET attachment", "GET group", "GET user")
 ]
 LISTS = [request for request in COLLECTIONS if request not in SINGLE]
 COUNTS = [request for request in REQUESTS if request.row.endswith("$count")]

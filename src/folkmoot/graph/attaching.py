@@ -15,21 +15,26 @@ from folkmoot.graph.content import Content
 from folkmoot.graph.describe import iso
 from folkmoot.graph.envelope import Answer
 from folkmoot.graph.feeds import FEEDS
+from folkmoot.graph.plan import plan_for
 from folkmoot.graph.read import single
 from folkmoot.graph.reads import Count, Page, one_post
 from folkmoot.mime import items
 from folkmoot.model import Attachment, Place, Post
 from folkmoot.odata.query import Options
 from folkmoot.ops import attachments, uploads
-from folkmoot.refusals import MethodNotAllowed, NotFound
+from folkmoot.refusals import BadClause, MethodNotAllowed, NotFound
 from folkmoot.store import attachments as rows
 from folkmoot.store.db import Snapshot, Tx
 
 
-def _unfiltered(call: Call) -> Call:
-    """In the cloud `$filter` on attachments is ignored (Graph: known issues); so it is for strict applications."""
+def _unfiltered(call: Call, now: int) -> Call:
+    """In the cloud `$filter` on attachments is ignored (Graph: known issues); so it is for strict applications.
+
+    One that could not be evaluated is a mistake for either, and refused.
+    """
     if call.options.filter is None or call.caller.profile == "extended":
         return call
+    plan_for(FEEDS["attachments"], call.options, call.caller, now)
     texts = tuple(pair for pair in call.options.texts if pair[0] != "$filter")
     return msgspec.structs.replace(call, options=msgspec.structs.replace(call.options, filter=None, texts=texts))
 
@@ -38,14 +43,14 @@ class AttachmentPage(Page):
     """A page of a post's attachments."""
 
     def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
-        return super().__call__(snapshot, _unfiltered(call))
+        return super().__call__(snapshot, _unfiltered(call, snapshot.now))
 
 
 class AttachmentCount(Count):
     """How many attachments a post has."""
 
     def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
-        return super().__call__(snapshot, _unfiltered(call))
+        return super().__call__(snapshot, _unfiltered(call, snapshot.now))
 
 
 def one_attachment(snapshot: Snapshot, call: Call) -> dict[str, Any]:
@@ -76,6 +81,9 @@ class Value(Page):
     """`/$value`: a file as it is, an item in its Internet form; a reference has none (Graph: get attachment)."""
 
     def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
+        if call.options.texts:
+            name = call.options.texts[0][0]
+            raise BadClause(f"{name} is not supported on $value, which is sent as it is.", target=name)
         place, _, found = find_attachment(snapshot, call)
         if found.kind == "reference":
             raise MethodNotAllowed((), "A reference attachment has no content of its own.")
