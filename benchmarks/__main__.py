@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from benchmarks import lists, machine, measure, paging, profiling
+from benchmarks import attachments, lists, machine, measure, paging, profiling
 from benchmarks.fill import fill
 from benchmarks.load import Load
 from benchmarks.servers import Databases, Kind, Place, databases, floor, server, token
@@ -36,7 +36,14 @@ def main() -> None:
         facts = machine.facts(folder)
         print(", ".join(f"{name} {value}" for name, value in facts.items()))
         load = stack.enter_context(Load())
-        results: dict[str, Any] = {"machine": facts, "lines": [], "paging": [], "lists": [], "processes": []}
+        results: dict[str, Any] = {
+            "machine": facts,
+            "lines": [],
+            "paging": [],
+            "lists": [],
+            "attachments": [],
+            "processes": [],
+        }
         wanted = options.only or [*WORKLOADS]
         try:
             for kind in [options.database] if options.database else get_args(Kind):
@@ -47,6 +54,8 @@ def main() -> None:
                         results["paging"] += paging.run(made, options)
                     if "lists" in wanted:
                         results["lists"] += lists.run(made, options)
+                    if {"attachment-up", "attachment-down"} & set(wanted):
+                        results["attachments"] += attachments.run(made, options)
         except measure.Failed as failure:
             sys.exit(f"FAILED  {failure}")
         print(f"\n{time.monotonic() - began:.0f} s")
@@ -57,7 +66,10 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--only", action="append", choices=[*WORKLOADS, "paging", "lists"], help="this one; may be repeated"
+        "--only",
+        action="append",
+        choices=[*WORKLOADS, "paging", "lists", *attachments.NAMES],
+        help="this one; may be repeated",
     )
     parser.add_argument("--database", choices=get_args(Kind), help="this one (default: each)")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 32], metavar="N", help="(default: 1 32)")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -75,6 +76,12 @@ KEPT = "Com.Contoso.Kept"
 def open_extension(name: str = KEPT, /, **data: Any) -> dict[str, Any]:
     """An open extension as a client sends it."""
     return {"@odata.type": "#microsoft.graph.openTypeExtension", "extensionName": name, **data}
+
+
+def file_attachment(data: bytes = b"Hello", **more: Any) -> dict[str, Any]:
+    """A file as a client sends it."""
+    content = b64encode(data).decode()
+    return {"@odata.type": "#microsoft.graph.fileAttachment", "name": "hello.txt", "contentBytes": content, **more}
 
 
 def iso(seconds: float) -> str:
@@ -148,7 +155,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Place:
-    """A conversation, a thread of it, a post of that and perhaps an extension: ids as the wire has them.
+    """A conversation, a thread of it, a post of that and perhaps what hangs on it: ids as the wire has them.
 
     Paths take a `road`: "direct" is `/groups/{g}/threads/{t}…`, "through" leads through the conversation.
     """
@@ -158,6 +165,7 @@ class Place:
     thread: str
     post: str
     extension: str = ""
+    attachment: str = ""
 
     @property
     def group_path(self) -> str:
@@ -176,13 +184,16 @@ class Place:
     def extension_path(self, road: str = "direct") -> str:
         return f"{self.post_path(road)}/extensions/{quote(self.extension)}"
 
+    def attachment_path(self, road: str = "direct") -> str:
+        return f"{self.post_path(road)}/attachments/{quote(self.attachment)}"
+
     def above(self, road: str) -> str:
         """What a thread's path begins with."""
         return self.group_path if road == "direct" else self.conversation_path
 
     def context(self, road: str, *below: str) -> str:
         """The context URL of `below` this place, such as `threads`; the ids come from the place."""
-        key = {"threads": self.thread, "posts": self.post}
+        key = {"threads": self.thread, "posts": self.post, "attachments": self.attachment}
         path = f"groups('{self.group}')"
         if road == "through":
             path += f"/conversations('{quote(self.conversation)}')"
@@ -287,6 +298,12 @@ class Client:
         answer = self.post(f"{place.post_path()}/extensions", open_extension(name, **data))
         assert answer.status == 201, answer
         return replace(place, extension=name)
+
+    def attach(self, place: Place, data: bytes = b"Hello", **more: Any) -> Place:
+        """Add a file to the post of `place`, and tell it apart."""
+        answer = self.post(f"{place.post_path()}/attachments", file_attachment(data, **more))
+        assert answer.status == 201, answer
+        return replace(place, attachment=answer.json["id"])
 
     def newest(self, place: Place) -> Place:
         """The same thread with its newest post."""

@@ -22,6 +22,8 @@ from folkmoot.auth.secrets import check_password
 from folkmoot.auth.tokens import GRAPH_AUDIENCES, AnyOrigin, TrustedIssuer, Validator
 from folkmoot.config import Settings, SettingWrong
 from folkmoot.graph.app import VERSION, GraphDoor
+from folkmoot.graph.uploading import PATH as UPLOADS
+from folkmoot.graph.uploading import UploadDoor
 from folkmoot.model import Application, Person, SignIn
 from folkmoot.store import everywhere, migrate
 from folkmoot.store.db import Store
@@ -165,7 +167,9 @@ def build(settings: Settings, store: Store, clock: Callable[[], float] = time.ti
         root=origins.root,
         domain=settings.domain,
         max_body=settings.max_body_bytes,
+        max_attachment=settings.max_attachment_bytes,
     )
+    uploads = UploadDoor(store, root=origins.root)
     if web is not None:
         # What is no page either is refused as Graph refuses.
         web.router.default = door
@@ -180,6 +184,8 @@ def build(settings: Settings, store: Store, clock: Callable[[], float] = time.ti
         path: str = scope["path"]
         if path == "/":
             await home(scope, receive, send)
+        elif path.startswith(UPLOADS):
+            await uploads(scope, receive, send)
         elif web is not None and not path.startswith(f"{VERSION}/"):
             await web(scope, receive, send)
         else:

@@ -62,6 +62,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_body_bytes: int = 4 * 1024 * 1024
     """The largest request body."""
 
+    max_attachment_bytes: int = 150 * 1024 * 1024
+    """The largest attachment; one that does not fit into a request body comes in by an upload session."""
+
     certificate: str | None = None
     """A PEM file with the certificate chain for HTTPS; in development one is made."""
 

@@ -190,6 +190,52 @@ class Post(Value, frozen=True):
     author: str | None
 
 
+AttachmentKind = Literal["file", "item", "reference"]
+
+
+class Attachment(Value, frozen=True):
+    """Something that hangs on a post: a file, an item such as an event, or a link. Its content is kept elsewhere.
+
+    `size` is the content's, in bytes.
+    """
+
+    id: str
+    post: str
+    kind: AttachmentKind
+    name: str | None
+    content_type: str | None
+    size: int
+    is_inline: bool
+
+
+class Upload(Value, frozen=True):
+    """A file on its way in. Of `size` bytes `received` are stored and `acknowledged` were answered.
+
+    `secret_hash` is the SHA-256 of the secret in its URL, in hexadecimal; `turn` names the PUT that may add to it now.
+    It becomes the attachment with its own id.
+    """
+
+    id: str
+    post: str
+    secret_hash: str
+    name: str
+    content_type: str
+    is_inline: bool
+    content_id: str | None
+    size: int
+    acknowledged: int
+    received: int
+    turn: str | None
+    opened_by: str
+    by_app: bool
+    expires_at: int
+
+    @property
+    def finished(self) -> bool:
+        """Whether all of it was acknowledged: the attachment is there."""
+        return self.acknowledged == self.size
+
+
 class Place(Value, frozen=True):
     """A thread with its conversation, and where the caller stands in their group: what adding a post rests on."""
 
@@ -236,6 +282,19 @@ class MultiValueDraft(Value, frozen=True):
     values: tuple[str, ...]
 
 
+class AttachmentDraft(Value, frozen=True, kw_only=True):
+    """An attachment to be added. `data` is a file's bytes, or an item's JSON; `link` a reference's, as JSON."""
+
+    kind: AttachmentKind
+    name: str
+    content_type: str | None
+    is_inline: bool = False
+    content_id: str | None = None
+    content_location: str | None = None
+    data: bytes = b""
+    link: str | None = None
+
+
 class PostDraft(Value, frozen=True, kw_only=True):
     """A post to be added: sanitised `content` of the given type, and `preview`, its first words as plain text."""
 
@@ -249,6 +308,7 @@ class PostDraft(Value, frozen=True, kw_only=True):
     extensions: tuple[ExtensionDraft, ...] = ()
     single_values: tuple[SingleValueDraft, ...] = ()
     multi_values: tuple[MultiValueDraft, ...] = ()
+    attachments: tuple[AttachmentDraft, ...] = ()
 
 
 class ThreadDraft(Value, frozen=True, kw_only=True):

@@ -80,10 +80,10 @@ class UnknownSegment(Refusal):
 class MethodNotAllowed(Refusal):
     """The method is not allowed on this resource."""
 
-    def __init__(self, allowed: tuple[str, ...]) -> None:
+    def __init__(self, allowed: tuple[str, ...], message: str | None = None) -> None:
         """`allowed`: the methods that the resource takes, for the `Allow` header (RFC 9110 §15.5.6)."""
         self.allowed = allowed
-        super().__init__(f"The method is not allowed on this resource; it takes {', '.join(allowed)}.")
+        super().__init__(message or f"The method is not allowed on this resource; it takes {', '.join(allowed)}.")
 
 
 class BadClause(Refusal):
@@ -128,6 +128,18 @@ class Conflict(Refusal):
 
 class NameTaken(Conflict):
     """Something of this name is already there."""
+
+
+class AttachmentTooSmall(Refusal):
+    """An upload session is for files of 3 MB or more; add a smaller one with its contentBytes."""
+
+
+class AttachmentTooLarge(Refusal):
+    """The attachment is larger than this server keeps."""
+
+
+class RangeWrong(Refusal):
+    """The range is not the one that is expected next; a GET on the upload URL tells which one is."""
 
 
 # ── what this server cannot do now ───────────────────────────────────────────────────────────────────────────────────

@@ -7,13 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
-from sqlalchemy import bindparam, update
-
 from folkmoot.model import Caller, GroupDraft, SignIn, UserDraft
 from folkmoot.ops import access, directory
-from folkmoot.store import schema
-from folkmoot.store.db import Statement, Tx
-from tests.harness import DOMAIN, KEPT, PERSON, Client, Graph, Place, open_extension, recipient
+from folkmoot.store.db import Tx
+from tests.harness import DOMAIN, KEPT, PERSON, Client, Graph, Place, file_attachment, open_extension, recipient
 
 
 def made(name: str) -> str:
@@ -47,7 +44,7 @@ class Library:
     talk: Place  # thirty posts
     parts: Place  # a conversation of twenty-five threads
     locked: Place
-    attached: Place  # the one that says it has attachments
+    attached: Place  # with a file; the posts of launch, talk, private and elsewhere have one that is inline
     private: Place  # in the group HR
     elsewhere: Place  # in the public group Mark8
 
@@ -72,7 +69,9 @@ def fill(graph: Graph) -> Library:
     launch = megan.reply(launch, "Why May?", newParticipants=[_outside("Ann O'Nym", "ann@outside.example")])
     launch = alex.reply(launch, "Because.", to_post=True, sender=recipient("AlexW"), extensions=[KEEPING])
     clock.advance(86_400)
-    attached = isaiah.start("O'Brien's 100% _wild%", "a%b_c\\d'e", categories=["Finance"])
+    attached = isaiah.start(
+        "O'Brien's 100% _wild%", "a%b_c\\d'e", categories=["Finance"], attachments=[file_attachment()]
+    )
     isaiah.start("", "no topic at all")
     clock.advance(5)
     megan.patch(second.thread_path(), {"isLocked": True})
@@ -93,7 +92,10 @@ def fill(graph: Graph) -> Library:
 
     private = graph.as_("DiegoS").start("Private matters", "Not for all", group="HR", extensions=[KEEPING])
     elsewhere = graph.as_("LidiaH").start("Mark 8", "For all", group="Mark8", extensions=[KEEPING])
-    _attach(graph, attached)
+    launch, talk, private, elsewhere = (
+        graph.as_(nick).attach(place, isInline=True)
+        for nick, place in (("AlexW", launch), ("AdeleV", talk), ("DiegoS", private), ("LidiaH", elsewhere))
+    )
     launch, private, elsewhere = (replace(place, extension=KEPT) for place in (launch, private, elsewhere))
     clock.advance(30)
     graph.forget()
@@ -111,6 +113,8 @@ def _variety(number: int, who: Client) -> dict[str, Any]:
         more |= _html(f"<i>post {number}</i>")
     if number % 5 == 0:
         more["categories"] = ["Fives", f"by {number}"]
+    if number == 7:
+        more["attachments"] = [file_attachment()]
     if number in (11, 12):
         more["newParticipants"] = [recipient("LeeG"), _outside(None, f"p{number}@Outside.example")]
     if number == 13:
@@ -133,18 +137,6 @@ def _thread(who: Client, place: Place, topic: str, to: list[str] | None = None, 
     }
     answer = who.post(f"{place.conversation_path}/threads", body)
     assert answer.status == 201, answer
-
-
-def _attach(graph: Graph, place: Place) -> None:
-    """Attachments cannot be sent yet; the property that tells of them is there."""
-    for table, name, text in (
-        (schema.conversations, "topic", "O'Brien's 100% _wild%"),
-        (schema.threads, "topic", "O'Brien's 100% _wild%"),
-        (schema.posts, "content", "a%b_c\\d'e"),
-        (schema.posts, "content", "post 7"),
-    ):
-        where = (table.c.group_id == bindparam("g"), table.c[name] == bindparam("text"))
-        graph.run(Statement(update(table).where(*where).values(has_attachments=True)), g=place.group, text=text)
 
 
 def _directory(tx: Tx) -> None:

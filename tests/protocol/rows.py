@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.harness import PERSON, ROADS, ROOT, Answer, Client, Place, recipient
+from tests.harness import PERSON, ROADS, ROOT, Answer, Client, Place, file_attachment, recipient
 from tests.protocol.library import made
 
 READ = frozenset(
@@ -39,6 +39,9 @@ USERS = frozenset(
 GROUP_READ = frozenset(("Group.Read.All", "Group.ReadWrite.All"))
 GROUP_WRITE = frozenset(("Group.ReadWrite.All",))
 USERS_WRITE = frozenset(("User.ReadWrite.All", "Directory.ReadWrite.All"))
+# Attachments one by one, for which the reference has no narrower permission.
+GROUP_READ = frozenset(("Group.Read.All", "Group.ReadWrite.All"))
+GROUP_WRITE = frozenset(("Group.ReadWrite.All",))
 NONE: frozenset[str] = frozenset()
 EVERYTHING = READ | WRITE | GROUPS | MEMBERS_WRITE | USERS | USERS_WRITE | {"Group.Create", "User.Read"}
 
@@ -48,6 +51,7 @@ THREAD = {"topic": "New", "posts": [POST]}
 REPLY = {"post": POST}
 FORWARD = {"comment": "See below", "toRecipients": [recipient("AlexW")]}
 EXTENSION = {"@odata.type": "#microsoft.graph.openTypeExtension", "extensionName": "Com.Contoso.Deal", "stage": 1}
+UPLOAD = {"AttachmentItem": {"attachmentType": "file", "name": "large.bin", "size": 4_000_000}}
 NEW_GROUP = {
     "displayName": "New",
     "mailNickname": "new-group",
@@ -69,9 +73,9 @@ REFERENCE = {"@odata.id": f"{ROOT}/directoryObjects/{PERSON['PattiF']}"}
 class Request:
     """How a row is asked.
 
-    `template` names a place: `{group}`, `{conversation}`, `{thread}`, `{post}`, `{extension}` are paths to one;
-    `{sec}` is a security group, `{user}` a person. `delegated` and `application` are the published permissions, `own`
-    those that suffice for what is about oneself. `answers` is the status of success.
+    `template` names a place: `{group}`, `{conversation}`, `{thread}`, `{post}`, `{attachment}`, `{extension}` are paths
+    to one; `{sec}` is a security group, `{user}` a person. `delegated` and `application` are the published
+    permissions, `own` those that suffice for what is about oneself. `answers` is the status of success.
     """
 
     row: str
@@ -106,6 +110,7 @@ class Request:
             threads=f"{place.above(self.road)}/threads",
             post=place.post_path(self.road),
             extension=place.extension_path(self.road),
+            attachment=place.attachment_path(self.road),
             sec=f"/groups/{made(security_group)}",
             user=f"/users/{PERSON['AdeleV']}",
             member=PERSON["AlexW"],
@@ -114,16 +119,18 @@ class Request:
         )
 
     def send(self, client: Client, place: Place, query: str = "", security_group: str = "Platform") -> Answer:
-        """Ask for it; an extension is added to a post where the place has none."""
+        """Ask for it; an attachment or extension is added to a post where the place has none."""
         if "{extension}" in self.template and not place.extension:
             place = client.graph.as_("AdeleV").extend(place)
+        if "{attachment}" in self.template and not place.attachment:
+            place = client.graph.as_("AdeleV").attach(place)
         path = self.path(place, security_group)
         if query:
             path += ("&" if "?" in path else "?") + query
         return client.with_body(self.method, path, self.body, self.headers or {})
 
 
-_SAID = ("group/conversations", "group/threads", "conversation", "thread", "post", "extension")
+_SAID = ("group/conversations", "group/threads", "conversation", "thread", "post", "attachment", "extension")
 _EVENTUAL = {"ConsistencyLevel": "eventual"}
 
 
@@ -159,6 +166,16 @@ def _all() -> Iterator[Request]:
         yield Request("POST post/reply", "{post}/reply", WRITE, WRITE, 202, REPLY, road=road)
         yield Request("POST post/forward", "{post}/forward", WRITE, WRITE, 200, FORWARD, road=road)
     # ── attachments ──
+    for road in ROADS:
+        attachments = "{post}/attachments"
+        yield Request("GET post/attachments", attachments, READ, NONE, road=road)
+        yield Request("GET post/attachments/$count", f"{attachments}/$count", READ, NONE, road=road)
+        yield Request("POST post/attachments", attachments, WRITE, NONE, 201, file_attachment(), road=road)
+        session = f"{attachments}/createUploadSession"
+        yield Request("POST post/attachments/createUploadSession", session, WRITE, NONE, 201, UPLOAD, road=road)
+        yield Request("GET attachment", "{attachment}", GROUP_READ, NONE, road=road)
+        yield Request("GET attachment/$value", "{attachment}/$value", GROUP_READ, NONE, road=road)
+        yield Request("DELETE attachment", "{attachment}", GROUP_WRITE, NONE, 204, road=road)
     # ── extensions ──
     for road in ROADS:
         extensions = "{post}/extensions"

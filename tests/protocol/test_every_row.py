@@ -79,7 +79,7 @@ def test_about_oneself_less_is_enough(library: Library, request_: Request) -> No
         assert request_.send(library.as_("AlexW", scopes=[permission]), library.launch).status == 403
 
 
-@each(READS)
+@each([request for request in READS if not request.row.endswith("$value")])
 def test_what_is_read_comes_as_json_and_counts_as_text(library: Library, request_: Request) -> None:
     answer = request_.send(library.as_("AdeleV", scopes=EVERYTHING), library.launch)
     if request_.row.endswith("$count"):

@@ -10,7 +10,7 @@ import pytest
 
 from tests.harness import GROUP, PERSON, Answer, Graph, recipient
 from tests.protocol.library import Library
-from tests.protocol.rows import EVERYTHING, NEW_GROUP, NEW_USER, POSTING, REFERENCE, REQUESTS, Request, each
+from tests.protocol.rows import EVERYTHING, NEW_GROUP, NEW_USER, REFERENCE, REQUESTS, Request, each
 from tests.protocol.shapes import refused
 
 WITH_BODY = [request for request in REQUESTS if request.body is not None]
@@ -304,15 +304,6 @@ def test_the_property_at_fault_is_named(library: Library, row: str, body: Any, t
 def test_the_path_is_spelt_as_published_however_it_came(library: Library) -> None:
     body = {"TOPIC": "x", "Threads": [{"POSTS": [{"Body": {"CONTENT": 1}}]}]}
     refused(send(library, CREATE, body), 400, "BadRequest", "threads[0].posts[0].body.content")
-
-
-@pytest.mark.parametrize("name", ["attachments"])
-@each(POSTING)
-def test_what_is_not_supported_yet_is_said_to_be_so(library: Library, request_: Request, name: str) -> None:
-    where = {"POST group/conversations": "threads[0].posts[0]"}.get(request_.row, "posts[0]")
-    where = "post" if request_.row.endswith("reply") else where
-    body = _placed(request_.row, where, {name: [{"@odata.type": "#microsoft.graph.fileAttachment", "name": "x"}]})
-    refused(send(library, request_, body), 501, "NotImplemented", f"{where}.{name}")
 
 
 # ── names given twice ────────────────────────────────────────────────────────────────────────────────────────────────

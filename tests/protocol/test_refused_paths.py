@@ -15,13 +15,14 @@ from tests.protocol.library import Library, made
 from tests.protocol.rows import EVERYTHING, MAIL, REQUESTS, Request, each
 from tests.protocol.shapes import refused
 
-KEYS = ("conversation", "thread", "post")
+KEYS = ("conversation", "thread", "post", "attachment")
 
 
 def keys(request: Request) -> list[str]:
     """The ids that the request's path holds below the group."""
     wanted = {"conversation": "{conversation}" in request.template or request.road == "through"}
-    wanted["post"] = "{post}" in request.template or "{extension}" in request.template
+    wanted["attachment"] = "{attachment}" in request.template
+    wanted["post"] = "{post}" in request.template or wanted["attachment"] or "{extension}" in request.template
     wanted["thread"] = "{thread}" in request.template or wanted["post"]
     return [key for key in KEYS if wanted[key]]
 
@@ -33,7 +34,7 @@ def malformed(place: Place, key: str) -> Iterator[str]:
     yield "B" + good[1:]  # another header
     yield good[:20] + "+" + good[21:]  # the standard alphabet
     yield good[:-2] + ("B=" if good[-2] != "B" else "C=")  # bits that decoding drops
-    yield from (getattr(place, other) for other in ("conversation", "thread", "post") if other != key)
+    yield from (getattr(place, other) for other in KEYS if other != key)
     yield place.group
     yield good + "\u00e9"
 
@@ -57,7 +58,10 @@ def unknown(place: Place, key: str) -> str:
         return ids.conversation_id(place.group, new)
     if key == "thread":
         return ids.thread_id(place.group, new, new)
-    return ids.post_id(place.group, ids.read_thread_id(place.thread, place.group), new)
+    thread = ids.read_thread_id(place.thread, place.group)
+    if key == "attachment":
+        return ids.attachment_id(place.group, thread, ids.read_post_id(place.post, place.group), new)
+    return ids.post_id(place.group, thread, new)
 
 
 @each(WITH_KEYS)
@@ -102,6 +106,7 @@ def moved(place: Place, group: str) -> Place:
         ids.thread_id(group, conversation, thread),
         ids.post_id(group, thread, post),
         extension=place.extension,
+        attachment=ids.attachment_id(group, thread, post, ids.read_attachment_id(place.attachment, place.group)),
     )
 
 

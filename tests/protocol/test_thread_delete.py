@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import select, true, update
 
-from folkmoot.store import schema
-from folkmoot.store.db import Statement
-from tests.harness import ROADS, Client, Graph, Place, iso
+from tests.harness import ROADS, Client, Graph, Place, file_attachment, iso
 from tests.protocol.shapes import refused, well_formed
 
 ROW = "DELETE thread"
@@ -77,17 +74,11 @@ def test_the_conversation_tells_of_what_is_left(graph: Graph) -> None:
 
 
 def test_attachments_are_told_of_while_they_are_there(graph: Graph) -> None:
-    """They cannot be sent yet; what tells of them is kept true all the same."""
     adele = graph.as_("AdeleV")
     place = adele.start()
     other = second(adele, place, "with a file")
-    for table in (schema.threads, schema.conversations):
-        last = table.c.id == select(schema.threads.c.id).order_by(schema.threads.c.id.desc()).limit(1).scalar_subquery()
-        graph.run(
-            Statement(update(table).where(last if table is schema.threads else true()).values(has_attachments=True))
-        )
     adele.reply(place)
-    adele.reply(other)
+    adele.reply(other, attachments=[file_attachment()])
     told = [adele.get(path).json["hasAttachments"] for path in (place.thread_path(), other.thread_path())]
     assert told == [False, True]
     assert adele.get(place.conversation_path).json["hasAttachments"] is True

@@ -17,10 +17,12 @@ from folkmoot.auth.tokens import Validator
 from folkmoot.graph import body as bodies
 from folkmoot.graph import ids
 from folkmoot.graph.call import Call
-from folkmoot.graph.envelope import JSON, Answer, Area, encode, failed, refused
+from folkmoot.graph.content import filled
+from folkmoot.graph.envelope import Answer, Area, failed, refused
 from folkmoot.graph.reads import Page
 from folkmoot.graph.resolve import Resolved, resolve
 from folkmoot.graph.road import Road
+from folkmoot.graph.sending import Receive, Send, send_answer
 from folkmoot.graph.surface import BY_ADDRESS, Row
 from folkmoot.model import Caller, Profile
 from folkmoot.observe import log
@@ -41,11 +43,6 @@ from folkmoot.refusals import (
 from folkmoot.store import everywhere
 from folkmoot.store.db import Hint, Store
 
-# ASGI's own shapes.
-Message = dict[str, Any]
-Receive = Callable[[], Any]
-Send = Callable[[Message], Any]
-
 VERSION = "/v1.0"
 _PARSE_ELSEWHERE = 65_536  # a body longer than this is parsed and sanitised off the event loop
 _PROFILE_SECONDS = 10.0
@@ -56,7 +53,8 @@ class GraphDoor:
     """Serves `/v1.0/…`.
 
     `root` gives the service root (`https://localhost:8443/v1.0`) under which a request reached the server; `domain` is
-    the mail domain of new groups; `max_body` the largest request body in bytes.
+    the mail domain of new groups; `max_body` the largest request body, `max_attachment` the largest attachment, both in
+    bytes.
     """
 
     def __init__(
@@ -67,18 +65,20 @@ class GraphDoor:
         root: Callable[[Mapping[str, Any], bytes], str],
         domain: str,
         max_body: int,
+        max_attachment: int,
     ) -> None:
         self._store = store
         self._validator = validator
         self._root = root
         self._domain = domain
         self._max_body = max_body
+        self._max_attachment = max_attachment
         self._profiles: dict[str, tuple[Profile, float]] = {}
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request; whatever happens, in Graph's envelope."""
         answer, request_id, client_request_id = await self.answer(scope, receive)
-        await _send(answer, scope["method"], request_id, client_request_id, send)
+        await send_answer(answer, scope["method"], request_id, client_request_id, send)
 
     async def answer(self, scope: Mapping[str, Any], receive: Receive) -> tuple[Answer, str, str]:
         """What one request is answered, its request-id and its client-request-id. Refusals are answers, too."""
@@ -152,12 +152,14 @@ class GraphDoor:
             options=options,
             hops=resolved.hops,
             domain=self._domain,
+            largest_attachment=self._max_attachment,
             headers=headers,
             prefer=parse_prefer(headers.get(b"prefer", b"").decode("latin-1")) if b"prefer" in headers else {},
         )
         if row.read is not None:
             read = row.read
-            return await self._store.read(lambda snapshot: read(snapshot, call), quick=read.quick(call))
+            answer = await self._store.read(lambda snapshot: read(snapshot, call), quick=read.quick(call))
+            return filled(answer, self._store) if _may_hold_content(row, options) else answer
         _no_options(options)
         raw = await self._body(headers, receive)
         if row.serve is not None:
@@ -172,7 +174,8 @@ class GraphDoor:
         write = row.write
         assert write is not None  # noqa: S101  (a row reads, writes or serves)
         hint = _hint(call) if self._store.takes_hints else None
-        return await self._store.write(lambda tx: write(tx, call), key=call.keys.get("group", ""), hint=hint)
+        answer = await self._store.write(lambda tx: write(tx, call), key=call.keys.get("group", ""), hint=hint)
+        return filled(answer, self._store) if _may_hold_content(row, options) else answer
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         declared = headers.get(b"content-length", b"")
@@ -243,6 +246,11 @@ def _directory_rules(row: Row, options: Options, headers: Mapping[bytes, bytes])
     return msgspec.structs.replace(options, count=False) if options.count and isinstance(row.read, Page) else options
 
 
+def _may_hold_content(row: Row, options: Options) -> bool:
+    """Whether the answer may have holes in it (see `content`): looking for them costs what encoding it does."""
+    return bool(options.expand) or "attachment" in row.address
+
+
 def _hint(call: Call) -> Hint | None:
     """What the write will read first; None where the path does not say, or says it wrongly."""
     group = ids.guid(call.keys.get("group", ""))
@@ -266,29 +274,3 @@ def _prepare(row: Row, raw: bytes, content_type: str) -> Any:
     assert row.takes is not None  # noqa: S101  (asked before)
     given = bodies.decode(raw, row.takes, content_type)
     return given if row.prepare is None else row.prepare(given)
-
-
-async def _send(answer: Answer, method: str, request_id: str, client_request_id: str, send: Send) -> None:
-    headers = [
-        (b"request-id", request_id.encode()),
-        (b"client-request-id", client_request_id.encode("latin-1")),
-        (b"odata-version", b"4.0"),
-    ]
-    content = b""
-    if isinstance(answer.body, bytes):
-        content = answer.body
-        headers.append((b"content-type", (answer.content_type or "application/octet-stream").encode("latin-1")))
-    elif isinstance(answer.body, str):
-        content = answer.body.encode()
-        headers.append((b"content-type", b"text/plain"))
-    elif answer.body is not None:
-        content = encode(answer.body)
-        headers.append((b"content-type", JSON.encode()))
-    elif answer.status != 204:
-        # As the published example of reply: clients parse JSON only where the type says so.
-        headers.append((b"content-type", b"text/plain"))
-    if answer.status != 204:
-        headers.append((b"content-length", str(len(content)).encode()))
-    headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else content})

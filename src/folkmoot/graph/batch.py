@@ -15,7 +15,7 @@ import msgspec
 
 from folkmoot.graph.body import is_json, require_json
 from folkmoot.graph.call import Call
-from folkmoot.graph.envelope import JSON, Answer, encode, refused
+from folkmoot.graph.envelope import JSON, Answer, Stream, encode, refused
 from folkmoot.odata.batch import Item, parse_batch, split_url
 from folkmoot.odata.path import parse_path
 from folkmoot.refusals import AnswerTooLarge, BadBody, DependencyFailed, Refusal, UnknownSegment
@@ -91,8 +91,16 @@ class _Run:
                 found = await self._door.answer(self._scopes[place], _once(item.body))
             else:
                 found = self._refused(place, DependencyFailed(self._items[failed].id))
-            self._found[place] = self._response(place, *found)
+            self._found[place] = self._response(place, await self._whole(place, found[0]), *found[1:])
         self._done[place].set()
+
+    async def _whole(self, place: int, answer: Answer) -> Answer:
+        """An answer that is sent part by part, in one piece, where that fits into the batch."""
+        if not isinstance(answer.body, Stream):
+            return answer
+        if answer.body.length > self._room:
+            return self._refused(place, AnswerTooLarge())[0]
+        return msgspec.structs.replace(answer, body=await answer.body.whole())
 
     def _refused(self, place: int, refusal: Refusal) -> tuple[Answer, str, str]:
         ids = self._door.request_ids(dict(self._scopes[place]["headers"]))

@@ -17,9 +17,10 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from folkmoot.graph import extending, inputs
+from folkmoot.graph.attached import attachment_drafts
 from folkmoot.mime import html
 from folkmoot.model import EmailAddress, PostDraft, Recipient, ThreadDraft
-from folkmoot.refusals import BadBody, NotJson, NotSupported
+from folkmoot.refusals import BadBody, NotJson
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -149,15 +150,9 @@ def _fit(value: Any, kind: Any, path: str, depth: int) -> Any:
 
 # ── drafts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_LATER = ("attachments",)
-
 
 def post_draft(post: inputs.PostIn, path: str) -> PostDraft:
     """A post as verbs take it: HTML made safe, its first words taken. `path` is where it stood in the body."""
-    for name in _LATER:
-        if getattr(post, name):
-            wire = next(f.encode_name for f in msgspec.structs.fields(inputs.PostIn) if f.name == name)
-            raise NotSupported(f"The property '{path}.{wire}' is not supported yet.", target=f"{path}.{wire}")
     body = post.body or inputs.ItemBodyIn()
     content = body.content or ""
     if body.content_type == "html":
@@ -180,6 +175,7 @@ def post_draft(post: inputs.PostIn, path: str) -> PostDraft:
         multi_values=extending.multi_value_drafts(
             post.multi_value_extended_properties, f"{path}.multiValueExtendedProperties".lstrip(".")
         ),
+        attachments=attachment_drafts(post.attachments, f"{path}.attachments".lstrip(".")),
     )
 
 

@@ -21,10 +21,10 @@ from folkmoot.store.db import Snapshot
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """A request that found its row.
 
-    `keys` are the ids on the wire by noun ("group", "conversation", "thread", "post", "extension", "user",
-    "object"); `hops` counts
-    the inReplyTo steps after the post; `body` is what the row's `prepare` made of the request body; `headers` are those
-    of the request, names in lower case; `prefer` is what its Prefer header asks for (see `odata.prefer`).
+    `keys` are the ids on the wire by noun ("group", "conversation", "thread", "post", "attachment", "extension",
+    "user", "object"); `hops` counts the inReplyTo steps after the post; `body` is what the row's `prepare` made of the
+    request body; `headers` are those of the request, names in lower case; `prefer` is what its Prefer header asks for
+    (see `odata.prefer`); `largest_attachment` is how many bytes one may have.
     """
 
     caller: Caller
@@ -34,6 +34,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     body: Any = None
     hops: int = 0
     domain: str = ""
+    largest_attachment: int = 0
     headers: Mapping[bytes, bytes] = msgspec.field(default_factory=dict)
     prefer: Mapping[str, str] = msgspec.field(default_factory=dict)
 

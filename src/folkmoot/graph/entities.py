@@ -121,6 +121,7 @@ POST = noun(
     annotations=(Property(Field(name="@odata.etag"), (_p.version,), _etag),),
     navs=(
         Nav(name="inReplyTo", target="post", many=False, says="The post that this one answers."),
+        Nav(name="attachments", target="attachment", filter=True, says="What hangs on the post."),
         Nav(name="extensions", target="extension", filter=True, says="What programs keep with the post."),
         Nav(
             name="singleValueExtendedProperties",

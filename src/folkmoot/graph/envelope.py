@@ -5,6 +5,7 @@ Source: Microsoft Graph error responses; the codes of mail items are Exchange's.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -19,10 +20,21 @@ JSON = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Comp
 encode = msgspec.json.Encoder().encode
 
 
+class Stream(msgspec.Struct, frozen=True):
+    """A body of `length` bytes that is made while it is sent. `chunks` may be called once."""
+
+    length: int
+    chunks: Callable[[], AsyncIterator[bytes]]
+
+    async def whole(self) -> bytes:
+        """All of it at once, for those who cannot send it as it comes; it may be very long."""
+        return b"".join([chunk async for chunk in self.chunks()])
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What is sent back.
 
-    `body` is a JSON value, text (a count), bytes of the type `content_type`, or None for no body at all.
+    `body` is a JSON value, text (a count), bytes or a `Stream` of the type `content_type`, or None for no body at all.
     """
 
     status: int
@@ -54,6 +66,13 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.AnswerTooLarge: (413, "ResponseTooLarge", "ResponseTooLarge"),
     r.NotSupported: (501, "NotImplemented", "NotImplemented"),
     r.NameTaken: (409, "nameAlreadyExists", "nameAlreadyExists"),
+    r.AttachmentTooSmall: (
+        400,
+        "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize",
+        "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize",
+    ),
+    r.AttachmentTooLarge: (400, "ErrorAttachmentSizeLimitExceeded", "ErrorAttachmentSizeLimitExceeded"),
+    r.RangeWrong: (416, "invalidRange", "invalidRange"),
     r.Conflict: (400, "Request_BadRequest", "Request_BadRequest"),
     r.Busy: (503, "serviceNotAvailable", "serviceNotAvailable"),
     # Not 503 or 504: clients would send it again by themselves, and it may be there.

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import BindParameter, FromClause, and_, bindparam, func, literal, or_, select, union_all
 from sqlalchemy.sql import ColumnElement
 
+from folkmoot.graph import attachments
 from folkmoot.graph.describe import Noun, Property, Sql
 from folkmoot.graph.entities import CONVERSATION, POST, THREAD
 from folkmoot.graph.extensions import EXTENSION, MULTI_VALUE, SINGLE_VALUE
@@ -42,7 +43,8 @@ class Feed:
 
     `order` ends in a key that is unique within the collection, so that a page always knows where it stopped. `visible`
     names the group table to which the caller's visibility applies. `kinds` are the nouns of a mixed collection, by the
-    value of `kind`.
+    value of `kind`. `inside` are properties that `$expand` adds to an item, by what it calls them in lower case; the
+    value of `kind` of those that have them is in `inside_kind`.
     """
 
     name: str
@@ -56,6 +58,8 @@ class Feed:
     kind: Sql | None = None
     typed: bool = False
     branches: Mapping[str, Branch] = field(default_factory=dict)
+    inside: Mapping[str, Property] = field(default_factory=dict)
+    inside_kind: str = ""
     page: int = 100
     largest_page: int = 999
     directory: bool = False
@@ -75,6 +79,7 @@ _BELOW_POST = {
         among=(and_(_s1.group_id == _bind("g"), _s1.thread_id == _bind("t")), _p.id, _s1.post_id),
     ),
     "multiValueExtendedProperties": Branch(feed="multiValues", binds={"p": _p.id}),
+    "attachments": Branch(feed="attachments", binds={"p": _p.id}),
 }
 
 
@@ -97,13 +102,26 @@ _MAIL: tuple[Feed, ...] = (
     _feed("post", POST, and_(_p.group_id == _bind("g"), _p.id == _bind("p")), (_p.id, True), branches=_BELOW_POST),
 )  # fmt: skip
 
-_of_post = and_(_e.group_id == _bind("g"), _e.post_id == _bind("p"))
+_extends_post = and_(_e.group_id == _bind("g"), _e.post_id == _bind("p"))
 _EXTENSIONS: tuple[Feed, ...] = (
-    _feed("extensions", EXTENSION, _of_post, (_e.folded, False), typed=True),
-    _feed("extension", EXTENSION, and_(_of_post, _e.folded == _bind("e")), (_e.folded, False), typed=True),
+    _feed("extensions", EXTENSION, _extends_post, (_e.folded, False), typed=True),
+    _feed("extension", EXTENSION, and_(_extends_post, _e.folded == _bind("e")), (_e.folded, False), typed=True),
     _feed("singleValues", SINGLE_VALUE, and_(_s1.group_id == _bind("g"), _s1.post_id == _bind("p")), (_s1.key, False)),
     _feed("multiValues", MULTI_VALUE, and_(_sn.group_id == _bind("g"), _sn.post_id == _bind("p")), (_sn.key, False)),
 )  # fmt: skip
+
+_a = s.attachments.c
+_hangs_on_post = and_(_a.group_id == _bind("g"), _a.post_id == _bind("p"))
+_ANY_KIND: Mapping[str, Any] = {
+    "kinds": attachments.KINDS,
+    "kind": _a.kind,
+    "inside": attachments.INSIDE,
+    "inside_kind": "item",
+}
+_ATTACHMENTS: tuple[Feed, ...] = (
+    _feed("attachments", attachments.ATTACHMENT, _hangs_on_post, (_a.id, False), **_ANY_KIND),
+    _feed("attachment", attachments.ATTACHMENT, and_(_hangs_on_post, _a.id == _bind("a")), (_a.id, False), **_ANY_KIND),
+)
 
 _m, _o = s.memberships, s.object_groups
 _held_groups = s.groups.alias("held")
@@ -203,4 +221,4 @@ _DIRECTORY: tuple[Feed, ...] = (
           visible=s.groups, typed=True, directory=True, context="directoryObjects"),
 )  # fmt: skip
 
-FEEDS: Mapping[str, Feed] = {feed.name: feed for feed in (*_MAIL, *_EXTENSIONS, *_DIRECTORY)}
+FEEDS: Mapping[str, Feed] = {feed.name: feed for feed in (*_MAIL, *_ATTACHMENTS, *_EXTENSIONS, *_DIRECTORY)}

@@ -1,4 +1,4 @@
-"""Ids of conversations, threads and posts as the cloud sends them: opaque, URL-safe base64 with padding.
+"""Ids of conversations, threads, posts and attachments as the cloud sends them: opaque, URL-safe base64 with padding.
 
 The bytes follow what the published example ids decode to: a header, the group's GUID in ASCII, a mark for the kind and
 the GUIDs that lead to the item. A text that is not of this form is malformed (400); one that is, but names nothing or
@@ -23,6 +23,8 @@ _POST = b"\x00\x03\x24\x00"
 _POST_MARK = b"\x00\x46\x00\x00\x00\x00\x00"
 _POST_SECOND = b"\x07\x00"
 _POST_END = b"\x00\x00"
+# One attachment, whose id is 18 bytes long: its own length, and a GUID.
+_ATTACHMENT_MARK = b"\x01\x12\x00\x10\x00"
 
 
 # The same few groups, threads and versions stand on every line of a page, so what they become is remembered.
@@ -55,6 +57,12 @@ def _post_start(group: str, thread: str) -> bytes:
 def post_id(group: str, thread: str, id: str) -> str:
     """112 characters, one of padding."""
     return urlsafe_b64encode(_post_start(group, thread) + _bytes(id) + _POST_END).decode()
+
+
+def attachment_id(group: str, thread: str, post: str, id: str) -> str:
+    """140 characters, one of padding; the bytes begin with those of the post's id."""
+    owner = _post_start(group, thread) + _bytes(post) + _POST_END
+    return urlsafe_b64encode(owner + _ATTACHMENT_MARK + _bytes(id)).decode()
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -107,6 +115,14 @@ def read_thread_id(text: str, group: str) -> str:
 def read_post_id(text: str, group: str) -> str:
     """The post's GUID. Raises `IdMalformed`, or `NotFound` for an id of another group."""
     return _guid_at(_decode(text, group, 83, _POST, _POST_MARK), 65)
+
+
+def read_attachment_id(text: str, group: str) -> str:
+    """The attachment's GUID. Raises `IdMalformed`, or `NotFound` for an id of another group."""
+    raw = _decode(text, group, 104, _POST, _POST_MARK)
+    if raw[83:88] != _ATTACHMENT_MARK:
+        raise IdMalformed
+    return _guid_at(raw, 88)
 
 
 def read_any(reader: Callable[[str, str], str | int], text: str) -> str | int:

@@ -54,6 +54,40 @@ class MultiValueIn(Body):
     value: list[str]
 
 
+class AttachmentIn(Body, rename="camel"):
+    """An attachment of any kind; which one its `@odata.type` says."""
+
+    odata_type: str | None = msgspec.field(name="@odata.type", default=None)
+    name: str | None = None
+    content_type: str | None = None
+    is_inline: bool | None = None
+    content_id: str | None = None
+    content_location: str | None = None
+    content_bytes: bytes | None = None
+    item: dict[str, Any] | None = None
+    source_url: str | None = None
+    provider_type: str | None = None
+    permission: str | None = None
+    is_folder: bool | None = None
+
+
+class AttachmentItemIn(Body, rename="camel"):
+    """attachmentItem: what is about to be uploaded."""
+
+    attachment_type: Literal["file", "item", "reference"] | None = None
+    name: str | None = None
+    size: int | None = None
+    content_type: str | None = None
+    content_id: str | None = None
+    is_inline: bool | None = None
+
+
+class UploadSessionIn(Body, rename="camel"):
+    """The parameter of the action createUploadSession."""
+
+    attachment_item: AttachmentItemIn
+
+
 class PostIn(Body, rename="camel"):
     """post, as far as a client may set it."""
 
@@ -63,7 +97,7 @@ class PostIn(Body, rename="camel"):
     new_participants: list[RecipientIn] | None = None
     categories: list[str] | None = None
     odata_type: str | None = msgspec.field(name="@odata.type", default=None)
-    attachments: list[Any] | None = None
+    attachments: list[AttachmentIn] | None = None
     extensions: list[Any] | None = None
     single_value_extended_properties: list[SingleValueIn] | None = None
     multi_value_extended_properties: list[MultiValueIn] | None = None

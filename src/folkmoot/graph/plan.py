@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Boolean, Select, and_, bindparam, func, literal, or_, select
 
 from folkmoot.graph import clauses
-from folkmoot.graph.describe import Noun, Sql
+from folkmoot.graph.describe import Noun, Property, Sql
 from folkmoot.graph.feeds import FEEDS, Feed
 from folkmoot.model import Caller
 from folkmoot.odata import tokens
@@ -48,8 +48,9 @@ class Plan:
             condition = and_(condition, seen if feed.kind is None else or_(feed.kind == literal("user"), seen))
         if options.filter is not None:
             condition = and_(condition, clauses.condition(feed, options.filter, now))
-        self.project = self._projector(clauses.selected(feed, options))
-        self.branches = [Branch(self, item, app=app, now=now, depth=depth) for item in options.expand]
+        inside, below = _parted(feed, options.expand)
+        self.project = self._projector(clauses.selected(feed, options), inside)
+        self.branches = [Branch(self, item, app=app, now=now, depth=depth) for item in below]
         self.keys = [(column, descending, self.place(column)) for column, descending in clauses.order(feed, options)]
         texts = dict(options.texts)
         self.shape = f"{feed.name} {texts.get('$filter')} {texts.get('$orderby')}"
@@ -94,35 +95,42 @@ class Plan:
         self.columns.append(column)
         return len(self.columns) - 1
 
-    def _projector(self, selected: frozenset[str] | None) -> Projector:
+    def _projector(self, selected: frozenset[str] | None, inside: Sequence[Property]) -> Projector:
         feed = self.feed
         if not feed.kinds:
             return self._project(feed.noun, selected, typed=feed.typed)
-        each = {kind: self._project(noun, selected, typed=True) for kind, noun in feed.kinds.items()}
+        each = {
+            kind: self._project(noun, selected, typed=True, more=inside if kind == feed.inside_kind else ())
+            for kind, noun in feed.kinds.items()
+        }
         assert feed.kind is not None  # noqa: S101  (a mixed feed says what tells its kinds apart)
         place = self.place(feed.kind)
         return lambda group, row: each[row[place]](group, row)
 
-    def _project(self, noun: Noun, selected: frozenset[str] | None, *, typed: bool) -> Projector:
+    def _project(
+        self, noun: Noun, selected: frozenset[str] | None, *, typed: bool, more: Sequence[Property] = ()
+    ) -> Projector:
         chosen = [*noun.annotations]
         chosen += [
             each
             for name, each in noun.properties.items()
             if (each.field.by_default if selected is None else name in selected)
         ]
-        steps: list[tuple[str, Any, int, int]] = []
-        for each in chosen:
-            places = [*(self.place(column) for column in each.columns), -1, -1]
-            steps.append((each.field.name, each.render, places[0], places[1]))
+        steps: list[tuple[str, Any, int, int, int]] = []
+        for each in (*chosen, *more):
+            places = [*(self.place(column) for column in each.columns), -1, -1, -1]
+            steps.append((each.field.name, each.render, places[0], places[1], places[2]))
         constant = {"@odata.type": f"#microsoft.graph.{noun.entity.name}"} if typed else {}
         further = None if noun.dynamic is None else self.place(noun.dynamic)
         names = None if selected is None else {name.lower() for name in selected}
 
         def project(group: str, row: Sequence[Any]) -> dict[str, Any]:
             sent: dict[str, Any] = constant.copy()
-            for name, render, first, second in steps:
+            for name, render, first, second, third in steps:
                 if render is None:
                     sent[name] = row[first]
+                elif third >= 0:
+                    sent[name] = render(group, row[first], row[second], row[third])
                 elif second >= 0:
                     sent[name] = render(group, row[first], row[second])
                 elif first >= 0:
@@ -137,6 +145,19 @@ class Plan:
             return sent
 
         return project
+
+
+def _parted(feed: Feed, expand: Sequence[Expand]) -> tuple[list[Property], list[Expand]]:
+    """Of `$expand` what it adds to an item itself, and what leads to others."""
+    inside: list[Property] = []
+    below = []
+    for item in expand:
+        found = feed.inside.get(item.path.lower())
+        if found is None:
+            below.append(item)
+        elif found not in inside:
+            inside.append(found)
+    return inside, below
 
 
 class Branch:

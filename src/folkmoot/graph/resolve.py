@@ -26,8 +26,9 @@ _NOUNS = {
     "conversation": "conversation",
     "conversationThread": "thread",
     "post": "post",
-    "directoryObject": "object",
+    "attachment": "attachment",
     "extension": "extension",
+    "directoryObject": "object",
 }
 # Noun → navigation property in lower case → how it is spelt, the noun it leads to, whether to many.
 _BELOW: Mapping[str, Mapping[str, tuple[str, str, bool]]] = {
@@ -47,6 +48,8 @@ _BELOW: Mapping[str, Mapping[str, tuple[str, str, bool]]] = {
 _ROOT = {"groups": "group", "users": "user"}
 _CASTS = {"user", "group"}
 _ADDRESSES = {address.lower(): address for address in BY_ADDRESS}
+# Actions on a collection stand where a key would.
+_ON_COLLECTIONS = {"post/attachments/createuploadsession"}
 
 # What the Python SDK writes for the signed-in user before it rewrites it to /me.
 _ME_TOKEN = "me-token-to-replace"  # noqa: S105
@@ -109,6 +112,8 @@ class _Walk:
         name = segment.name
         if name.startswith("$"):
             self._end(name)
+        elif f"{self.address}/{_unqualified(name) or name}".lower() in _ON_COLLECTIONS:
+            self._end(_unqualified(name) or name)
         elif (cast := _unqualified(name)) is not None and cast.lower() in _CASTS:
             self.address = f"{self.address}/{cast.lower()}"
             self.steps.append((f"microsoft.graph.{cast.lower()}", None))

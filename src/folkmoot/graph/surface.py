@@ -8,13 +8,13 @@ published reference, least first; `application` holds for strict applications, `
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from folkmoot.auth.secrets import hash_password
-from folkmoot.graph import body, extending, extension_writes, inputs, reads, writes
+from folkmoot.graph import attached, attaching, body, extending, extension_writes, inputs, reads, writes
 from folkmoot.graph.batch import Serve, serve_batch
 from folkmoot.graph.call import Call
 from folkmoot.graph.envelope import Answer, Area
@@ -157,6 +157,11 @@ def _collection(address: str, feed: str, scope: reads.Scope, *more: Any, **named
     )
 
 
+def _to_people(row: Row) -> Row:
+    """The row as it is where the cloud turns applications away."""
+    return replace(row, application=_NONE)
+
+
 _DIR: Mapping[str, Any] = {"area": "directory"}
 
 SURFACE: tuple[Row, ...] = (
@@ -183,6 +188,15 @@ SURFACE: tuple[Row, ...] = (
     _do("POST", "post/reply", writes.reply_to_post, _W, takes=inputs.ReplyIn, prepare=_reply),
     _do("POST", "post/forward", writes.forward_post, _W, takes=inputs.ForwardIn, prepare=_forward),
     # ── attachments ──────────────────────────────────────────────────────────────────────────────────────────────────
+    _to_people(_get("post/attachments", attaching.AttachmentPage("attachments", reads.one_post), _R)),
+    _to_people(_get("post/attachments/$count", attaching.AttachmentCount("attachments", reads.one_post), _R)),
+    _do("POST", "post/attachments", attaching.add_attachment, _W, _NONE, takes=inputs.AttachmentIn,
+        prepare=attached.attachment_draft),
+    _do("POST", "post/attachments/createUploadSession", attaching.create_upload_session, _W, _NONE,
+        takes=inputs.UploadSessionIn, prepare=attached.upload_draft),
+    _to_people(_get("attachment", reads.One("attachment", attaching.one_attachment), _G)),
+    _to_people(_get("attachment/$value", attaching.Value("attachment", attaching.one_attachment), _G)),
+    _do("DELETE", "attachment", attaching.delete_attachment, _GW, _NONE),
     # ── extensions ───────────────────────────────────────────────────────────────────────────────────────────────────
     *_collection("post/extensions", "extensions", reads.in_post, _G),
     _do("POST", "post/extensions", extension_writes.add_extension, _GW,

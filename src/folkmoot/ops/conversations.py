@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from folkmoot.model import Conversation, Standing, ThreadDraft
-from folkmoot.ops import access, policy, posts, threads
+from folkmoot.ops import access, attachments, policy, posts, threads
 from folkmoot.store import rows
 from folkmoot.store.changes import record
 from folkmoot.store.db import Tx
@@ -20,7 +20,7 @@ def start(tx: Tx, standing: Standing, topic: str, draft: ThreadDraft) -> str:
         group_id=standing.group,
         id=id,
         topic=topic,
-        has_attachments=False,
+        has_attachments=attachments.tell_of(draft.post.attachments),
         last_delivered_at=tx.now,
         unique_senders=posts.names(posts.said_by(sender)),
         preview=draft.post.preview,
@@ -35,6 +35,7 @@ def start(tx: Tx, standing: Standing, topic: str, draft: ThreadDraft) -> str:
         ("created", "thread", id),
         ("created", "conversation", id),
     )
+    attachments.insert(tx, standing, id, id, post, draft.post.attachments)
     return id
 
 

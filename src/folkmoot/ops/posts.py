@@ -6,7 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from folkmoot.model import Place, Post, PostDraft, Recipient, Standing
-from folkmoot.ops import access, extensions, policy
+from folkmoot.ops import access, attachments, extensions, policy
 from folkmoot.store import rows
 from folkmoot.store.changes import next_seq, record
 from folkmoot.store.db import Tx
@@ -33,6 +33,7 @@ def reply(tx: Tx, place: Place, draft: PostDraft, to: Post | None = None) -> str
         standing.group,
         replace(
             thread,
+            has_attachments=bool(thread.has_attachments) or attachments.tell_of(draft.attachments),
             last_delivered_at=received,
             unique_senders=_with_name(thread.unique_senders, name),
             preview=draft.preview,
@@ -40,6 +41,7 @@ def reply(tx: Tx, place: Place, draft: PostDraft, to: Post | None = None) -> str
         ),
         replace(
             conversation,
+            has_attachments=bool(conversation.has_attachments) or attachments.tell_of(draft.attachments),
             last_delivered_at=max(received, conversation.last_delivered_at),
             unique_senders=_with_name(conversation.unique_senders, name),
             preview=draft.preview,
@@ -53,6 +55,7 @@ def reply(tx: Tx, place: Place, draft: PostDraft, to: Post | None = None) -> str
         ("updated", "thread", thread.id),
         ("updated", "conversation", conversation.id),
     )
+    attachments.insert(tx, standing, conversation.id, thread.id, post, draft.attachments)
     return post
 
 
@@ -101,7 +104,7 @@ def insert(
         content=draft.content,
         new_participants=_encode(draft.new_participants).decode() if draft.new_participants else "[]",
         categories=_encode(draft.categories).decode() if draft.categories else "[]",
-        has_attachments=False,
+        has_attachments=attachments.tell_of(draft.attachments),
         received_at=received,
         created_at=received,
         modified_at=received,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from folkmoot.model import Conversation, EmailAddress, Place, Recipient, Standing, ThreadAmendment, ThreadDraft
-from folkmoot.ops import access, policy, posts
+from folkmoot.ops import access, attachments, policy, posts
 from folkmoot.store import rows
 from folkmoot.store.changes import record
 from folkmoot.store.db import Tx
@@ -25,6 +25,7 @@ def start(tx: Tx, standing: Standing, conversation: Conversation, draft: ThreadD
         ("created", "thread", thread),
         ("updated", "conversation", conversation.id),
     )
+    attachments.insert(tx, standing, conversation.id, thread, post, draft.post.attachments)
     return thread
 
 
@@ -46,7 +47,7 @@ def insert(
         id=thread,
         conversation_id=conversation,
         topic=topic,
-        has_attachments=False,
+        has_attachments=attachments.tell_of(draft.post.attachments),
         last_delivered_at=received,
         unique_senders=posts.names(posts.said_by(sender)),
         preview=draft.post.preview,

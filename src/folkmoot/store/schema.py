@@ -10,7 +10,18 @@ Rules that hold for all of it (see docs/why/storage.md):
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKeyConstraint, Index, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
@@ -213,6 +224,69 @@ posts = Table(
 )
 
 # ── attachments ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+attachments = Table(
+    "attachments",
+    meta,
+    _guid("group_id", key=True),
+    _guid("id", key=True),
+    _guid("post_id"),
+    _guid("thread_id"),
+    _guid("conversation_id"),
+    _text("kind"),  # file, item, reference
+    _text("name", null=True),
+    _text("content_type", null=True),
+    Column("size", BigInteger, nullable=False),  # of the content, in bytes
+    _flag("is_inline"),
+    _text("content_id", null=True),
+    _text("content_location", null=True),
+    Column("link", JSON, nullable=True),  # of a reference: sourceUrl, providerType, permission, isFolder
+    _time("modified_at"),
+    ForeignKeyConstraint(["group_id", "post_id"], ["posts.group_id", "posts.id"], ondelete="CASCADE"),
+    Index("attachments_post_idx", "group_id", "post_id", "id"),
+    # Whether a thread or a conversation still has one that is not inline is one step of these.
+    Index("attachments_thread_idx", "group_id", "thread_id", "is_inline"),
+    Index("attachments_conversation_idx", "group_id", "conversation_id", "is_inline"),
+)
+
+# Content in parts of a mebibyte at most, so that none is ever held whole: `at` is the part's first byte. Of an
+# attachment, or of an upload that is under way; both have the blob's id.
+blobs = Table(
+    "blobs",
+    meta,
+    _guid("group_id", key=True),
+    _guid("blob_id", key=True),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    _guid("post_id"),
+    Column("data", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["group_id", "post_id"], ["posts.group_id", "posts.id"], ondelete="CASCADE"),
+    Index("blobs_post_idx", "group_id", "post_id"),
+)
+
+# Upload sessions. `received` bytes are stored, `acknowledged` of them were answered with a 2xx; `turn` is the PUT that
+# may add to them now. A session whose upload is finished stays until it expires, for those who ask again.
+uploads = Table(
+    "uploads",
+    meta,
+    _guid("group_id", key=True),
+    _guid("id", key=True),
+    _guid("post_id"),
+    _text("secret_hash"),
+    _text("name"),
+    _text("content_type"),
+    _flag("is_inline"),
+    _text("content_id", null=True),
+    Column("size", BigInteger, nullable=False),
+    Column("acknowledged", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    _guid("turn", null=True),
+    _guid("opened_by"),
+    _flag("by_app"),
+    _time("expires_at"),
+    ForeignKeyConstraint(["group_id", "post_id"], ["posts.group_id", "posts.id"], ondelete="CASCADE"),
+    Index("uploads_expiry_idx", "group_id", "expires_at"),
+    Index("uploads_post_idx", "group_id", "post_id"),
+)
 
 # ── extensions and extended properties ───────────────────────────────────────────────────────────────────────────────
 
