@@ -6,8 +6,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import func, select
 
-from tests.harness import GROUP, ROADS, Client, Graph, Place
+from folkmoot.store import schema
+from folkmoot.store.db import Statement
+from tests.harness import GROUP, ROADS, Client, Graph, Place, open_extension
 from tests.protocol.shapes import refused
 
 SET = "{66f5a359-4659-4830-9070-00047ec6ac6e}"
@@ -289,6 +292,15 @@ def test_an_application_sets_none_unless_it_is_extended(graph: Graph, given: Any
 
 def test_they_go_with_the_post(graph: Graph) -> None:
     adele = graph.as_("AdeleV")
-    place = adele.start(**SINGLE, **MULTI)
+    place = adele.start(**SINGLE, **MULTI, extensions=[open_extension()])
+    assert all(kept(graph))
     assert adele.delete(place.thread_path()).status == 204
     refused(adele.get(place.post_path()), 404, "ErrorItemNotFound")
+    assert not any(kept(graph))
+
+
+def kept(graph: Graph) -> list[int]:
+    """How many rows there are of each kind. No request shows those of a post that is gone."""
+    tables = (schema.extensions, schema.single_values, schema.multi_values)
+    counts = [Statement(select(func.count()).select_from(table)) for table in tables]
+    return graph.store.read_here(lambda snapshot: [int(snapshot.all(each)[0][0]) for each in counts])
