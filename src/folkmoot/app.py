@@ -165,6 +165,7 @@ def build(settings: Settings, store: Store, clock: Callable[[], float] = time.ti
         root=origins.root,
         domain=settings.domain,
         max_body=settings.max_body_bytes,
+        development=settings.mode == "development",
     )
     if web is not None:
         # What is no page either is refused as Graph refuses.

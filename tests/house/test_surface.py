@@ -13,6 +13,7 @@ import pytest
 
 from folkmoot.graph.describe import Noun
 from folkmoot.graph.entities import CONVERSATION, POST, THREAD
+from folkmoot.graph.grant_noun import GRANT
 from folkmoot.graph.resolve import resolve
 from folkmoot.graph.surface import SURFACE
 from folkmoot.odata.edm import Complex, Edm, Enumeration, Field
@@ -25,7 +26,7 @@ published_only = pytest.mark.skipif(
 )
 
 ROWS = {f"{row.method} {row.address}" for row in SURFACE}
-SAID = {f"{row.method} {row.address}" for row in SURFACE if row.area == "mail"}
+SAID = {f"{row.method} {row.address}" for row in SURFACE if row.area == "mail" and not row.only_extended}
 
 # Published, and not served yet. What is served is taken off this list; nothing is put on it.
 NOT_YET = set(
@@ -56,7 +57,6 @@ NOT_YET = set(
     DELETE group/rejectedSenders/object/$ref
     POST group/addFavorite
     POST group/removeFavorite
-    POST group/checkGrantedPermissionsForApp
     POST group/renew
     POST group/resetUnseenCount
     POST group/subscribeByMail
@@ -169,7 +169,7 @@ def ours(field: Field) -> tuple[Any, bool, bool]:
 
 
 @published_only
-@pytest.mark.parametrize("noun", [CONVERSATION, THREAD, POST], ids=lambda noun: noun.entity.name)
+@pytest.mark.parametrize("noun", [CONVERSATION, THREAD, POST, GRANT], ids=lambda noun: noun.entity.name)
 def test_properties_are_those_that_are_published(noun: Noun) -> None:
     everything = properties(noun.entity.name)
     navs = {name for name, schema in everything.items() if schema.get("x-ms-navigationProperty") or name == "inReplyTo"}

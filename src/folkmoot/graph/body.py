@@ -144,11 +144,15 @@ _LATER = ("attachments", "extensions", "single_value_extended_properties", "mult
 
 
 def post_draft(post: inputs.PostIn, path: str) -> PostDraft:
-    """A post as verbs take it: HTML made safe, its first words taken. `path` is where it stood in the body."""
+    """A post as verbs take it: HTML made safe, its first words taken.
+
+    `path` is where it stood in the body, "" where it was the body.
+    """
     for name in _LATER:
         if getattr(post, name):
             wire = next(f.encode_name for f in msgspec.structs.fields(inputs.PostIn) if f.name == name)
-            raise NotSupported(f"The property '{path}.{wire}' is not supported yet.", target=f"{path}.{wire}")
+            where = f"{path}.{wire}".lstrip(".")
+            raise NotSupported(f"The property '{where}' is not supported yet.", target=where)
     body = post.body or inputs.ItemBodyIn()
     content = body.content or ""
     if body.content_type == "html":
@@ -160,9 +164,9 @@ def post_draft(post: inputs.PostIn, path: str) -> PostDraft:
         content_type=body.content_type or "text",
         content=content,
         preview=preview,
-        sender=None if post.sender is None else _recipient(post.sender, f"{path}.sender"),
-        from_=None if post.from_ is None else _recipient(post.from_, f"{path}.from"),
-        new_participants=recipients(post.new_participants, f"{path}.newParticipants"),
+        sender=None if post.sender is None else _recipient(post.sender, f"{path}.sender".lstrip(".")),
+        from_=None if post.from_ is None else _recipient(post.from_, f"{path}.from".lstrip(".")),
+        new_participants=recipients(post.new_participants, f"{path}.newParticipants".lstrip(".")),
         categories=tuple(post.categories or ()),
     )
 

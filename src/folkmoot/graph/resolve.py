@@ -22,7 +22,13 @@ class Resolved(msgspec.Struct, frozen=True):
     hops: int
 
 
-_NOUNS = {"conversation": "conversation", "conversationThread": "thread", "post": "post", "directoryObject": "object"}
+_NOUNS = {
+    "conversation": "conversation",
+    "conversationThread": "thread",
+    "post": "post",
+    "directoryObject": "object",
+    "resourceSpecificPermissionGrant": "grant",
+}
 # Noun → navigation property in lower case → how it is spelt, the noun it leads to, whether to many.
 _BELOW: Mapping[str, Mapping[str, tuple[str, str, bool]]] = {
     name: {nav.name.lower(): (nav.name, _NOUNS[nav.target], nav.many) for nav in noun.entity.navs}
