@@ -62,6 +62,17 @@ def test_the_conversation_tells_of_its_newest_thread(graph: Graph) -> None:
     assert adele.get(place.conversation_path).json["preview"] == "other"
 
 
+def test_one_may_go_by_way_of_what_was_answered(graph: Graph) -> None:
+    adele = graph.as_("AdeleV")
+    first = adele.start(content="first")
+    second = adele.reply(first, "second", to_post=True)
+    answer = adele.patch(f"{second.post_path()}/inReplyTo", text("1st"), **EXTENDED)
+    assert (answer.status, answer.json["id"]) == (200, first.post)
+    assert adele.get(first.post_path()).json == answer.json
+    assert adele.delete(f"{second.post_path()}/inReplyTo", **EXTENDED).status == 204
+    assert adele.get(f"{first.thread_path()}/posts").ids == [second.post]
+
+
 def test_categories_alone(graph: Graph) -> None:
     adele = graph.as_("AdeleV")
     place = adele.start(content="first", categories=["Old"])

@@ -59,8 +59,7 @@ def once(write: Callable[[Tx, Call], Answer], key: str, print_: str) -> Callable
         # Takes the group's turn. Who may no longer read there is not told again what was said.
         standing = access.enter(tx, caller, ids.directory_id(call.keys["group"]))
         access.read_content(standing)
-        mine = (standing.group, caller.application, caller.oid, sha256(key.encode()).hexdigest())
-        found = replays.find(tx, *mine)
+        found = replays.find(tx, standing.group, caller, key)
         if found is not None:
             known, status, headers, body = found
             if known != print_:
@@ -69,7 +68,8 @@ def once(write: Callable[[Tx, Call], Answer], key: str, print_: str) -> Callable
             return Answer(status, msgspec.Raw(body.encode()) if body else None, sent)
         answer = write(tx, call)
         body = "" if answer.body is None else encode(answer.body).decode()
-        replays.add(tx, *mine, print_, (answer.status, encode(answer.headers).decode(), body))
+        kept = (answer.status, encode(answer.headers).decode(), body)
+        replays.add(tx, standing.group, caller, key, print_, kept)
         return answer
 
     return write_once

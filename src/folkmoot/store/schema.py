@@ -260,9 +260,9 @@ idempotency_keys = Table(
     "idempotency_keys",
     meta,
     _guid("group_id", key=True),
-    _text("application", key=True),
-    _guid("caller", key=True),
-    _text("key_hash", key=True),
+    _text("key_hash", key=True),  # of the key with the application and the caller whose it is
+    _text("application"),
+    _guid("caller"),
     _text("fingerprint"),
     Column("status", BigInteger, nullable=False),
     _text("headers"),

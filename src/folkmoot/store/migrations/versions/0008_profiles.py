@@ -35,14 +35,14 @@ def upgrade() -> None:
     op.create_table(
         "idempotency_keys",
         sa.Column("group_id", GUID, nullable=False),
+        sa.Column("key_hash", TEXT, nullable=False),
         sa.Column("application", TEXT, nullable=False),
         sa.Column("caller", GUID, nullable=False),
-        sa.Column("key_hash", TEXT, nullable=False),
         sa.Column("fingerprint", TEXT, nullable=False),
         sa.Column("status", sa.BigInteger(), nullable=False),
         sa.Column("headers", TEXT, nullable=False),
         sa.Column("body", TEXT, nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("group_id", "application", "caller", "key_hash", name="idempotency_keys_pkey"),
+        sa.PrimaryKeyConstraint("group_id", "key_hash", name="idempotency_keys_pkey"),
     )
     op.create_index("idempotency_keys_created_idx", "idempotency_keys", ["group_id", "created_at"])
