@@ -31,7 +31,7 @@ from folkmoot.auth.keys import SigningKey
 from folkmoot.auth.minting import mint
 from folkmoot.config import Settings
 from folkmoot.model import Application, SignIn
-from folkmoot.store import everywhere, migrate, schema
+from folkmoot.store import migrate, schema
 from folkmoot.store.db import Statement, Store
 from folkmoot.store.postgres import PostgresStore
 from folkmoot.store.sqlite import SqliteStore
@@ -50,14 +50,7 @@ GROUP = {group.nick: group.id for group in lab.GROUPS}
 PERSON = {person.nick: person.id for person in lab.PEOPLE}
 NAME = {each.nick: each.name for each in (*lab.PEOPLE, *lab.GROUPS)}
 
-# A client application for which what the cloud lacks is allowed; the lab has only strict ones.
-EXTENDED = lab.LabApplication("f01d0000-0000-4000-8000-00000000da03", "Extended", "secret", lab.DAEMON.roles)
-APPLICATIONS = {
-    "daemon": lab.DAEMON,
-    "daemonWithoutRoles": lab.DAEMON_WITHOUT_ROLES,
-    "publicClient": lab.PUBLIC_CLIENT,
-    "extended": EXTENDED,
-}
+APPLICATIONS = lab.APPLICATIONS
 
 
 def address(nick: str) -> str:
@@ -349,7 +342,7 @@ class Graph:
         return Client(self, self.token("publicClient", person, scopes, **more), person.mail)
 
     def as_app(self, name: str, *, roles: Iterable[str] | None = None, **more: Any) -> Client:
-        """A client application by itself: "daemon", "daemonWithoutRoles" or "extended"."""
+        """A client application by itself: by its name in the lab."""
         return Client(self, self.token(name, None, APPLICATIONS[name].roles if roles is None else roles, **more))
 
     def nobody(self, token: str | None = None) -> Client:
@@ -381,7 +374,7 @@ class Graph:
                     secret_hash=registered.secret,
                     roles=registered.roles,
                     scopes=registered.scopes,
-                    profile="strict",
+                    profile=registered.profile,
                 ),
                 person=person,
                 permissions=asked[2],
@@ -579,17 +572,5 @@ def _seeded_sqlite(folder: Path) -> Iterator[Opened]:
 def _seed(store: Store) -> None:
     try:
         asyncio.run(lab.seed(store, Settings()))
-        store.write_here(
-            lambda tx: tx.run(
-                everywhere.ADD_APPLICATION,
-                id=EXTENDED.id,
-                name=EXTENDED.name,
-                principal=lab.principal(EXTENDED),
-                secret_hash=None,
-                roles="[]",
-                scopes="[]",
-                profile="extended",
-            )
-        )
     finally:
         store.close()

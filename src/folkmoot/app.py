@@ -168,6 +168,7 @@ def build(settings: Settings, store: Store, clock: Callable[[], float] = time.ti
         domain=settings.domain,
         max_body=settings.max_body_bytes,
         max_attachment=settings.max_attachment_bytes,
+        development=settings.mode == "development",
     )
     uploads = UploadDoor(store, root=origins.root)
     if web is not None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from folkmoot.commands import grants
 from folkmoot.config import Settings, load
 from folkmoot.refusals import Refusal
 
@@ -72,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     token = commands.add_parser("token", parents=[shared], help="print an access token (development)")
     who = token.add_mutually_exclusive_group()
     who.add_argument("--person", metavar="NAME", default="AdeleV", help="sign-in name, alone or with the domain")
-    who.add_argument("--app", metavar="NAME", help="an application's client id, or daemon, daemonWithoutRoles")
+    who.add_argument("--app", metavar="NAME", help="an application's client id, or daemon, extended, …")
     token.add_argument("--scope", metavar="NAME", action="append", help="a permission; may be repeated")
     token.add_argument("--lifetime", metavar="SECONDS", type=int, default=86_400, help="how long it is valid")
     token.add_argument("--personal", action="store_true", help="as if it were a personal Microsoft account's")
@@ -80,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
 
     migrate = commands.add_parser("migrate", parents=[shared], help="bring the database to this release's schema")
     migrate.set_defaults(run=_migrate, log_level=logging.INFO)
+
+    grants.add_parser(commands, shared)
 
     lab = commands.add_parser("lab", help="the development tenant").add_subparsers(required=True, metavar="COMMAND")
     facts = lab.add_parser("facts", parents=[shared], help="print what a test harness needs, as JSON")
@@ -235,15 +238,14 @@ def _application_token(settings: Settings, name: str, roles: Sequence[str], life
     from folkmoot import app, lab
     from folkmoot.store import everywhere
 
-    known = {"daemon": lab.DAEMON, "daemonwithoutroles": lab.DAEMON_WITHOUT_ROLES}
-    seeded = known.get(name.lower()) or next((a for a in lab.APPLICATIONS if a.id == name.lower()), None)
+    seeded = next((a for key, a in lab.APPLICATIONS.items() if name.lower() in (key.lower(), a.id)), None)
     if seeded is not None:
         application = _known_application(seeded)
     else:
         with contextlib.closing(app.open_store(settings)) as store:
             found = store.read_here(lambda s: everywhere.application(s, name.lower()))
         if found is None:
-            raise WrongUse(f"No application is called '{name}'; try daemon or daemonWithoutRoles, or a client id.")
+            raise WrongUse(f"No application is called '{name}'; try {', '.join(lab.APPLICATIONS)}, or a client id.")
         application = found
     return _minted(settings, application, None, roles or application.roles, lifetime)
 
@@ -284,7 +286,7 @@ def _known_application(seeded: Any) -> Any:
         secret_hash=None,
         roles=seeded.roles,
         scopes=seeded.scopes,
-        profile="strict",
+        profile=seeded.profile,
     )
 
 

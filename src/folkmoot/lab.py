@@ -6,6 +6,7 @@ on them; nothing here is there in production mode.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
@@ -13,8 +14,8 @@ import msgspec
 
 from folkmoot.auth.secrets import hash_password, hash_secret
 from folkmoot.config import Settings
-from folkmoot.model import Caller, GroupDraft, UserDraft
-from folkmoot.ops import directory
+from folkmoot.model import Caller, GroupDraft, Profile, UserDraft
+from folkmoot.ops import access, directory, grants
 from folkmoot.store import everywhere
 from folkmoot.store.db import Store, Tx
 
@@ -108,6 +109,7 @@ class LabApplication(msgspec.Struct, frozen=True):
     secret: str | None
     roles: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
+    profile: Profile = "strict"
 
 
 DAEMON = LabApplication(
@@ -125,7 +127,31 @@ PUBLIC_CLIENT = LabApplication(
     None,
     scopes=("Group.ReadWrite.All", "GroupMember.ReadWrite.All", "User.Read", "User.ReadBasic.All"),
 )
-APPLICATIONS = (DAEMON, DAEMON_WITHOUT_ROLES, PUBLIC_CLIENT)
+# Those for which what the cloud lacks is allowed; the second may do what it is granted in a group, and nothing else.
+EXTENDED = LabApplication(
+    "f01d0000-0000-4000-8000-00000000da03",
+    "Extended",
+    "folkmoot-lab-extended-secret",
+    DAEMON.roles,
+    PUBLIC_CLIENT.scopes,
+    "extended",
+)
+EXTENDED_WITHOUT_ROLES = LabApplication(
+    "f01d0000-0000-4000-8000-00000000da04",
+    "Extended without roles",
+    "folkmoot-lab-extended-no-roles-secret",
+    profile="extended",
+)
+# What it is granted in the first of the groups.
+GRANT = _made("grant")
+# By the names that commands and `lab facts` know them by.
+APPLICATIONS: Mapping[str, LabApplication] = {
+    "daemon": DAEMON,
+    "daemonWithoutRoles": DAEMON_WITHOUT_ROLES,
+    "publicClient": PUBLIC_CLIENT,
+    "extended": EXTENDED,
+    "extendedWithoutRoles": EXTENDED_WITHOUT_ROLES,
+}
 
 
 def principal(application: LabApplication) -> str:
@@ -187,7 +213,7 @@ def _seed(tx: Tx, settings: Settings, password: str) -> None:
             ),
             settings.domain,
         )
-    for application in APPLICATIONS:
+    for application in APPLICATIONS.values():
         tx.run(
             everywhere.ADD_APPLICATION,
             id=application.id,
@@ -196,8 +222,10 @@ def _seed(tx: Tx, settings: Settings, password: str) -> None:
             secret_hash=None if application.secret is None else hash_secret(application.secret),
             roles=msgspec.json.encode(application.roles).decode(),
             scopes=msgspec.json.encode(application.scopes).decode(),
-            profile="strict",
+            profile=application.profile,
         )
+    standing = access.enter(tx, system, GROUPS[0].id)
+    grants.give(tx, standing, EXTENDED_WITHOUT_ROLES.id, grants.WRITE, GRANT)
 
 
 def facts(settings: Settings, *, https: str | None, http: str | None, ca_file: str) -> dict[str, Any]:
@@ -244,11 +272,8 @@ def facts(settings: Settings, *, https: str | None, http: str | None, ca_file: s
                 "secret": application.secret,
                 "roles": application.roles,
                 "scopes": application.scopes,
+                "profile": application.profile,
             }
-            for key, application in (
-                ("daemon", DAEMON),
-                ("daemonWithoutRoles", DAEMON_WITHOUT_ROLES),
-                ("publicClient", PUBLIC_CLIENT),
-            )
+            for key, application in APPLICATIONS.items()
         },
     }

@@ -311,6 +311,15 @@ class PostDraft(Value, frozen=True, kw_only=True):
     attachments: tuple[AttachmentDraft, ...] = ()
 
 
+class PostAmendment(Value, frozen=True, kw_only=True):
+    """What a PATCH of a post changes; None leaves a value as it is. `preview` are the first words of `content`."""
+
+    content_type: Literal["html", "text"] | None = None
+    content: str | None = None
+    preview: str | None = None
+    categories: tuple[str, ...] | None = None
+
+
 class ThreadDraft(Value, frozen=True, kw_only=True):
     """A thread to be started, with its first post. `topic` None means the conversation's."""
 

@@ -42,6 +42,10 @@ class ThreadLocked(NotAllowed):
     """The thread is locked; no posts can be added until an owner of the group unlocks it."""
 
 
+class NotOwn(NotAllowed):
+    """Only who wrote the post may change it."""
+
+
 class PersonRequired(Refusal):
     """/me request is only valid with delegated authentication flow."""
 
@@ -98,6 +102,10 @@ class BadBody(Refusal):
     """The request body is not valid. `target` is the path of the property, such as `threads[0].posts[0].body`."""
 
 
+class BadHeader(Refusal):
+    """A request header cannot be read. `target` is its name."""
+
+
 class NotJson(Refusal):
     """The request body must be sent as application/json."""
 
@@ -140,6 +148,14 @@ class AttachmentTooLarge(Refusal):
 
 class RangeWrong(Refusal):
     """The range is not the one that is expected next; a GET on the upload URL tells which one is."""
+
+
+class Changed(Refusal):
+    """The item has changed since it was read: its etag is not the one that If-Match names."""
+
+
+class KeyReused(Refusal):
+    """The Idempotency-Key was used for another request; take a new key for each new request."""
 
 
 # ── what this server cannot do now ───────────────────────────────────────────────────────────────────────────────────

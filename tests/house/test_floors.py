@@ -18,6 +18,7 @@ FLOORS = (
     ("config",),
     ("pages", "server"),
     ("app", "lab"),
+    ("commands",),
     ("cli",),
     ("__main__",),
 )

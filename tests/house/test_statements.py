@@ -14,7 +14,7 @@ import pytest
 
 from folkmoot.graph.plan import _PLANS, Plan
 from folkmoot.ops import directory
-from folkmoot.store import changes, everywhere, extensions, rows, schema
+from folkmoot.store import changes, edits, everywhere, extensions, grants, replays, rows, schema
 from folkmoot.store.db import Statement
 from tests.harness import Client, Graph
 from tests.protocol.rows import EVERYTHING, REQUESTS
@@ -105,7 +105,9 @@ def test_every_statement_names_the_group(graph: Graph, run: set[Statement]) -> N
     assert [place for text in texts for place in unnamed(text)] == []
 
 
-@pytest.mark.parametrize("module", [rows, changes, directory, extensions], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [rows, changes, directory, edits, extensions, grants, replays], ids=lambda module: module.__name__
+)
 def test_so_do_those_that_were_not_run(module: Any) -> None:
     for statement in statements(module):
         assert unnamed(statement.compiled("postgresql")[0]) == []

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
+from folkmoot import lab
 from tests.harness import PERSON, ROADS, ROOT, Answer, Client, Place, file_attachment, recipient
 from tests.protocol.library import made
 
@@ -22,6 +23,7 @@ READ = frozenset(
 WRITE = frozenset(("Group-Conversation.ReadWrite.All", "Group.ReadWrite.All"))
 DIRECTORY_WRITE = frozenset(("Group.ReadWrite.All", "Directory.ReadWrite.All"))
 MEMBERS_WRITE = DIRECTORY_WRITE | {"GroupMember.ReadWrite.All"}
+MEMBERS_READ = frozenset(("GroupMember.Read.All", "GroupMember.ReadWrite.All", "Group.Read.All", "Group.ReadWrite.All"))
 GROUPS = frozenset(
     (
         "GroupMember.Read.All",
@@ -66,6 +68,8 @@ NEW_USER = {
     "userPrincipalName": "newp@contoso.onmicrosoft.com",
     "passwordProfile": {"password": "long enough 1"},
 }
+EXTENDED = {"Prefer": "folkmoot.profile=extended"}
+GRANT = {"clientAppId": lab.EXTENDED.id, "permission": "Group-Conversation.Read.Group"}
 REFERENCE = {"@odata.id": f"{ROOT}/directoryObjects/{PERSON['PattiF']}"}
 
 
@@ -75,7 +79,8 @@ class Request:
 
     `template` names a place: `{group}`, `{conversation}`, `{thread}`, `{post}`, `{attachment}`, `{extension}` are paths
     to one; `{sec}` is a security group, `{user}` a person. `delegated` and `application` are the published
-    permissions, `own` those that suffice for what is about oneself. `answers` is the status of success.
+    permissions, `own` those that suffice for what is about oneself. `answers` is the status of success. What is
+    `only_extended` is asked as an extended application would, whoever asks.
     """
 
     row: str
@@ -87,6 +92,7 @@ class Request:
     own: frozenset[str] = NONE
     headers: Mapping[str, str] | None = None
     road: str = ""
+    only_extended: bool = False
 
     @property
     def method(self) -> str:
@@ -139,6 +145,15 @@ def _collection(address: str, template: str, permissions: frozenset[str], **more
     yield Request(f"GET {address}/$count", f"{template}/$count", permissions, permissions, **more)
 
 
+def _lacking(
+    row: str, template: str, permissions: frozenset[str], answers: int, body: Any = None, road: str = ""
+) -> Request:
+    """What the cloud lacks."""
+    return Request(
+        row, template, permissions, permissions, answers, body, headers=EXTENDED, road=road, only_extended=True
+    )
+
+
 def _people(address: str, template: str, casts: Iterable[str], **more: Any) -> Iterator[Request]:
     for cast in ("", *casts):
         tail = f"/microsoft.graph.{cast}" if cast else ""
@@ -165,6 +180,9 @@ def _all() -> Iterator[Request]:
         yield Request("GET post", "{post}", READ, READ, road=road)
         yield Request("POST post/reply", "{post}/reply", WRITE, WRITE, 202, REPLY, road=road)
         yield Request("POST post/forward", "{post}/forward", WRITE, WRITE, 200, FORWARD, road=road)
+        yield _lacking("POST thread/posts", "{thread}/posts", WRITE, 201, POST, road=road)
+        yield _lacking("PATCH post", "{post}", WRITE, 200, {"categories": ["New"]}, road=road)
+        yield _lacking("DELETE post", "{post}", WRITE, 204, road=road)
     # ── attachments ──
     for road in ROADS:
         attachments = "{post}/attachments"
@@ -186,6 +204,13 @@ def _all() -> Iterator[Request]:
         yield Request("DELETE extension", "{extension}", GROUP_WRITE, GROUP_WRITE, 204, road=road)
     # ── senders ──
     # ── the group and its people ──
+    # ── grants ──
+    yield from _collection("group/permissionGrants", "{group}/permissionGrants", MEMBERS_READ, headers=_EVENTUAL)
+    yield Request(
+        "POST group/checkGrantedPermissionsForApp", "{group}/checkGrantedPermissionsForApp", MEMBERS_READ, MEMBERS_READ
+    )
+    yield _lacking("POST group/permissionGrants", "{group}/permissionGrants", DIRECTORY_WRITE, 201, GRANT)
+    yield _lacking("DELETE grant", f"{{group}}/permissionGrants/{lab.GRANT}", DIRECTORY_WRITE, 204)
     # ── groups ──
     yield from _collection("groups", "/groups", GROUPS, headers=_EVENTUAL)
     yield Request("POST groups", "/groups", DIRECTORY_WRITE, DIRECTORY_WRITE | {"Group.Create"}, 201, NEW_GROUP)

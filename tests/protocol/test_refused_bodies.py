@@ -26,7 +26,7 @@ def send(library: Library, request: Request, body: Any, **headers: str) -> Answe
     """As somebody who may do it."""
     who = "admin" if request.row in ("POST users", "PATCH user") else "AdeleV"
     client = library.as_(who, scopes=EVERYTHING)
-    return client.with_body(request.method, request.path(library.launch), body, headers)
+    return client.with_body(request.method, request.path(library.launch), body, {**(request.headers or {}), **headers})
 
 
 # ── what is no JSON object ───────────────────────────────────────────────────────────────────────────────────────────
@@ -101,6 +101,7 @@ def test_what_is_too_large(library: Library, request_: Request) -> None:
     token = (library.as_("admin", scopes=EVERYTHING).token or "").encode()
     for length in ([], [(b"content-length", b"2")], [(b"content-length", b"many")]):
         headers = [(b"authorization", b"Bearer " + token), (b"content-type", b"application/json"), *length]
+        headers += [(name.lower().encode(), value.encode()) for name, value in (request_.headers or {}).items()]
         parts = [body[at : at + MAX_BODY // 4] for at in range(0, len(body), MAX_BODY // 4)]
         answer = library.graph.send_raw(request_.method, path, headers=headers, parts=parts)
         refused(answer, 413, expected)

@@ -225,7 +225,13 @@ def test_a_private_group_is_not_there_for_others(library: Library, request_: Req
         refused(answer, 404, "Request_ResourceNotFound")
 
 
-@each([request for request in DIRECTORY if request.method != "GET" and "{group}" in request.template])
+@each(
+    [
+        request
+        for request in DIRECTORY
+        if request.method != "GET" and "{group}" in request.template and "checkGranted" not in request.template
+    ]
+)
 def test_a_group_is_its_owners_to_change(library: Library, request_: Request) -> None:
     client = library.as_("IsaiahL", scopes=EVERYTHING)  # a member
     refused(request_.send(client, library.launch), 403, "Authorization_RequestDenied")
@@ -292,7 +298,7 @@ def test_nobody_speaks_as_somebody_else(library: Library, request_: Request, pro
     adele = library.as_("AdeleV", scopes=EVERYTHING)
     for mail in (address("AlexW"), address("SalesAndMarketing"), "who@outside.example"):
         body = with_post(request_, **{property_: as_somebody(mail)})
-        answer = adele.post(request_.path(library.launch), body)
+        answer = adele.post(request_.path(library.launch), body, **(request_.headers or {}))
         refused(answer, 403, "ErrorSendAsDenied")
 
 
@@ -300,7 +306,7 @@ def test_nobody_speaks_as_somebody_else(library: Library, request_: Request, pro
 def test_an_application_speaks_as_the_group_only(library: Library, request_: Request) -> None:
     daemon = library.graph.as_app("daemon")
     body = with_post(request_, sender=as_somebody(address("AdeleV")))
-    refused(daemon.post(request_.path(library.launch), body), 403, "ErrorSendAsDenied")
+    refused(daemon.post(request_.path(library.launch), body, **(request_.headers or {})), 403, "ErrorSendAsDenied")
 
 
 @each(POSTING)

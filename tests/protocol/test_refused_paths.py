@@ -243,9 +243,10 @@ def test_another_method_is_told_which_ones_there_are(library: Library, request_:
     allowed = METHODS[request_.row.partition(" ")[2], request_.road]
     client = library.as_("AdeleV", scopes=EVERYTHING)
     path = request_.path(library.launch)
+    extended = {"Prefer": "folkmoot.profile=extended"}
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"):
         if method not in allowed:
-            answer = client.with_body(method, path, {} if method in ("POST", "PUT", "PATCH") else None, {})
+            answer = client.with_body(method, path, {} if method in ("POST", "PUT", "PATCH") else None, extended)
             refused(answer, 405, "Request_BadRequest")
             assert set(answer.headers["allow"].split(", ")) == allowed
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ from folkmoot.graph.call import Call
 from folkmoot.graph.content import filled
 from folkmoot.graph.envelope import Answer, Area, failed, refused
 from folkmoot.graph.reads import Page
+from folkmoot.graph.replay import fingerprint, once, read_key
 from folkmoot.graph.resolve import Resolved, resolve
 from folkmoot.graph.road import Road
 from folkmoot.graph.sending import Receive, Send, send_answer
@@ -29,6 +30,7 @@ from folkmoot.observe import log
 from folkmoot.odata.path import parse_path
 from folkmoot.odata.prefer import parse_prefer
 from folkmoot.odata.query import Options, parse_options
+from folkmoot.ops import grants
 from folkmoot.refusals import (
     BadClause,
     BodyTooLarge,
@@ -41,7 +43,7 @@ from folkmoot.refusals import (
     UnknownSegment,
 )
 from folkmoot.store import everywhere
-from folkmoot.store.db import Hint, Store
+from folkmoot.store.db import Hint, Snapshot, Store
 
 VERSION = "/v1.0"
 _PARSE_ELSEWHERE = 65_536  # a body longer than this is parsed and sanitised off the event loop
@@ -54,7 +56,8 @@ class GraphDoor:
 
     `root` gives the service root (`https://localhost:8443/v1.0`) under which a request reached the server; `domain` is
     the mail domain of new groups; `max_body` the largest request body, `max_attachment` the largest attachment, both in
-    bytes.
+    bytes. In `development` a request may say under which profile it is answered:
+    `Prefer: folkmoot.profile=strict` or `=extended`.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class GraphDoor:
         domain: str,
         max_body: int,
         max_attachment: int,
+        development: bool = False,
     ) -> None:
         self._store = store
         self._validator = validator
@@ -73,6 +77,7 @@ class GraphDoor:
         self._domain = domain
         self._max_body = max_body
         self._max_attachment = max_attachment
+        self._development = development
         self._profiles: dict[str, tuple[Profile, float]] = {}
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -102,6 +107,10 @@ class GraphDoor:
             answer = failed(
                 500, "generalException", message, None, (), request_id=request_id, client_request_id=client_request_id
             )
+        if resolved is not None and (asked := self._asked_profile(headers)) is not None:
+            # RFC 7240 §3. Said of refusals, too: they are what the profile decides.
+            applied = ("Preference-Applied", f"folkmoot.profile={asked}")
+            answer = msgspec.structs.replace(answer, headers=(*answer.headers, applied))
         return answer, request_id, client_request_id
 
     def request_ids(self, headers: Mapping[bytes, bytes]) -> tuple[str, str]:
@@ -109,13 +118,21 @@ class GraphDoor:
         request_id = self._store.ids.new(self._store.clock())
         return request_id, headers.get(b"client-request-id", b"").decode("latin-1")[:_ECHOED] or request_id
 
+    def _asked_profile(self, headers: Mapping[bytes, bytes]) -> Profile | None:
+        """The profile that a request prefers, where that is heard."""
+        given = headers.get(b"prefer")
+        if not self._development or given is None:
+            return None
+        asked = parse_prefer(given.decode("latin-1")).get("folkmoot.profile", "").lower()
+        return "strict" if asked == "strict" else "extended" if asked == "extended" else None
+
     async def _caller(self, headers: Mapping[bytes, bytes]) -> Caller:
         given = headers.get(b"authorization", b"").decode("latin-1")
         scheme, _, token = given.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise TokenMissing
         caller = self._validator.caller(token.strip())
-        profile = await self._profile(caller.application)
+        profile = self._asked_profile(headers) or await self._profile(caller.application)
         return caller if profile == caller.profile else msgspec.structs.replace(caller, profile=profile)
 
     async def _profile(self, application: str) -> Profile:
@@ -140,8 +157,7 @@ class GraphDoor:
         headers: Mapping[bytes, bytes],
         receive: Receive,
     ) -> Answer:
-        if row.serve is None:
-            _permit(row, resolved, caller)
+        unless_granted = await self._permit(row, resolved, caller) if row.serve is None else None
         options = parse_options(scope["query_string"].decode("latin-1"))
         if row.read is not None:
             options = _directory_rules(row, options, headers)
@@ -157,8 +173,9 @@ class GraphDoor:
             prefer=parse_prefer(headers.get(b"prefer", b"").decode("latin-1")) if b"prefer" in headers else {},
         )
         if row.read is not None:
-            read = row.read
-            answer = await self._store.read(lambda snapshot: read(snapshot, call), quick=read.quick(call))
+            row_read = row.read
+            read = _granted(row_read, row, unless_granted)
+            answer = await self._store.read(lambda snapshot: read(snapshot, call), quick=row_read.quick(call))
             return filled(answer, self._store) if _may_hold_content(row, options) else answer
         _no_options(options)
         raw = await self._body(headers, receive)
@@ -171,11 +188,42 @@ class GraphDoor:
             else:
                 prepared = _prepare(row, raw, content_type)
             call = msgspec.structs.replace(call, body=prepared)
+        assert row.write is not None  # noqa: S101  (a row either reads or writes)
         write = row.write
         assert write is not None  # noqa: S101  (a row reads, writes or serves)
+        if row.once and caller.profile == "extended" and (key := read_key(headers)) is not None:
+            write = once(write, key, await _fingerprint(row, resolved, raw))
+        write = _granted(write, row, unless_granted)
         hint = _hint(call) if self._store.takes_hints else None
         answer = await self._store.write(lambda tx: write(tx, call), key=call.keys.get("group", ""), hint=hint)
         return filled(answer, self._store) if _may_hold_content(row, options) else answer
+
+    async def _permit(self, row: Row, resolved: Resolved, caller: Caller) -> NotAllowed | None:
+        """Raise unless the token carries a permission that the row asks for.
+
+        Where a grant in the group would be enough instead, the refusal is returned; the transaction decides.
+        """
+        denied = NotAllowed if row.area == "mail" else PrivilegeMissing
+        if caller.personal:
+            raise denied
+        enough = _enough(row, resolved, caller)
+        if not caller.permissions.isdisjoint(enough):
+            return None
+        if caller.profile == "strict" and not await self._administers(caller):
+            # The cloud says no more than that.
+            raise denied
+        by_grant = row.grants if caller.kind == "app" and caller.profile == "extended" else frozenset()
+        refusal = denied(_missing(caller, enough, by_grant))
+        if not by_grant:
+            raise refusal
+        return refusal
+
+    async def _administers(self, caller: Caller) -> bool:
+        """Whether the caller runs the organisation; asked only to word a refusal."""
+        if caller.kind == "app":
+            return False
+        person = await self._store.read(lambda snapshot: everywhere.person(snapshot, caller.oid), quick=True)
+        return person is not None and person.enabled and person.admin
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         declared = headers.get(b"content-length", b"")
@@ -217,21 +265,49 @@ def _row(resolved: Resolved, method: str, profile: Profile) -> Row:
     return row
 
 
-def _permit(row: Row, resolved: Resolved, caller: Caller) -> None:
-    """Raise unless the token carries a permission that the row asks for."""
-    denied = NotAllowed if row.area == "mail" else PrivilegeMissing
-    if caller.personal:
-        raise denied
+def _enough(row: Row, resolved: Resolved, caller: Caller) -> frozenset[str]:
+    """The permissions of which the token must carry one. Raises `PersonRequired` where only a person has a self."""
     about_me = "user" not in resolved.keys and bool(resolved.steps) and resolved.steps[0][0] == "me"
     if caller.kind == "app":
         if about_me:
             raise PersonRequired
-        enough = row.application if caller.profile == "strict" else row.extended
-    else:
-        oneself = about_me or resolved.keys.get("user", "").lower() in (caller.oid, caller.upn.lower())
-        enough = row.delegated | row.own if oneself and row.own else row.delegated
-    if caller.permissions.isdisjoint(enough):
-        raise denied
+        return row.application if caller.profile == "strict" else row.extended
+    oneself = about_me or resolved.keys.get("user", "").lower() in (caller.oid, caller.upn.lower())
+    return row.delegated | row.own if oneself and row.own else row.delegated
+
+
+def _missing(caller: Caller, enough: frozenset[str], grants: frozenset[str]) -> str:
+    """What would have been enough, in words."""
+    if not enough and not grants:
+        return "No permission lets an application do this; a signed-in person can."
+    kind = "application permissions (roles)" if caller.kind == "app" else "delegated permissions (scopes)"
+    text = f"The access token needs one of the {kind} {', '.join(sorted(enough))}"
+    if grants:
+        text += f"; or the application needs the grant {' or '.join(sorted(grants))} in this group"
+    return f"{text}."
+
+
+Work = TypeVar("Work", bound=Snapshot)
+
+
+def _granted(
+    work: Callable[[Work, Call], Answer], row: Row, refusal: NotAllowed | None
+) -> Callable[[Work, Call], Answer]:
+    """`work`; where the token alone does not permit it, `refusal` unless the application has a grant in the group."""
+    if refusal is None:
+        return work
+
+    def where_granted(snapshot: Work, call: Call) -> Answer:
+        grants.require(snapshot, call.caller, ids.directory_id(call.keys["group"]), row.grants, refusal)
+        return work(snapshot, call)
+
+    return where_granted
+
+
+async def _fingerprint(row: Row, resolved: Resolved, raw: bytes) -> str:
+    if len(raw) > _PARSE_ELSEWHERE:
+        return await asyncio.to_thread(fingerprint, row.method, row.address, resolved.keys, raw)
+    return fingerprint(row.method, row.address, resolved.keys, raw)
 
 
 def _directory_rules(row: Row, options: Options, headers: Mapping[bytes, bytes]) -> Options:

@@ -152,7 +152,10 @@ def _fit(value: Any, kind: Any, path: str, depth: int) -> Any:
 
 
 def post_draft(post: inputs.PostIn, path: str) -> PostDraft:
-    """A post as verbs take it: HTML made safe, its first words taken. `path` is where it stood in the body."""
+    """A post as verbs take it: HTML made safe, its first words taken.
+
+    `path` is where it stood in the body, "" where it was the body.
+    """
     body = post.body or inputs.ItemBodyIn()
     content = body.content or ""
     if body.content_type == "html":
@@ -164,9 +167,9 @@ def post_draft(post: inputs.PostIn, path: str) -> PostDraft:
         content_type=body.content_type or "text",
         content=content,
         preview=preview,
-        sender=None if post.sender is None else _recipient(post.sender, f"{path}.sender"),
-        from_=None if post.from_ is None else _recipient(post.from_, f"{path}.from"),
-        new_participants=recipients(post.new_participants, f"{path}.newParticipants"),
+        sender=None if post.sender is None else _recipient(post.sender, f"{path}.sender".lstrip(".")),
+        from_=None if post.from_ is None else _recipient(post.from_, f"{path}.from".lstrip(".")),
+        new_participants=recipients(post.new_participants, f"{path}.newParticipants".lstrip(".")),
         categories=tuple(post.categories or ()),
         extensions=extending.extension_drafts(post.extensions, f"{path}.extensions".lstrip(".")),
         single_values=extending.single_value_drafts(

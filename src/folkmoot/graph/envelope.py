@@ -60,6 +60,7 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.BadExpand: (400, "ExpandNotSupported", "ExpandNotSupported"),
     r.BadClause: (400, "ErrorInvalidUrlQuery", "Request_BadRequest"),
     r.BadBody: (400, "BadRequest", "Request_BadRequest"),
+    r.BadHeader: (400, "BadRequest", "Request_BadRequest"),
     r.NotJson: (415, "UnsupportedMediaType", "Request_UnsupportedMediaType"),
     r.BodyTooLarge: (413, "RequestEntityTooLarge", "Request_EntityTooLarge"),
     r.DependencyFailed: (424, "FailedDependency", "FailedDependency"),
@@ -73,6 +74,9 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     ),
     r.AttachmentTooLarge: (400, "ErrorAttachmentSizeLimitExceeded", "ErrorAttachmentSizeLimitExceeded"),
     r.RangeWrong: (416, "invalidRange", "invalidRange"),
+    # The generic code for a failed precondition; for Outlook items the documentation names none.
+    r.Changed: (412, "resourceModified", "resourceModified"),
+    r.KeyReused: (422, "Request_UnprocessableEntity", "Request_UnprocessableEntity"),
     r.Conflict: (400, "Request_BadRequest", "Request_BadRequest"),
     r.Busy: (503, "serviceNotAvailable", "serviceNotAvailable"),
     # Not 503 or 504: clients would send it again by themselves, and it may be there.

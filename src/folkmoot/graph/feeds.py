@@ -13,6 +13,7 @@ from folkmoot.graph import attachments
 from folkmoot.graph.describe import Noun, Property, Sql
 from folkmoot.graph.entities import CONVERSATION, POST, THREAD
 from folkmoot.graph.extensions import EXTENSION, MULTI_VALUE, SINGLE_VALUE
+from folkmoot.graph.grant_noun import GRANT
 from folkmoot.graph.people import GROUP, USER, group_noun, user_noun
 from folkmoot.odata.edm import Edm, Entity, Field
 from folkmoot.store import schema as s
@@ -221,4 +222,14 @@ _DIRECTORY: tuple[Feed, ...] = (
           visible=s.groups, typed=True, directory=True, context="directoryObjects"),
 )  # fmt: skip
 
-FEEDS: Mapping[str, Feed] = {feed.name: feed for feed in (*_MAIL, *_ATTACHMENTS, *_EXTENSIONS, *_DIRECTORY)}
+_g = s.permission_grants.c
+_GRANTS: tuple[Feed, ...] = (
+    _feed("permissionGrants", GRANT, _g.group_id == _bind("g"), (_g.id, False), directory=True,
+          context="permissionGrants"),
+    _feed("permissionGrants.own", GRANT, and_(_g.group_id == _bind("g"), _g.client_app_id == _bind("application")),
+          (_g.id, False), directory=True, context="permissionGrants"),
+    _feed("permissionGrant", GRANT, and_(_g.group_id == _bind("g"), _g.id == _bind("grant")), (_g.id, False),
+          directory=True, context="permissionGrants"),
+)  # fmt: skip
+
+FEEDS: Mapping[str, Feed] = {feed.name: feed for feed in (*_MAIL, *_ATTACHMENTS, *_EXTENSIONS, *_DIRECTORY, *_GRANTS)}

@@ -139,6 +139,20 @@ class ThreadPatchIn(Body, rename="camel"):
     is_locked: bool | None = None
 
 
+class PostPatchIn(Body, rename="camel", omit_defaults=True):
+    """What a PATCH of a post may change. UNSET leaves a value as it is."""
+
+    body: ItemBodyIn | msgspec.UnsetType = msgspec.UNSET
+    categories: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class GrantIn(Body, rename="camel"):
+    """resourceSpecificPermissionGrant, as far as a client may set it."""
+
+    client_app_id: str
+    permission: str
+
+
 class ReferenceIn(Body):
     """A reference to another object."""
 

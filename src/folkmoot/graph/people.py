@@ -103,6 +103,12 @@ def group_noun(table: FromClause = s.groups) -> Noun:
             Nav(name="owners", target="directoryObject", contained=False, says="Owners, at most 100."),
             Nav(name="transitiveMembers", target="directoryObject", contained=False, expand=False, says="Also nested."),
             *_MEMBER_OF,
+            Nav(
+                name="permissionGrants",
+                target="resourceSpecificPermissionGrant",
+                expand=False,
+                says="What client applications may do in this group.",
+            ),
         ),
         says="A Microsoft 365 group or a security group.",
     )

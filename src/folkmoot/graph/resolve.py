@@ -29,6 +29,7 @@ _NOUNS = {
     "attachment": "attachment",
     "extension": "extension",
     "directoryObject": "object",
+    "resourceSpecificPermissionGrant": "grant",
 }
 # Noun → navigation property in lower case → how it is spelt, the noun it leads to, whether to many.
 _BELOW: Mapping[str, Mapping[str, tuple[str, str, bool]]] = {

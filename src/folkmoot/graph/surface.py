@@ -2,7 +2,9 @@
 
 An address names a noun and what is done with it, whichever road leads there: `thread/reply` is both
 `/groups/{g}/threads/{t}/reply` and `/groups/{g}/conversations/{c}/threads/{t}/reply`. Permissions are those of the
-published reference, least first; `application` holds for strict applications, `extended` for extended ones.
+published reference, least first; `application` holds for strict applications, `extended` for extended ones. What the
+two profiles do otherwise stands in `only_extended`, `grants`, `once` and `differs`, and where a row comes from in
+`source`; the manual's page of what is supported is made of these columns (see `manual`).
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ from typing import Any
 import msgspec
 
 from folkmoot.auth.secrets import hash_password
-from folkmoot.graph import attached, attaching, body, extending, extension_writes, inputs, reads, writes
+from folkmoot.graph import attached, attaching, body, editing, extending, extension_writes, inputs, reads, writes
+from folkmoot.graph import grants as granting
 from folkmoot.graph.batch import Serve, serve_batch
 from folkmoot.graph.call import Call
 from folkmoot.graph.envelope import Answer, Area
+from folkmoot.ops import grants
 from folkmoot.refusals import BadBody
 from folkmoot.store.db import Tx
 
@@ -45,6 +49,7 @@ _USERS = frozenset(
 )
 _USERS_W = frozenset(("User.ReadWrite.All", "Directory.ReadWrite.All"))
 _SELF = frozenset(("User.Read", "User.ReadWrite"))
+_GRANTS_R = frozenset(("GroupMember.Read.All", "GroupMember.ReadWrite.All", "Group.Read.All", "Group.ReadWrite.All"))
 _NONE: Permissions = frozenset()
 
 
@@ -59,6 +64,10 @@ class Row:
     `takes`, which `prepare` turns into what the verb works on, outside the transaction; `slow` says that this takes
     long enough to leave the event loop. `only_extended`: strict applications meet a method that is not allowed, as the
     cloud has none there.
+
+    `grants`: what suffices in one group for an extended application that lacks the permission. `once`: an extended
+    application may send an Idempotency-Key. `differs` says in words what else is otherwise for extended applications,
+    `source` which page or description of Graph the row follows, and what was decided where those say nothing.
     """
 
     method: str
@@ -75,9 +84,33 @@ class Row:
     prepare: Callable[[Any], Any] | None = None
     slow: bool = False
     only_extended: bool = False
+    grants: Permissions = _NONE
+    once: bool = False
+    differs: str = ""
+    source: str = ""
 
 
-def _get(address: str, read: reads.Read, delegated: Permissions, area: Area = "mail", own: Permissions = _NONE) -> Row:
+# The nouns that a grant in a group can open: what is said there.
+_SAID = frozenset(("conversation", "thread", "post", "attachment", "extension"))
+_SAID_BELOW = frozenset(("group/conversations", "group/threads"))
+
+
+def _grants(method: str, address: str) -> Permissions:
+    """The grants that suffice for a row: those for conversations, on conversations and below."""
+    if address.removesuffix("/$count") not in _SAID_BELOW and address.partition("/")[0] not in _SAID:
+        return _NONE
+    return frozenset(grants.PERMISSIONS) if method == "GET" else frozenset((grants.WRITE,))
+
+
+def _get(
+    address: str,
+    read: reads.Read,
+    delegated: Permissions,
+    area: Area = "mail",
+    own: Permissions = _NONE,
+    *,
+    source: str = "",
+) -> Row:
     return Row(
         method="GET",
         address=address,
@@ -87,6 +120,8 @@ def _get(address: str, read: reads.Read, delegated: Permissions, area: Area = "m
         application=delegated,
         extended=delegated,
         own=own,
+        grants=_grants("GET", address),
+        source=source,
     )
 
 
@@ -103,6 +138,9 @@ def _do(
     own: Permissions = _NONE,
     slow: bool = False,
     only_extended: bool = False,
+    once: bool = False,
+    differs: str = "",
+    source: str = "",
 ) -> Row:
     return Row(
         method=method,
@@ -115,8 +153,12 @@ def _do(
         only_extended=only_extended,
         delegated=delegated,
         application=delegated if application is None else application,
-        extended=delegated,
+        extended=delegated if application is None else delegated | application,
         own=own,
+        grants=_grants(method, address),
+        once=once,
+        differs=differs,
+        source=source,
     )
 
 
@@ -128,6 +170,10 @@ def _serve(method: str, address: str, serve: Serve) -> Row:
 
 def _reply(given: inputs.ReplyIn) -> Any:
     return body.post_draft(given.post, "post")
+
+
+def _post(given: inputs.PostIn) -> Any:
+    return body.post_draft(given, "")
 
 
 def _forward(given: inputs.ForwardIn) -> Any:
@@ -163,30 +209,54 @@ def _to_people(row: Row) -> Row:
 
 
 _DIR: Mapping[str, Any] = {"area": "directory"}
+_BEGUN = "`Location`; `Prefer: return=representation`: all of what was begun"
+_ADDED = "202 with `Location`; `Prefer: return=representation`: 201 with the post"
+_NOT_IN_CSDL = "the metadata says that posts are neither insertable nor updatable nor deletable"
 
 SURFACE: tuple[Row, ...] = (
     # ── conversations ────────────────────────────────────────────────────────────────────────────────────────────────
-    *_collection("group/conversations", "conversations", reads.in_group, _R),
+    *_collection("group/conversations", "conversations", reads.in_group, _R,
+        source="List conversations"),
     # App-only may neither start a conversation or thread nor reply to a thread, but may reply to a post: so published.
     _do("POST", "group/conversations", writes.start_conversation, _W, _NONE,
-        takes=inputs.ConversationIn, prepare=body.conversation_draft),
-    _get("conversation", reads.One("conversation", reads.one_conversation), _R),
-    _do("DELETE", "conversation", writes.delete_conversation, _W),
+        takes=inputs.ConversationIn, prepare=body.conversation_draft, once=True, differs=_BEGUN,
+        source="Create conversation: application not supported; 201 as its text, not 200 as its example"),
+    _get("conversation", reads.One("conversation", reads.one_conversation), _R, source="Get conversation"),
+    _do("DELETE", "conversation", writes.delete_conversation, _W,
+        source="Delete conversation; application as the permissions dataset, where two pages disagree"),
     # ── threads ──────────────────────────────────────────────────────────────────────────────────────────────────────
-    *_collection("conversation/threads", "conversation.threads", reads.in_conversation, _R),
+    *_collection("conversation/threads", "conversation.threads", reads.in_conversation, _R,
+        source="List threads of a conversation"),
     _do("POST", "conversation/threads", writes.start_thread, _W, _NONE,
-        takes=inputs.ThreadIn, prepare=body.thread_draft),
-    *_collection("group/threads", "threads", reads.in_group, _R),
-    _do("POST", "group/threads", writes.start_thread, _W, _NONE, takes=inputs.ThreadIn, prepare=body.thread_draft),
-    _get("thread", reads.One("thread", reads.one_thread), _R),
-    _do("PATCH", "thread", writes.amend_thread, _W, takes=inputs.ThreadPatchIn, prepare=writes.thread_amendment),
-    _do("DELETE", "thread", writes.delete_thread, _W),
-    _do("POST", "thread/reply", writes.reply_to_thread, _W, _NONE, takes=inputs.ReplyIn, prepare=_reply),
+        takes=inputs.ThreadIn, prepare=body.thread_draft, once=True, differs=_BEGUN,
+        source="Create thread in a conversation: application not supported; the answer holds the id alone"),
+    *_collection("group/threads", "threads", reads.in_group, _R, source="List threads of a group"),
+    _do("POST", "group/threads", writes.start_thread, _W, _NONE, takes=inputs.ThreadIn, prepare=body.thread_draft,
+        once=True, differs=_BEGUN, source="Create thread: application not supported; it starts a conversation, too"),
+    _get("thread", reads.One("thread", reads.one_thread), _R,
+        source="Get conversation thread; recipients with $select only"),
+    _do("PATCH", "thread", writes.amend_thread, _W, takes=inputs.ThreadPatchIn, prepare=writes.thread_amendment,
+        differs="`Prefer: return=minimal`: 204",
+        source="Update thread: 200 with the thread, of the three answers that the pages give"),
+    _do("DELETE", "thread", writes.delete_thread, _W,
+        source="Delete thread; application as the permissions dataset, where two pages disagree"),
+    _do("POST", "thread/reply", writes.reply_to_thread, _W, _NONE, takes=inputs.ReplyIn, prepare=_reply,
+        once=True, differs=_ADDED, source="Thread: reply: application not supported; 202, no body, no id"),
     # ── posts ────────────────────────────────────────────────────────────────────────────────────────────────────────
-    *_collection("thread/posts", "posts", reads.in_thread, _R),
-    _get("post", reads.One("post", reads.one_post), _R),
-    _do("POST", "post/reply", writes.reply_to_post, _W, takes=inputs.ReplyIn, prepare=_reply),
-    _do("POST", "post/forward", writes.forward_post, _W, takes=inputs.ForwardIn, prepare=_forward),
+    *_collection("thread/posts", "posts", reads.in_thread, _R, source="List posts"),
+    _get("post", reads.One("post", reads.one_post), _R, source="Get post; OpenAPI for inReplyTo"),
+    _do("POST", "post/reply", writes.reply_to_post, _W, takes=inputs.ReplyIn, prepare=_reply, once=True,
+        differs=_ADDED, source="Post: reply: application supported, unlike Thread: reply; 202, no body, no id"),
+    _do("POST", "post/forward", writes.forward_post, _W, takes=inputs.ForwardIn, prepare=_forward,
+        source="Post: forward: 200 without a body, unlike reply"),
+    # ── what the cloud lacks ─────────────────────────────────────────────────────────────────────────────────────────
+    _do("POST", "thread/posts", editing.add_post, _W, takes=inputs.PostIn, prepare=_post, once=True,
+        only_extended=True, differs="201 with the post; `Prefer: return=minimal`: 204", source=_NOT_IN_CSDL),
+    _do("PATCH", "post", editing.amend_post, _W, takes=inputs.PostPatchIn, prepare=editing.post_amendment,
+        only_extended=True, differs="one's own post: 200 with it; `Prefer: return=minimal`: 204; `If-Match`",
+        source=_NOT_IN_CSDL),
+    _do("DELETE", "post", editing.delete_post, _W, only_extended=True,
+        differs="one's own post, or as owner: 204; `If-Match`", source=_NOT_IN_CSDL),
     # ── attachments ──────────────────────────────────────────────────────────────────────────────────────────────────
     _to_people(_get("post/attachments", attaching.AttachmentPage("attachments", reads.one_post), _R)),
     _to_people(_get("post/attachments/$count", attaching.AttachmentCount("attachments", reads.one_post), _R)),
@@ -207,43 +277,77 @@ SURFACE: tuple[Row, ...] = (
     _do("DELETE", "extension", extension_writes.delete_extension, _GW),
     # ── senders ──────────────────────────────────────────────────────────────────────────────────────────────────────
     # ── the group and its people ─────────────────────────────────────────────────────────────────────────────────────
+    # ── grants ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    *_collection("group/permissionGrants", "permissionGrants", reads.in_seen_group, _GRANTS_R,
+        source="List permissionGrants of a group", **_DIR),
+    _do("POST", "group/permissionGrants", granting.give, _GROUPS_W, takes=inputs.GrantIn, only_extended=True,
+        differs="owners and administrators give a grant: 201 with it",
+        source="the cloud gives them by consent", **_DIR),
+    _do("DELETE", "grant", granting.take, _GROUPS_W, only_extended=True,
+        differs="owners and administrators take it back: 204", source="the cloud takes them with the consent", **_DIR),
+    Row(method="POST", address="group/checkGrantedPermissionsForApp", area="directory", delegated=_GRANTS_R,
+        application=_GRANTS_R, extended=_GRANTS_R, grants=frozenset(grants.PERMISSIONS),
+        read=reads.Page("permissionGrants.own", granting.of_caller),
+        source="OpenAPI; no page names permissions: those of List permissionGrants"),
     # ── groups ───────────────────────────────────────────────────────────────────────────────────────────────────────
-    *_collection("groups", "groups", reads.as_caller, _GROUPS, **_DIR),
-    _do("POST", "groups", writes.create_group, _GROUPS_W, _GROUPS_W | {"Group.Create"}, takes=inputs.GroupIn, **_DIR),
-    _get("group", reads.One("group", reads.one_group), _GROUPS, **_DIR),
-    _do("PATCH", "group", writes.update_group, _GROUPS_W, takes=inputs.GroupPatchIn, **_DIR),
-    _do("DELETE", "group", writes.delete_group, frozenset(("Group.ReadWrite.All",)), **_DIR),
-    *_collection("group/members", "members", reads.in_seen_group, _GROUPS, **_DIR),
-    *_collection("group/members/user", "members.user", reads.in_seen_group, _GROUPS, **_DIR),
-    *_collection("group/members/group", "members.group", reads.in_seen_group, _GROUPS, **_DIR),
-    _do("POST", "group/members/$ref", writes.add_reference("member"), _MEMBERS_W, takes=inputs.ReferenceIn, **_DIR),
-    _do("DELETE", "group/members/$ref", writes.remove_reference("member"), _MEMBERS_W, **_DIR),
-    _do("DELETE", "group/members/object/$ref", writes.remove_reference("member"), _MEMBERS_W, **_DIR),
-    *_collection("group/owners", "owners", reads.in_seen_group, _GROUPS, **_DIR),
-    *_collection("group/owners/user", "owners.user", reads.in_seen_group, _GROUPS, **_DIR),
-    _do("POST", "group/owners/$ref", writes.add_reference("owner"), _GROUPS_W, takes=inputs.ReferenceIn, **_DIR),
-    _do("DELETE", "group/owners/$ref", writes.remove_reference("owner"), _GROUPS_W, **_DIR),
-    _do("DELETE", "group/owners/object/$ref", writes.remove_reference("owner"), _GROUPS_W, **_DIR),
-    *_collection("group/transitiveMembers", "transitiveMembers", reads.below_group, _GROUPS, **_DIR),
-    *_collection("group/transitiveMembers/user", "transitiveMembers.user", reads.below_group, _GROUPS, **_DIR),
-    *_collection("group/transitiveMembers/group", "transitiveMembers.group", reads.below_group, _GROUPS, **_DIR),
-    *_collection("group/memberOf", "memberOf", reads.of_group, _GROUPS, **_DIR),
-    *_collection("group/memberOf/group", "memberOf", reads.of_group, _GROUPS, **_DIR),
-    *_collection("group/transitiveMemberOf", "transitiveMemberOf", reads.above_group, _GROUPS, **_DIR),
-    *_collection("group/transitiveMemberOf/group", "transitiveMemberOf", reads.above_group, _GROUPS, **_DIR),
+    *_collection("groups", "groups", reads.as_caller, _GROUPS, source="List groups", **_DIR),
+    _do("POST", "groups", writes.create_group, _GROUPS_W, _GROUPS_W | {"Group.Create"}, takes=inputs.GroupIn,
+        source="Create group", **_DIR),
+    _get("group", reads.One("group", reads.one_group), _GROUPS, source="Get group", **_DIR),
+    _do("PATCH", "group", writes.update_group, _GROUPS_W, takes=inputs.GroupPatchIn, source="Update group", **_DIR),
+    _do("DELETE", "group", writes.delete_group, frozenset(("Group.ReadWrite.All",)), source="Delete group", **_DIR),
+    *_collection("group/members", "members", reads.in_seen_group, _GROUPS, source="List members", **_DIR),
+    *_collection("group/members/user", "members.user", reads.in_seen_group, _GROUPS,
+        source="List members, with a cast", **_DIR),
+    *_collection("group/members/group", "members.group", reads.in_seen_group, _GROUPS,
+        source="List members, with a cast", **_DIR),
+    _do("POST", "group/members/$ref", writes.add_reference("member"), _MEMBERS_W, takes=inputs.ReferenceIn,
+        source="Add member", **_DIR),
+    _do("DELETE", "group/members/$ref", writes.remove_reference("member"), _MEMBERS_W,
+        source="OpenAPI: the id in the query", **_DIR),
+    _do("DELETE", "group/members/object/$ref", writes.remove_reference("member"), _MEMBERS_W,
+        source="Remove member", **_DIR),
+    *_collection("group/owners", "owners", reads.in_seen_group, _GROUPS, source="List owners", **_DIR),
+    *_collection("group/owners/user", "owners.user", reads.in_seen_group, _GROUPS,
+        source="List owners, with a cast", **_DIR),
+    _do("POST", "group/owners/$ref", writes.add_reference("owner"), _GROUPS_W, takes=inputs.ReferenceIn,
+        source="Add owner", **_DIR),
+    _do("DELETE", "group/owners/$ref", writes.remove_reference("owner"), _GROUPS_W,
+        source="OpenAPI: the id in the query", **_DIR),
+    _do("DELETE", "group/owners/object/$ref", writes.remove_reference("owner"), _GROUPS_W,
+        source="Remove owner", **_DIR),
+    *_collection("group/transitiveMembers", "transitiveMembers", reads.below_group, _GROUPS,
+        source="List transitive members", **_DIR),
+    *_collection("group/transitiveMembers/user", "transitiveMembers.user", reads.below_group, _GROUPS,
+        source="List transitive members, with a cast", **_DIR),
+    *_collection("group/transitiveMembers/group", "transitiveMembers.group", reads.below_group, _GROUPS,
+        source="List transitive members, with a cast", **_DIR),
+    *_collection("group/memberOf", "memberOf", reads.of_group, _GROUPS, source="List group memberOf", **_DIR),
+    *_collection("group/memberOf/group", "memberOf", reads.of_group, _GROUPS,
+        source="List group memberOf, with a cast", **_DIR),
+    *_collection("group/transitiveMemberOf", "transitiveMemberOf", reads.above_group, _GROUPS,
+        source="List group transitive memberOf", **_DIR),
+    *_collection("group/transitiveMemberOf/group", "transitiveMemberOf", reads.above_group, _GROUPS,
+        source="List group transitive memberOf, with a cast", **_DIR),
     # ── users ────────────────────────────────────────────────────────────────────────────────────────────────────────
-    *_collection("users", "users", reads.all_users, _USERS, **_DIR),
-    _do("POST", "users", writes.create_user, _USERS_W, takes=inputs.UserIn, prepare=_user, slow=True, **_DIR),
-    _get("user", reads.One("user", reads.one_user), _USERS, own=_SELF, **_DIR),
+    *_collection("users", "users", reads.all_users, _USERS, source="List users", **_DIR),
+    _do("POST", "users", writes.create_user, _USERS_W, takes=inputs.UserIn, prepare=_user, slow=True,
+        source="Create user", **_DIR),
+    _get("user", reads.One("user", reads.one_user), _USERS, own=_SELF, source="Get user", **_DIR),
     _do("PATCH", "user", writes.update_user, _USERS_W, takes=inputs.UserPatchIn, prepare=_user_patch, slow=True,
-        own=frozenset(("User.ReadWrite",)), **_DIR),
-    _do("DELETE", "user", writes.delete_user, _USERS_W, **_DIR),
-    *_collection("user/memberOf", "memberOf", reads.of_user, _GROUPS, own=_SELF, **_DIR),
-    *_collection("user/memberOf/group", "memberOf", reads.of_user, _GROUPS, own=_SELF, **_DIR),
-    *_collection("user/transitiveMemberOf", "transitiveMemberOf", reads.above_user, _GROUPS, own=_SELF, **_DIR),
-    *_collection("user/transitiveMemberOf/group", "transitiveMemberOf", reads.above_user, _GROUPS, own=_SELF, **_DIR),
-    *_collection("user/ownedObjects", "ownedObjects", reads.of_user, _GROUPS, own=_SELF, **_DIR),
-    *_collection("user/ownedObjects/group", "ownedObjects", reads.of_user, _GROUPS, own=_SELF, **_DIR),
+        own=frozenset(("User.ReadWrite",)), source="Update user", **_DIR),
+    _do("DELETE", "user", writes.delete_user, _USERS_W, source="Delete user", **_DIR),
+    *_collection("user/memberOf", "memberOf", reads.of_user, _GROUPS, own=_SELF, source="List memberOf", **_DIR),
+    *_collection("user/memberOf/group", "memberOf", reads.of_user, _GROUPS, own=_SELF,
+        source="List memberOf, with a cast", **_DIR),
+    *_collection("user/transitiveMemberOf", "transitiveMemberOf", reads.above_user, _GROUPS, own=_SELF,
+        source="List transitive memberOf", **_DIR),
+    *_collection("user/transitiveMemberOf/group", "transitiveMemberOf", reads.above_user, _GROUPS, own=_SELF,
+        source="List transitive memberOf, with a cast", **_DIR),
+    *_collection("user/ownedObjects", "ownedObjects", reads.of_user, _GROUPS, own=_SELF,
+        source="List ownedObjects", **_DIR),
+    *_collection("user/ownedObjects/group", "ownedObjects", reads.of_user, _GROUPS, own=_SELF,
+        source="List ownedObjects, with a cast", **_DIR),
     # ── the service ──────────────────────────────────────────────────────────────────────────────────────────────────
     _serve("POST", "$batch", serve_batch),
 )  # fmt: skip

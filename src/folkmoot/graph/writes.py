@@ -17,6 +17,7 @@ from folkmoot.graph.call import Call, find_conversation, find_group, find_post, 
 from folkmoot.graph.envelope import Answer
 from folkmoot.graph.feeds import FEEDS
 from folkmoot.graph.read import single
+from folkmoot.graph.returned import added, begun, wanted
 from folkmoot.model import GroupDraft, Standing, ThreadAmendment, UserDraft
 from folkmoot.odata.query import Options
 from folkmoot.ops import access, conversations, directory, posts, threads
@@ -33,15 +34,13 @@ def start_conversation(tx: Tx, call: Call) -> Answer:
     topic, draft = call.body
     id = conversations.start(tx, standing, topic, draft)
     key, road = ids.conversation_id(standing.group, id), call.road
-    return Answer(
-        201,
-        {
-            "@odata.context": f"{road.root}/$metadata#{road.context}/$entity",
-            "id": key,
-            "threads@odata.context": f"{road.root}/$metadata#{road.down(key, 'threads').context}",
-            "threads": [{"id": ids.thread_id(standing.group, id, id)}],
-        },
-    )
+    plain = {
+        "@odata.context": f"{road.root}/$metadata#{road.context}/$entity",
+        "id": key,
+        "threads@odata.context": f"{road.root}/$metadata#{road.down(key, 'threads').context}",
+        "threads": [{"id": ids.thread_id(standing.group, id, id)}],
+    }
+    return begun(tx, call, standing.group, "conversation", {"c": id}, key, Answer(201, plain))
 
 
 def delete_conversation(tx: Tx, call: Call) -> Answer:
@@ -61,15 +60,20 @@ def start_thread(tx: Tx, call: Call) -> Answer:
         conversation = find_conversation(tx, call, standing.group)
         id = threads.start(tx, standing, conversation, draft)
         key = ids.thread_id(standing.group, conversation.id, id)
-        return Answer(201, {"@odata.context": f"{call.road.root}/$metadata#{call.road.context}/$entity", "id": key})
+        plain = {"@odata.context": f"{call.road.root}/$metadata#{call.road.context}/$entity", "id": key}
+        return begun(tx, call, standing.group, "thread", {"t": id}, key, Answer(201, plain))
     id = conversations.start(tx, standing, draft.topic or "", draft)
-    return Answer(201, _sent(tx, call, "thread", {"g": standing.group, "t": id}))
+    key = ids.thread_id(standing.group, id, id)
+    whole = Answer(201, _sent(tx, call, "thread", {"g": standing.group, "t": id}))
+    return begun(tx, call, standing.group, "thread", {"t": id}, key, whole)
 
 
 def amend_thread(tx: Tx, call: Call) -> Answer:
     """200 with the thread: of the three answers that the pages give, the one that every client takes."""
     place = find_thread(tx, call)
     threads.amend(tx, place, call.body)
+    if wanted(call) == "minimal":
+        return Answer(204, headers=(("Preference-Applied", "return=minimal"),))
     return Answer(200, _sent(tx, call, "thread", {"g": place.standing.group, "t": place.thread.id}))
 
 
@@ -80,16 +84,15 @@ def delete_thread(tx: Tx, call: Call) -> Answer:
 
 
 def reply_to_thread(tx: Tx, call: Call) -> Answer:
-    """202 without a body; the new post is found by listing."""
-    posts.reply(tx, find_thread(tx, call), call.body)
-    return Answer(202)
+    """202 without a body; strict applications find the new post by listing, extended ones may ask for it."""
+    place = find_thread(tx, call)
+    return added(tx, call, place, posts.reply(tx, place, call.body), plain=Answer(202))
 
 
 def reply_to_post(tx: Tx, call: Call) -> Answer:
-    """202 without a body."""
+    """202 without a body, as `reply_to_thread`."""
     place, post = find_post(tx, call)
-    posts.reply(tx, place, call.body, to=post)
-    return Answer(202)
+    return added(tx, call, place, posts.reply(tx, place, call.body, to=post), plain=Answer(202))
 
 
 def forward_post(tx: Tx, call: Call) -> Answer:

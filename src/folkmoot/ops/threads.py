@@ -16,7 +16,7 @@ def start(tx: Tx, standing: Standing, conversation: Conversation, draft: ThreadD
     thread = tx.new_id()
     sender = policy.author(standing, draft.post)
     post = insert(tx, standing, conversation.id, thread, draft, draft.topic or conversation.topic, sender, received)
-    _restate(tx, standing, conversation)
+    restate(tx, standing, conversation)
     record(
         tx,
         standing.group,
@@ -74,10 +74,15 @@ def amend(tx: Tx, place: Place, amendment: ThreadAmendment) -> None:
 
 def remove(tx: Tx, place: Place) -> None:
     """Delete a thread and its posts; a conversation goes with its last thread."""
+    access.manage_content(place.standing, place.thread.started_by)
+    drop(tx, place)
+
+
+def drop(tx: Tx, place: Place) -> None:
+    """The same for those who decided already that it may be done."""
     standing, thread = place.standing, place.thread
-    access.manage_content(standing, thread.started_by)
     tx.run(rows.REMOVE_THREAD, g=standing.group, item=thread.id)
-    stays = _restate(tx, standing, place.conversation)
+    stays = restate(tx, standing, place.conversation)
     if not stays:
         tx.run(rows.REMOVE_CONVERSATION, g=standing.group, item=thread.conversation)
     record(
@@ -89,7 +94,7 @@ def remove(tx: Tx, place: Place) -> None:
     )
 
 
-def _restate(tx: Tx, standing: Standing, conversation: Conversation) -> bool:
+def restate(tx: Tx, standing: Standing, conversation: Conversation) -> bool:
     """Make the conversation tell what its threads add up to; False when it has none left."""
     summed_up = rows.summed_up(tx, standing.group, conversation)
     if summed_up is None:

@@ -11,7 +11,7 @@ from folkmoot.store import schema as s
 from folkmoot.store.db import Statement, Tx
 
 Kind = Literal["created", "updated", "deleted", "forwarded"]
-Noun = Literal["group", "member", "owner", "conversation", "thread", "post", "attachment", "extension"]
+Noun = Literal["group", "member", "owner", "conversation", "thread", "post", "attachment", "extension", "grant"]
 
 _BEGIN = Statement(insert(s.sequences), keeps_memo=True)
 _ADVANCE = Statement(

@@ -357,6 +357,40 @@ forwards = Table(
     Index("forwards_post_idx", "group_id", "post_id"),
 )
 
+# ── profiles ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+# What a client application may do in one group (Graph: resource-specific consent), beside what its roles say.
+permission_grants = Table(
+    "permission_grants",
+    meta,
+    _guid("group_id", key=True),
+    _guid("id", key=True),
+    _guid("client_app_id"),
+    _guid("client_id"),
+    _guid("resource_app_id"),
+    _text("permission_type"),
+    _text("permission"),
+    _time("created_at"),
+    Index("permission_grants_client_idx", "group_id", "client_app_id", "permission", unique=True),
+)
+
+# Answers to writes that came with an Idempotency-Key, so that the same request sent again is answered and not done
+# again. A day old they are removed, some with each such write.
+idempotency_keys = Table(
+    "idempotency_keys",
+    meta,
+    _guid("group_id", key=True),
+    _text("key_hash", key=True),  # of the key with the application and the caller whose it is
+    _text("application"),
+    _guid("caller"),
+    _text("fingerprint"),
+    Column("status", BigInteger, nullable=False),
+    _text("headers"),
+    _text("body"),
+    _time("created_at"),
+    Index("idempotency_keys_created_idx", "group_id", "created_at"),
+)
+
 # ── changes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 # What happened, in order and without gaps within a group. Followers (delta, webhooks, the event stream, outgoing mail)
