@@ -7,13 +7,13 @@ so that a slip in the server's own table does not go unseen.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from tests.harness import PERSON, ROADS, ROOT, Answer, Client, Place, recipient
+from tests.harness import GROUP, PERSON, ROADS, ROOT, Answer, Client, Place, recipient
 from tests.protocol.library import made
 
 READ = frozenset(
@@ -59,6 +59,11 @@ NEW_USER = {
     "passwordProfile": {"password": "long enough 1"},
 }
 REFERENCE = {"@odata.id": f"{ROOT}/directoryObjects/{PERSON['PattiF']}"}
+# Those who may post in the tests still may.
+SENDERS = {
+    "acceptedSenders": {"@odata.id": f"{ROOT}/groups/{GROUP['SalesAndMarketing']}"},
+    "rejectedSenders": REFERENCE,
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,8 @@ class Request:
 
     `template` names a place: `{group}`, `{conversation}`, `{thread}`, `{post}` are paths to one; `{sec}` is a security
     group, `{user}` a person. `delegated` and `application` are the published permissions, `own` those that suffice for
-    what is about oneself. `answers` is the status of success.
+    what is about oneself. `personal` is what no application can ask, being nobody. `before` is what must have been
+    posted (template and body) for it to succeed. `answers` is the status of success.
     """
 
     row: str
@@ -79,6 +85,8 @@ class Request:
     own: frozenset[str] = NONE
     headers: Mapping[str, str] | None = None
     road: str = ""
+    personal: bool = False
+    before: tuple[str, Any] | None = None
 
     @property
     def method(self) -> str:
@@ -108,6 +116,12 @@ class Request:
             reference=quote(f"{ROOT}/users/{PERSON['AlexW']}"),
         )
 
+    def prepare(self, client: Client, place: Place) -> None:
+        """Do what must come before."""
+        if self.before is not None:
+            template, body = self.before
+            assert client.post(replace(self, template=template).path(place), body).status == 204
+
     def send(self, client: Client, place: Place, query: str = "", security_group: str = "Platform") -> Answer:
         """Ask for it."""
         path = self.path(place, security_group)
@@ -116,7 +130,11 @@ class Request:
         return client.with_body(self.method, path, self.body, self.headers or {})
 
 
-_SAID = ("group/conversations", "group/threads", "conversation", "thread", "post")
+_SAID = (
+    *("group/conversations", "group/threads", "conversation", "thread", "post"),
+    *("group/addFavorite", "group/removeFavorite", "group/subscribeByMail", "group/unsubscribeByMail"),
+    "group/resetUnseenCount",
+)
 _EVENTUAL = {"ConsistencyLevel": "eventual"}
 
 
@@ -154,6 +172,24 @@ def _all() -> Iterator[Request]:
     # ── attachments ──
     # ── extensions ──
     # ── senders ──
+    group_read, group_write = frozenset(("Group.Read.All", "Group.ReadWrite.All")), frozenset(("Group.ReadWrite.All",))
+    for name in ("acceptedSenders", "rejectedSenders"):
+        row, place = f"group/{name}", f"{{group}}/{name}"
+        yield Request(f"GET {row}", place, group_read, NONE)
+        yield Request(f"GET {row}/$count", f"{place}/$count", group_read, NONE, headers=_EVENTUAL)
+        yield Request(f"GET {row}/$ref", f"{place}/$ref", group_read, NONE)
+        reference = SENDERS[name]
+        yield Request(f"POST {row}/$ref", f"{place}/$ref", group_write, NONE, 204, reference)
+        before = (f"{place}/$ref", reference)
+        at = reference["@odata.id"].rpartition("/")[2]
+        yield Request(f"DELETE {row}/object/$ref", f"{place}/{at}/$ref", group_write, NONE, 204, before=before)
+        at = quote(reference["@odata.id"])
+        yield Request(f"DELETE {row}/$ref", f"{place}/$ref?@id={at}", group_write, NONE, 204, before=before)
+    for action in ("addFavorite", "removeFavorite", "subscribeByMail", "unsubscribeByMail", "resetUnseenCount"):
+        yield Request(f"POST group/{action}", f"{{group}}/{action}", group_write, NONE, personal=True)
+    yield Request("POST group/renew", "{group}/renew", DIRECTORY_WRITE, DIRECTORY_WRITE, 204)
+    names = {"displayName": "Sales", "mailNickname": "sales"}
+    yield Request("POST group/validateProperties", "{group}/validateProperties", group_read, group_read, 204, names)
     # ── the group and its people ──
     # ── groups ──
     yield from _collection("groups", "/groups", GROUPS, headers=_EVENTUAL)

@@ -59,6 +59,7 @@ class Field:
     `sql` is what storage holds for it: one column for a primitive; for a single complex value a mapping from the slash
     path below the property (`"emailAddress/address"`) to its column; for a collection one column holding a JSON array.
     `fold` says that text is compared without regard to case, as the cloud does for directory objects and addresses.
+    `single` says that it is sent only where it is selected in the reading of a single item.
     `wire` is the declared type where it differs from what is stored and compared: ids that are sent as opaque text.
     """
 
@@ -71,6 +72,7 @@ class Field:
     filter: bool = True
     sort: bool = True
     fold: bool = False
+    single: bool = False
     wire: Type | None = None
     says: str = ""
 
