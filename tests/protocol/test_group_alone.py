@@ -68,7 +68,8 @@ def test_a_list_does_not_have_them(graph: Graph, name: str, path: str) -> None:
 
 
 def test_what_there_is_nothing_to_say_of(graph: Graph) -> None:
-    names = {"assignedLabels": [], "assignedLicenses": [], "infoCatalogs": [], "isManagementRestricted": None,
+    names: dict[str, Any] = {
+             "assignedLabels": [], "assignedLicenses": [], "infoCatalogs": [], "isManagementRestricted": None,
              "licenseProcessingState": None, "onPremisesExtensionAttributes": None, "organizationId": None,
              "serviceProvisioningErrors": [], "welcomeMessageEnabled": None, "isArchived": None}  # fmt: skip
     found = graph.as_("AdeleV").get(f"{PATH}?$select={','.join(names)}").json

@@ -45,7 +45,8 @@ def test_what_it_says_of_a_group(graph: Graph) -> None:
         "onPremisesProvisioningErrors": [],
     }
     assert said.items() <= sales.items()
-    assert all(value is None for name, value in sales.items() if name not in said and name != "id")
+    assert sales["securityIdentifier"].startswith("S-1-12-1-")
+    assert all(value is None for name, value in sales.items() if name not in {*said, "id", "securityIdentifier"})
     engineering = found[GROUP["Engineering"]]
     assert (engineering["groupTypes"], engineering["securityEnabled"], engineering["mailEnabled"]) == ([], True, False)
 
