@@ -86,6 +86,23 @@ class Person(Value, frozen=True):
     admin: bool
 
 
+class Sending(Value, frozen=True):
+    """What a group says about who may post into it.
+
+    `accepts_some` and `rejects_some` say that the list of accepted or rejected senders is not empty; `members_only` is
+    the behaviour AllowOnlyMembersToPost; `external` allows senders from outside the organisation.
+    """
+
+    accepts_some: bool = False
+    rejects_some: bool = False
+    members_only: bool = False
+    external: bool = False
+
+
+# Most groups say nothing.
+ANYBODY = Sending()
+
+
 class Standing(Value, frozen=True):
     """A group, and where the caller stands in it: what every decision about the group's content rests on.
 
@@ -101,6 +118,7 @@ class Standing(Value, frozen=True):
     owner: bool
     caller: Caller
     person: Person | None
+    sending: Sending
 
 
 class UserDraft(Value, frozen=True, kw_only=True):

@@ -6,6 +6,8 @@ reply). There are no status codes here.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 
 class Refusal(Exception):
     """The request was refused."""
@@ -28,6 +30,11 @@ class TokenInvalid(Refusal):
 
 class NotAllowed(Refusal):
     """Access is denied. Check credentials and try again."""
+
+    def __init__(self, message: str | None = None, *, target: str | None = None, detail: str = "") -> None:
+        """`detail` says which permission or place is missing, for those who are told (see the doors)."""
+        self.detail = detail
+        super().__init__(message, target=target)
 
 
 class PrivilegeMissing(NotAllowed):
@@ -128,6 +135,23 @@ class AnswerTooLarge(Refusal):
 
 class NotSupported(Refusal):
     """This is not supported."""
+
+
+class Violation(NamedTuple):
+    """One rule that a name breaks: a code, why in words, and the property."""
+
+    code: str
+    message: str
+    target: str
+
+
+class NameRefused(Refusal):
+    """A name breaks a rule of the directory."""
+
+    def __init__(self, violations: tuple[Violation, ...] = ()) -> None:
+        """`violations`: each rule that is broken, the first one first."""
+        self.violations = violations
+        super().__init__(violations[0].message if violations else None)
 
 
 class Conflict(Refusal):

@@ -10,7 +10,7 @@ import pytest
 
 from folkmoot import refusals
 from folkmoot.graph.envelope import Area, refused
-from folkmoot.refusals import MethodNotAllowed, Refusal
+from folkmoot.refusals import MethodNotAllowed, NameRefused, Refusal, Violation
 
 SOURCE = Path(__file__).parents[2] / "src" / "folkmoot"
 
@@ -23,6 +23,8 @@ def every(kind: type[Refusal]) -> Iterator[type[Refusal]]:
 
 
 def an(kind: type[Refusal]) -> Refusal:
+    if kind is NameRefused:
+        return NameRefused((Violation("PropertyConflict", "x", "mailNickname"),))
     return kind(("GET",)) if kind is MethodNotAllowed else kind("x")
 
 
@@ -35,7 +37,7 @@ def test_it_has_one_shape(kind: type[Refusal], area: Area) -> None:
     assert (answer.status == 500) is (kind is refusals.OutcomeUnknown)
     assert list(answer.body) == ["error"]
     error = answer.body["error"]
-    assert [name for name in error if name != "target"] == ["code", "message", "innerError"]
+    assert [name for name in error if name not in ("target", "details")] == ["code", "message", "innerError"]
     assert re.fullmatch(r"[A-Za-z_]+", error["code"])
     assert error["message"]
     assert list(error["innerError"]) == ["date", "request-id", "client-request-id"]

@@ -37,25 +37,6 @@ SAID = {
 # Published, and not served yet. What is served is taken off this list; nothing is put on it.
 NOT_YET = set(
     """
-    GET group/acceptedSenders
-    GET group/acceptedSenders/$count
-    GET group/acceptedSenders/$ref
-    POST group/acceptedSenders/$ref
-    DELETE group/acceptedSenders/$ref
-    DELETE group/acceptedSenders/object/$ref
-    GET group/rejectedSenders
-    GET group/rejectedSenders/$count
-    GET group/rejectedSenders/$ref
-    POST group/rejectedSenders/$ref
-    DELETE group/rejectedSenders/$ref
-    DELETE group/rejectedSenders/object/$ref
-    POST group/addFavorite
-    POST group/removeFavorite
-    POST group/renew
-    POST group/resetUnseenCount
-    POST group/subscribeByMail
-    POST group/unsubscribeByMail
-    POST group/validateProperties
     GET subscriptions
     POST subscriptions
     GET subscription

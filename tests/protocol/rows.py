@@ -7,14 +7,14 @@ so that a slip in the server's own table does not go unseen.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from folkmoot import lab
-from tests.harness import PERSON, ROADS, ROOT, Answer, Client, Place, file_attachment, recipient
+from tests.harness import GROUP, PERSON, ROADS, ROOT, Answer, Client, Place, file_attachment, recipient
 from tests.protocol.library import made
 
 READ = frozenset(
@@ -71,6 +71,11 @@ NEW_USER = {
 EXTENDED = {"Prefer": "folkmoot.profile=extended"}
 GRANT = {"clientAppId": lab.EXTENDED.id, "permission": "Group-Conversation.Read.Group"}
 REFERENCE = {"@odata.id": f"{ROOT}/directoryObjects/{PERSON['PattiF']}"}
+# Those who may post in the tests still may.
+SENDERS = {
+    "acceptedSenders": {"@odata.id": f"{ROOT}/groups/{GROUP['SalesAndMarketing']}"},
+    "rejectedSenders": REFERENCE,
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,8 @@ class Request:
     `template` names a place: `{group}`, `{conversation}`, `{thread}`, `{post}`, `{attachment}`, `{extension}` are paths
     to one; `{sec}` is a security group, `{user}` a person. `delegated` and `application` are the published
     permissions, `own` those that suffice for what is about oneself. `answers` is the status of success. What is
-    `only_extended` is asked as an extended application would, whoever asks.
+    `only_extended` is asked as an extended application would, whoever asks. `personal` is what no application can ask,
+    being nobody. `before` is what must have been posted (template and body) for it to succeed.
     """
 
     row: str
@@ -93,6 +99,8 @@ class Request:
     headers: Mapping[str, str] | None = None
     road: str = ""
     only_extended: bool = False
+    personal: bool = False
+    before: tuple[str, Any] | None = None
 
     @property
     def method(self) -> str:
@@ -124,6 +132,12 @@ class Request:
             reference=quote(f"{ROOT}/users/{PERSON['AlexW']}"),
         )
 
+    def prepare(self, client: Client, place: Place) -> None:
+        """Do what must come before."""
+        if self.before is not None:
+            template, body = self.before
+            assert client.post(replace(self, template=template).path(place), body).status == 204
+
     def send(self, client: Client, place: Place, query: str = "", security_group: str = "Platform") -> Answer:
         """Ask for it; an attachment or extension is added to a post where the place has none."""
         if "{extension}" in self.template and not place.extension:
@@ -136,7 +150,11 @@ class Request:
         return client.with_body(self.method, path, self.body, self.headers or {})
 
 
-_SAID = ("group/conversations", "group/threads", "conversation", "thread", "post", "attachment", "extension")
+_SAID = (
+    *("group/conversations", "group/threads", "conversation", "thread", "post", "attachment", "extension"),
+    *("group/addFavorite", "group/removeFavorite", "group/subscribeByMail", "group/unsubscribeByMail"),
+    "group/resetUnseenCount",
+)
 _EVENTUAL = {"ConsistencyLevel": "eventual"}
 
 
@@ -203,6 +221,24 @@ def _all() -> Iterator[Request]:
         yield Request("PATCH extension", "{extension}", GROUP_WRITE, GROUP_WRITE, 200, {"stage": 2}, road=road)
         yield Request("DELETE extension", "{extension}", GROUP_WRITE, GROUP_WRITE, 204, road=road)
     # ── senders ──
+    group_read, group_write = frozenset(("Group.Read.All", "Group.ReadWrite.All")), frozenset(("Group.ReadWrite.All",))
+    for name in ("acceptedSenders", "rejectedSenders"):
+        row, place = f"group/{name}", f"{{group}}/{name}"
+        yield Request(f"GET {row}", place, group_read, NONE)
+        yield Request(f"GET {row}/$count", f"{place}/$count", group_read, NONE, headers=_EVENTUAL)
+        yield Request(f"GET {row}/$ref", f"{place}/$ref", group_read, NONE)
+        reference = SENDERS[name]
+        yield Request(f"POST {row}/$ref", f"{place}/$ref", group_write, NONE, 204, reference)
+        before = (f"{place}/$ref", reference)
+        at = reference["@odata.id"].rpartition("/")[2]
+        yield Request(f"DELETE {row}/object/$ref", f"{place}/{at}/$ref", group_write, NONE, 204, before=before)
+        at = quote(reference["@odata.id"])
+        yield Request(f"DELETE {row}/$ref", f"{place}/$ref?@id={at}", group_write, NONE, 204, before=before)
+    for action in ("addFavorite", "removeFavorite", "subscribeByMail", "unsubscribeByMail", "resetUnseenCount"):
+        yield Request(f"POST group/{action}", f"{{group}}/{action}", group_write, NONE, personal=True)
+    yield Request("POST group/renew", "{group}/renew", DIRECTORY_WRITE, DIRECTORY_WRITE, 204)
+    names = {"displayName": "Sales", "mailNickname": "sales"}
+    yield Request("POST group/validateProperties", "{group}/validateProperties", group_read, group_read, 204, names)
     # ── the group and its people ──
     # ── grants ──
     yield from _collection("group/permissionGrants", "{group}/permissionGrants", MEMBERS_READ, headers=_EVENTUAL)

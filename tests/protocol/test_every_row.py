@@ -51,6 +51,7 @@ def one_by_one(which: str) -> pytest.MarkDecorator:
 @one_by_one("delegated")
 def test_each_permission_is_enough_to_write(graph: Graph, request_: Request, permission: str) -> None:
     place = graph.as_("AdeleV").start()
+    request_.prepare(graph.as_("AdeleV"), place)
     answer = request_.send(somebody(graph, request_, permission), place)
     well_formed(answer)
     assert answer.status == request_.answers, answer
@@ -59,15 +60,17 @@ def test_each_permission_is_enough_to_write(graph: Graph, request_: Request, per
 @one_by_one("application")
 def test_each_role_is_enough_for_an_application_to_write(graph: Graph, request_: Request, permission: str) -> None:
     place = graph.as_("AdeleV").start()
+    request_.prepare(graph.as_("AdeleV"), place)
     answer = request_.send(graph.as_app("daemon", roles=[permission]), place)
     well_formed(answer)
     assert answer.status == (403 if request_.row in ONES_OWN else request_.answers), answer
 
 
-@each([request for request in REQUESTS if not request.application])
+@each([request for request in REQUESTS if not request.application and not request.personal])
 def test_what_the_cloud_keeps_to_people_an_extended_application_may(graph: Graph, request_: Request) -> None:
     place = graph.as_("AdeleV").start()
     for role in sorted(request_.delegated):
+        request_.prepare(graph.as_("AdeleV"), place)
         answer = request_.send(graph.as_app("extended", roles=[role]), place)
         assert answer.status == request_.answers, answer
 

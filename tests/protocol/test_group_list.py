@@ -12,7 +12,7 @@ DEFAULT = """id deletedDateTime classification createdDateTime description displ
 isAssignableToRole mail mailEnabled mailNickname membershipRule membershipRuleProcessingState onPremisesDomainName
 onPremisesLastSyncDateTime onPremisesNetBiosName onPremisesSamAccountName onPremisesSecurityIdentifier
 onPremisesSyncEnabled preferredDataLocation preferredLanguage proxyAddresses renewedDateTime resourceBehaviorOptions
-resourceProvisioningOptions securityEnabled theme visibility onPremisesProvisioningErrors"""
+resourceProvisioningOptions securityEnabled securityIdentifier theme visibility onPremisesProvisioningErrors"""
 
 
 def test_it_works(graph: Graph) -> None:
@@ -45,7 +45,8 @@ def test_what_it_says_of_a_group(graph: Graph) -> None:
         "onPremisesProvisioningErrors": [],
     }
     assert said.items() <= sales.items()
-    assert all(value is None for name, value in sales.items() if name not in said and name != "id")
+    assert sales["securityIdentifier"].startswith("S-1-12-1-")
+    assert all(value is None for name, value in sales.items() if name not in {*said, "id", "securityIdentifier"})
     engineering = found[GROUP["Engineering"]]
     assert (engineering["groupTypes"], engineering["securityEnabled"], engineering["mailEnabled"]) == ([], True, False)
 

@@ -90,9 +90,11 @@ class GraphDoor:
         headers = _headers(scope)
         request_id, client_request_id = self.request_ids(headers)
         area: Area = "mail"
+        profile: Profile = "strict"
         try:
             resolved = None
             caller = await self._caller(headers)
+            profile = caller.profile
             resolved = _resolved(scope["raw_path"].decode("latin-1"))
             row = _row(resolved, scope["method"], caller.profile)
             area = row.area
@@ -100,7 +102,7 @@ class GraphDoor:
         except Refusal as refusal:
             if resolved is not None:
                 area = next(iter(BY_ADDRESS[resolved.address].values())).area
-            answer = refused(refusal, area, request_id=request_id, client_request_id=client_request_id)
+            answer = refused(refusal, area, request_id=request_id, client_request_id=client_request_id, profile=profile)
         except Exception:
             log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
             message = f"The server failed unexpectedly; its log holds the reason under request-id {request_id}."

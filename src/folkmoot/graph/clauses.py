@@ -46,6 +46,12 @@ def selected(feed: Feed, options: Options) -> frozenset[str] | None:
                 f"$select supports: {known}.",
                 target="$select",
             )
+        if not feed.single and any(field.single for field in fields):
+            raise BadClause(
+                f"The property '{name}' is returned only by $select on a single {feed.noun.entity.name}, "
+                "as in GET /groups/{id}?$select=" + f"{name}.",
+                target="$select",
+            )
         chosen.update(field.name for field in fields)
     return frozenset(chosen)
 

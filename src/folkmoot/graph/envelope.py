@@ -5,13 +5,14 @@ Source: Microsoft Graph error responses; the codes of mail items are Exchange's.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
 
 from folkmoot import refusals as r
+from folkmoot.model import Profile
 
 Area = Literal["mail", "directory"]
 
@@ -77,6 +78,7 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     # The generic code for a failed precondition; for Outlook items the documentation names none.
     r.Changed: (412, "resourceModified", "resourceModified"),
     r.KeyReused: (422, "Request_UnprocessableEntity", "Request_UnprocessableEntity"),
+    r.NameRefused: (422, "Request_UnprocessableEntity", "Request_UnprocessableEntity"),
     r.Conflict: (400, "Request_BadRequest", "Request_BadRequest"),
     r.Busy: (503, "serviceNotAvailable", "serviceNotAvailable"),
     # Not 503 or 504: clients would send it again by themselves, and it may be there.
@@ -86,8 +88,13 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
 _FILTER_CODE = "ErrorInvalidUrlQueryFilter"
 
 
-def refused(refusal: r.Refusal, area: Area, *, request_id: str, client_request_id: str) -> Answer:
-    """A refusal as Graph sends it: the envelope that every client reads."""
+def refused(
+    refusal: r.Refusal, area: Area, *, request_id: str, client_request_id: str, profile: Profile = "strict"
+) -> Answer:
+    """A refusal as Graph sends it: the envelope that every client reads.
+
+    What exactly was missing is told to extended applications; strict ones hear the cloud's bare sentence.
+    """
     status, mail, directory = next(_TABLE[kind] for kind in type(refusal).__mro__ if kind in _TABLE)
     code = mail if area == "mail" else directory
     if code == "ErrorInvalidUrlQuery" and refusal.target == "$filter":
@@ -100,14 +107,18 @@ def refused(refusal: r.Refusal, area: Area, *, request_id: str, client_request_i
         headers = (("Allow", ", ".join(refusal.allowed)),)
     elif isinstance(refusal, r.Busy):
         headers = (("Retry-After", "1"),)
+    message = refusal.message
+    if profile == "extended" and isinstance(refusal, r.NotAllowed) and refusal.detail:
+        message = f"{message} {refusal.detail}"
     return failed(
         status,
         code,
-        refusal.message,
+        message,
         refusal.target,
         headers,
         request_id=request_id,
         client_request_id=client_request_id,
+        details=[each._asdict() for each in refusal.violations] if isinstance(refusal, r.NameRefused) else (),
     )
 
 
@@ -120,11 +131,14 @@ def failed(
     *,
     request_id: str,
     client_request_id: str,
+    details: Sequence[Mapping[str, str]] = (),
 ) -> Answer:
     """An error in Graph's envelope."""
     error: dict[str, Any] = {"code": code, "message": message}
     if target:
         error["target"] = target
+    if details:
+        error["details"] = details
     error["innerError"] = {
         # Without a zone, as the cloud writes it here.
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),

@@ -43,9 +43,10 @@ class Feed:
     """A collection that can be listed, counted and read one by one.
 
     `order` ends in a key that is unique within the collection, so that a page always knows where it stopped. `visible`
-    names the group table to which the caller's visibility applies. `kinds` are the nouns of a mixed collection, by the
-    value of `kind`. `inside` are properties that `$expand` adds to an item, by what it calls them in lower case; the
-    value of `kind` of those that have them is in `inside_kind`.
+    names the group table to which the caller's visibility applies. `single`: it is one item, whose properties that are
+    only sent alone can be selected. `kinds` are the nouns of a mixed collection, by the value of `kind`. `inside` are
+    properties that `$expand` adds to an item, by what it calls them in lower case; the value of `kind` of those that
+    have them is in `inside_kind`.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Feed:
     page: int = 100
     largest_page: int = 999
     directory: bool = False
+    single: bool = False
 
 
 _c, _t, _p = s.conversations.c, s.threads.c, s.posts.c
@@ -164,6 +166,19 @@ def _held(role: str) -> tuple[Feed, ...]:
     )  # fmt: skip
 
 
+def _senders(verdict: str) -> Feed:
+    """Who is in one of a group's lists of senders."""
+    listed = s.senders
+    both = listed.outerjoin(s.users, s.users.c.id == listed.c.object_id).outerjoin(
+        _held_groups, _held_groups.c.group_id == listed.c.object_id
+    )
+    mine = and_(listed.c.group_id == _bind("g"), listed.c.verdict == literal(verdict))
+    return _feed(f"{verdict}Senders", _object_noun(listed.c.object_id, both),
+                 and_(mine, or_(_present_user, _present_group)), (listed.c.object_id, False), source=both,
+                 kinds={"user": _held_user, "group": _held_group}, kind=listed.c.object_type, visible=_held_groups,
+                 typed=True, directory=True, context="directoryObjects")  # fmt: skip
+
+
 def _below() -> tuple[Feed, ...]:
     """Members and members of members: `ids` is the JSON array of who they are."""
     u, g = s.users, _held_groups
@@ -209,12 +224,14 @@ _DIRECTORY: tuple[Feed, ...] = (
     _feed("groups", GROUP, _kept, (s.groups.c.group_id, False), visible=s.groups, directory=True, branches=_TO_HOLDERS,
           context="groups"),
     _feed("group", GROUP, and_(_kept, s.groups.c.group_id == _bind("g")), (s.groups.c.group_id, False),
-          visible=s.groups, directory=True, branches=_TO_HOLDERS, context="groups"),
+          visible=s.groups, directory=True, single=True, branches=_TO_HOLDERS, context="groups"),
     _feed("users", USER, _there, (s.users.c.id, False), directory=True, branches=_TO_GROUPS, context="users"),
     _feed("user", USER, and_(_there, s.users.c.id == _bind("o")), (s.users.c.id, False), directory=True,
           branches=_TO_GROUPS, context="users"),
     *_held("member"),
     *_held("owner"),
+    _senders("accepted"),
+    _senders("rejected"),
     *_below(),
     _above("memberOf", "member"),
     _above("ownedObjects", "owner"),

@@ -159,6 +159,14 @@ class ReferenceIn(Body):
     id: str = msgspec.field(name="@odata.id")
 
 
+class ValidateIn(Body, rename="camel"):
+    """The parameters of the action validateProperties of a group."""
+
+    display_name: str | None = None
+    mail_nickname: str | None = None
+    on_behalf_of_user_id: str | None = None
+
+
 class PasswordIn(Body, rename="camel"):
     """passwordProfile."""
 
@@ -202,6 +210,13 @@ class GroupPatchIn(Body, rename="camel", omit_defaults=True):
     membership_rule: str | msgspec.UnsetType | None = msgspec.UNSET
     membership_rule_processing_state: Literal["On", "Paused"] | msgspec.UnsetType | None = msgspec.UNSET
     members: list[str] | msgspec.UnsetType = msgspec.field(name="members@odata.bind", default=msgspec.UNSET)
+    # Only without any of those above (see `senders.changed_alone`).
+    allow_external_senders: bool | msgspec.UnsetType = msgspec.UNSET
+    auto_subscribe_new_members: bool | msgspec.UnsetType = msgspec.UNSET
+    hide_from_address_lists: bool | msgspec.UnsetType = msgspec.UNSET
+    hide_from_outlook_clients: bool | msgspec.UnsetType = msgspec.UNSET
+    is_subscribed_by_mail: bool | msgspec.UnsetType = msgspec.UNSET
+    unseen_count: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class UserIn(Body, rename="camel"):

@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import FromClause
 
+from folkmoot.graph import alone
 from folkmoot.graph.describe import Noun, Property, Sql, absent, boolean, many, noun, text, time
-from folkmoot.odata.edm import Edm, Field, Nav
+from folkmoot.odata.edm import Complex, Edm, Field, Nav
 from folkmoot.store import schema as s
 
 
 def folded(name: str, column: Sql, **more: Any) -> Property:
     """Text that is compared without regard to case, as the cloud does for directory objects."""
     return text(name, column, fold=True, **more)
+
+
+# Complex types of group properties in which this server has nothing to say.
+ASSIGNED_LABEL = Complex("assignedLabel", (Field(name="displayName"), Field(name="labelId")))
+ASSIGNED_LICENSE = Complex(
+    "assignedLicense", (Field(name="disabledPlans", type=Edm.GUID, many=True), Field(name="skuId", type=Edm.GUID))
+)
+LICENSE_STATE = Complex("licenseProcessingState", (Field(name="state"),))
+ON_PREMISES_ATTRIBUTES = Complex(
+    "onPremisesExtensionAttributes", tuple(Field(name=f"extensionAttribute{n}") for n in range(1, 16))
+)
+SERVICE_ERROR = Complex(
+    "serviceProvisioningError",
+    (
+        Field(name="createdDateTime", type=Edm.DATETIME),
+        Field(name="isResolved", type=Edm.BOOLEAN),
+        Field(name="serviceInstance"),
+    ),
+)
+
+
+def security_identifier(_: str, group: str) -> str:
+    """The Windows SID of a directory object, which the cloud derives from its id: four numbers of 32 bits."""
+    return "S-1-12-1-" + "-".join(str(number) for number in struct.unpack("<4I", UUID(group).bytes_le))
 
 
 _MEMBER_OF = (
@@ -92,9 +119,23 @@ def group_noun(table: FromClause = s.groups) -> Noun:
         many("resourceBehaviorOptions", g.resource_behavior_options, nullable=False),
         many("resourceProvisioningOptions", g.resource_provisioning_options, nullable=False),
         boolean("securityEnabled", g.security_enabled),
+        Property(Field(name="securityIdentifier", filter=False, sort=False), (g.group_id,), security_identifier),
         folded("theme", g.theme),
         folded("visibility", g.visibility),
         absent("onPremisesProvisioningErrors", many=True),
+        *alone.properties(table),
+        absent("assignedLabels", ASSIGNED_LABEL, many=True, by_default=False),
+        absent("assignedLicenses", ASSIGNED_LICENSE, many=True, by_default=False),
+        absent("hasMembersWithLicenseErrors", Edm.BOOLEAN, by_default=False),
+        absent("infoCatalogs", many=True, nullable=False, by_default=False),
+        absent("isArchived", Edm.BOOLEAN, by_default=False, single=True),
+        absent("isManagementRestricted", Edm.BOOLEAN, by_default=False),
+        absent("licenseProcessingState", LICENSE_STATE, by_default=False),
+        absent("onPremisesExtensionAttributes", ON_PREMISES_ATTRIBUTES, by_default=False),
+        absent("organizationId", by_default=False),
+        absent("serviceProvisioningErrors", SERVICE_ERROR, many=True, by_default=False),
+        absent("uniqueName", by_default=False),
+        absent("welcomeMessageEnabled", Edm.BOOLEAN, by_default=False),
         navs=(
             # CSDL: group/conversations and group/threads are Expandable=false.
             Nav(name="conversations", target="conversation", expand=False, says="The group's conversations."),
@@ -109,6 +150,8 @@ def group_noun(table: FromClause = s.groups) -> Noun:
                 expand=False,
                 says="What client applications may do in this group.",
             ),
+            Nav(name="acceptedSenders", target="directoryObject", expand=False, says="If any, only they may post."),
+            Nav(name="rejectedSenders", target="directoryObject", expand=False, says="They may not post."),
         ),
         says="A Microsoft 365 group or a security group.",
     )

@@ -26,7 +26,13 @@ LARGEST_ANSWER = 10_000
 def is_quick(feed: Feed, options: Options) -> bool:
     """Whether a read is a few indexed rows: no condition, order or expansion of the caller's making."""
     return not (
-        feed.kinds or options.filter or options.orderby or options.expand or options.count or options.skip
+        feed.kinds
+        or (feed.single and options.select)
+        or options.filter
+        or options.orderby
+        or options.expand
+        or options.count
+        or options.skip
     ) and (options.top is None or options.top <= feed.page)
 
 

@@ -16,12 +16,24 @@ from typing import Any
 import msgspec
 
 from folkmoot.auth.secrets import hash_password
-from folkmoot.graph import attached, attaching, body, editing, extending, extension_writes, inputs, reads, writes
+from folkmoot.graph import (
+    attached,
+    attaching,
+    body,
+    editing,
+    extending,
+    extension_writes,
+    inputs,
+    reads,
+    senders,
+    writes,
+)
 from folkmoot.graph import grants as granting
 from folkmoot.graph.batch import Serve, serve_batch
 from folkmoot.graph.call import Call
 from folkmoot.graph.envelope import Answer, Area
 from folkmoot.ops import grants
+from folkmoot.ops.senders import Verdict
 from folkmoot.refusals import BadBody
 from folkmoot.store.db import Tx
 
@@ -42,6 +54,7 @@ _GROUPS = frozenset(
         *("Directory.Read.All", "Directory.ReadWrite.All"),
     )
 )
+_GROUPS_R = frozenset(("Group.Read.All", "Group.ReadWrite.All"))
 _GROUPS_W = frozenset(("Group.ReadWrite.All", "Directory.ReadWrite.All"))
 _MEMBERS_W = _GROUPS_W | {"GroupMember.ReadWrite.All"}
 _USERS = frozenset(
@@ -213,6 +226,27 @@ _BEGUN = "`Location`; `Prefer: return=representation`: all of what was begun"
 _ADDED = "202 with `Location`; `Prefer: return=representation`: 201 with the post"
 _NOT_IN_CSDL = "the metadata says that posts are neither insertable nor updatable nor deletable"
 
+
+def _of_senders(verdict: Verdict) -> tuple[Row, ...]:
+    """A list of senders, which in the cloud is for signed-in people only."""
+    at = f"group/{verdict}Senders"
+    write = frozenset(("Group.ReadWrite.All",))
+    rows = (
+        *_collection(at, f"{verdict}Senders", reads.in_seen_group, _GROUPS_R, **_DIR),
+        _get(f"{at}/$ref", senders.References(f"{verdict}Senders", reads.in_seen_group), _GROUPS_R, **_DIR),
+        _do("POST", f"{at}/$ref", senders.add(verdict), write, takes=inputs.ReferenceIn, **_DIR),
+        _do("DELETE", f"{at}/$ref", senders.remove(verdict), write, **_DIR),
+        _do("DELETE", f"{at}/object/$ref", senders.remove(verdict), write, **_DIR),
+    )
+    return tuple(replace(row, application=_NONE) for row in rows)
+
+
+def _of_people(action: str, **said: bool) -> tuple[Row]:
+    """An action that is about the signed-in person: an application, strict or extended, is none."""
+    row = _do("POST", f"group/{action}", senders.prefer(**said), frozenset(("Group.ReadWrite.All",)), _NONE)
+    return (replace(row, extended=_NONE),)
+
+
 SURFACE: tuple[Row, ...] = (
     # ── conversations ────────────────────────────────────────────────────────────────────────────────────────────────
     *_collection("group/conversations", "conversations", reads.in_group, _R,
@@ -276,6 +310,15 @@ SURFACE: tuple[Row, ...] = (
         takes=inputs.OpenIn, prepare=extending.extension_change),
     _do("DELETE", "extension", extension_writes.delete_extension, _GW),
     # ── senders ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    *_of_senders("accepted"),
+    *_of_senders("rejected"),
+    *_of_people("addFavorite", favorite=True),
+    *_of_people("removeFavorite", favorite=False),
+    *_of_people("subscribeByMail", subscribed=True),
+    *_of_people("unsubscribeByMail", subscribed=False),
+    *_of_people("resetUnseenCount", seen=True),
+    _do("POST", "group/renew", senders.renew, _GROUPS_W, **_DIR),
+    _do("POST", "group/validateProperties", senders.validate_properties, _GROUPS_R, takes=inputs.ValidateIn, **_DIR),
     # ── the group and its people ─────────────────────────────────────────────────────────────────────────────────────
     # ── grants ───────────────────────────────────────────────────────────────────────────────────────────────────────
     *_collection("group/permissionGrants", "permissionGrants", reads.in_seen_group, _GRANTS_R,
@@ -294,7 +337,7 @@ SURFACE: tuple[Row, ...] = (
     _do("POST", "groups", writes.create_group, _GROUPS_W, _GROUPS_W | {"Group.Create"}, takes=inputs.GroupIn,
         source="Create group", **_DIR),
     _get("group", reads.One("group", reads.one_group), _GROUPS, source="Get group", **_DIR),
-    _do("PATCH", "group", writes.update_group, _GROUPS_W, takes=inputs.GroupPatchIn, source="Update group", **_DIR),
+    _do("PATCH", "group", senders.update_group, _GROUPS_W, takes=inputs.GroupPatchIn, source="Update group", **_DIR),
     _do("DELETE", "group", writes.delete_group, frozenset(("Group.ReadWrite.All",)), source="Delete group", **_DIR),
     *_collection("group/members", "members", reads.in_seen_group, _GROUPS, source="List members", **_DIR),
     *_collection("group/members/user", "members.user", reads.in_seen_group, _GROUPS,

@@ -77,16 +77,23 @@ class UploadDoor:
         headers = dict(scope["headers"])
         request_id = self._store.ids.new(self._store.clock())
         client_request_id = headers.get(b"client-request-id", b"").decode("latin-1")[:200] or request_id
-        known = {"request_id": request_id, "client_request_id": client_request_id}
         try:
             answer = await self._answer(scope, headers, receive)
         except Refusal as refusal:
-            answer = refused(refusal, "mail", **known)
+            answer = refused(refusal, "mail", request_id=request_id, client_request_id=client_request_id)
         except Exception:
             # Not the path: whoever reads the log must not be able to go on with the upload.
             log.exception("request %s failed: %s %s…", request_id, scope["method"], PATH)
             message = f"The server failed unexpectedly; its log holds the reason under request-id {request_id}."
-            answer = failed(500, "generalException", message, None, (), **known)
+            answer = failed(
+                500,
+                "generalException",
+                message,
+                None,
+                (),
+                request_id=request_id,
+                client_request_id=client_request_id,
+            )
         await send_answer(answer, scope["method"], request_id, client_request_id, send)
 
     async def _answer(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes], receive: Receive) -> Answer:

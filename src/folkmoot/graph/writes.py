@@ -64,7 +64,7 @@ def start_thread(tx: Tx, call: Call) -> Answer:
         return begun(tx, call, standing.group, "thread", {"t": id}, key, Answer(201, plain))
     id = conversations.start(tx, standing, draft.topic or "", draft)
     key = ids.thread_id(standing.group, id, id)
-    whole = Answer(201, _sent(tx, call, "thread", {"g": standing.group, "t": id}))
+    whole = Answer(201, sent(tx, call, "thread", {"g": standing.group, "t": id}))
     return begun(tx, call, standing.group, "thread", {"t": id}, key, whole)
 
 
@@ -74,7 +74,7 @@ def amend_thread(tx: Tx, call: Call) -> Answer:
     threads.amend(tx, place, call.body)
     if wanted(call) == "minimal":
         return Answer(204, headers=(("Preference-Applied", "return=minimal"),))
-    return Answer(200, _sent(tx, call, "thread", {"g": place.standing.group, "t": place.thread.id}))
+    return Answer(200, sent(tx, call, "thread", {"g": place.standing.group, "t": place.thread.id}))
 
 
 def delete_thread(tx: Tx, call: Call) -> Answer:
@@ -119,23 +119,23 @@ def create_group(tx: Tx, call: Call) -> Answer:
     values = {f: getattr(given, f) for f in given.__struct_fields__ if getattr(given, f) is not None}
     draft = msgspec.convert({**values, **bound}, GroupDraft)
     id = directory.create_group(tx, call.caller, draft, call.domain)
-    return Answer(201, _sent(tx, call, "group", {"g": id, "me": call.caller.oid}))
+    return Answer(201, sent(tx, call, "group", {"g": id, "me": call.caller.oid}))
 
 
 def update_group(tx: Tx, call: Call) -> Answer:
     """204."""
-    standing = _seen_group(tx, call)
+    standing = seen_group(tx, call)
     changes = {k: v for k, v in msgspec.structs.asdict(call.body).items() if v is not msgspec.UNSET}
     members = changes.pop("members", ())
     directory.update_group(tx, standing, changes, call.domain)
     for uri in members:
-        directory.add_to_group(tx, _seen_group(tx, call), "member", resolve(tx, uri, "members@odata.bind"))
+        directory.add_to_group(tx, seen_group(tx, call), "member", resolve(tx, uri, "members@odata.bind"))
     return Answer(204)
 
 
 def delete_group(tx: Tx, call: Call) -> Answer:
     """204."""
-    directory.delete_group(tx, _seen_group(tx, call))
+    directory.delete_group(tx, seen_group(tx, call))
     return Answer(204)
 
 
@@ -143,7 +143,7 @@ def add_reference(role: str) -> Callable[[Tx, Call], Answer]:
     """`POST …/members/$ref` and `…/owners/$ref`: 204."""
 
     def add(tx: Tx, call: Call) -> Answer:
-        standing = _seen_group(tx, call)
+        standing = seen_group(tx, call)
         directory.add_to_group(tx, standing, role, resolve(tx, call.body.id, "@odata.id"))
         return Answer(204)
 
@@ -154,19 +154,22 @@ def remove_reference(role: str) -> Callable[[Tx, Call], Answer]:
     """`DELETE …/members/{id}/$ref`, `…/members/$ref?@id={uri}` and `?$id={uri}`: 204."""
 
     def remove(tx: Tx, call: Call) -> Answer:
-        standing = _seen_group(tx, call)
-        key = call.keys.get("object")
-        if key is not None:
-            object_id = ids.directory_id(key)
-        else:
-            given = [value for name, value in call.options.others if name.lower() in ("@id", "$id", "@odata.id")]
-            if len(given) != 1:
-                raise BadBody("Name the reference to remove, as in $ref?@id={its URL}.", target="@id")
-            object_id = resolve(tx, given[0], "@id")
-        directory.remove_from_group(tx, standing, role, object_id)
+        standing = seen_group(tx, call)
+        directory.remove_from_group(tx, standing, role, named_reference(tx, call))
         return Answer(204)
 
     return remove
+
+
+def named_reference(snapshot: Snapshot, call: Call) -> str:
+    """The id of the object that a DELETE of a reference names, in its path or in its query."""
+    key = call.keys.get("object")
+    if key is not None:
+        return ids.directory_id(key)
+    given = [value for name, value in call.options.others if name.lower() in ("@id", "$id", "@odata.id")]
+    if len(given) != 1:
+        raise BadBody("Name the reference to remove, as in $ref?@id={its URL}.", target="@id")
+    return resolve(snapshot, given[0], "@id")
 
 
 def create_user(tx: Tx, call: Call) -> Answer:
@@ -177,7 +180,7 @@ def create_user(tx: Tx, call: Call) -> Answer:
     values.pop("password_profile")
     draft = msgspec.convert({**values, "password_hash": password_hash}, UserDraft)
     id = directory.create_user(tx, draft)
-    return Answer(201, _sent(tx, call, "user", {"o": id}))
+    return Answer(201, sent(tx, call, "user", {"o": id}))
 
 
 def update_user(tx: Tx, call: Call) -> Answer:
@@ -235,14 +238,15 @@ def resolve(snapshot: Snapshot, uri: str, path: str) -> str:
     return person.id
 
 
-def _seen_group(tx: Tx, call: Call) -> Standing:
+def seen_group(tx: Tx, call: Call) -> Standing:
+    """The group of the path as an object of the directory."""
     return access.see_group(tx, call.caller, ids.directory_id(call.keys["group"]))
 
 
-def _sent(tx: Tx, call: Call, feed: str, scope: dict[str, Any]) -> Any:
+def sent(tx: Tx, call: Call, feed: str, scope: dict[str, Any]) -> Any:
     """The item as a GET would send it."""
-    sent = single(tx, FEEDS[feed], Options(), scope, call.road, call.caller)
-    return {} if sent is None else sent
+    found = single(tx, FEEDS[feed], Options(), scope, call.road, call.caller)
+    return {} if found is None else found
 
 
 def thread_amendment(given: inputs.ThreadPatchIn) -> ThreadAmendment:

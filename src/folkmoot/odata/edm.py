@@ -59,6 +59,7 @@ class Field:
     `sql` is what storage holds for it: one column for a primitive; for a single complex value a mapping from the slash
     path below the property (`"emailAddress/address"`) to its column; for a collection one column holding a JSON array.
     `fold` says that text is compared without regard to case, as the cloud does for directory objects and addresses.
+    `single` says that it is sent only where it is selected in the reading of a single item.
     `wire` is the declared type where it differs from what is stored and compared: ids that are sent as opaque text.
     `start` is a column with the first characters of a text, for an index; `whole` and `number` are columns with what
     a text is as a number, for `cast`. `functions` says for whom a filter may use it in functions beside `cast`;
@@ -74,6 +75,7 @@ class Field:
     filter: bool = True
     sort: bool = True
     fold: bool = False
+    single: bool = False
     wire: Type | None = None
     start: Any = None
     whole: Any = None

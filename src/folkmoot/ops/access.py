@@ -63,7 +63,16 @@ def read_content(standing: Standing) -> None:
     """Raise `NotAllowed` unless the caller may read the group's conversations."""
     person = standing.person
     if not inside(standing) or (person is not None and person.admin and not belongs(standing)):
-        raise NotAllowed
+        raise NotAllowed(detail=_missing_to_read(standing))
+
+
+def _missing_to_read(standing: Standing) -> str:
+    person = standing.person
+    if person is None or not person.enabled:
+        return "There is no enabled account of that person in the directory."
+    if standing.visibility == "Public":
+        return "Guests read only the groups that they are members of."
+    return "The group is not public, and the person is neither a member nor an owner of it."
 
 
 def belongs(standing: Standing) -> bool:
@@ -78,14 +87,14 @@ def manage_content(standing: Standing, started_by: str | None) -> None:
     """
     read_content(standing)
     if standing.caller.kind == "person" and not standing.owner and standing.caller.oid != started_by:
-        raise NotAllowed
+        raise NotAllowed(detail="This takes an owner of the group, or whoever began the thread.")
 
 
 def manage_group(standing: Standing) -> None:
     """Raise `PrivilegeMissing` unless the caller owns the group, runs the organisation, or is an application."""
     person = standing.person
     if standing.caller.kind == "person" and not (standing.owner or (person is not None and person.admin)):
-        raise PrivilegeMissing
+        raise PrivilegeMissing(detail="This takes an owner of the group, or an administrator.")
 
 
 def visible(kind: str, groups: FromClause = s.groups) -> ColumnElement[bool]:

@@ -11,7 +11,7 @@ from folkmoot.store.db import Tx
 
 def start(tx: Tx, standing: Standing, topic: str, draft: ThreadDraft) -> str:
     """Start a conversation with one thread and one post, and return its id, which is also its first thread's."""
-    policy.require(standing, None, draft.post)
+    policy.require(tx, standing, None, draft.post)
     # The cloud's first thread shares the conversation's GUID (see docs/why/ids.md).
     id = tx.new_id()
     sender = policy.author(standing, draft.post)

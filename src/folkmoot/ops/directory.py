@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import bindparam, update
 
 from folkmoot.model import Caller, GroupDraft, Standing, UserDraft
-from folkmoot.ops import access
+from folkmoot.ops import access, settings
 from folkmoot.refusals import BadBody, Conflict, NoSuchObject, PrivilegeMissing
 from folkmoot.store import everywhere, rows
 from folkmoot.store import schema as s
@@ -95,6 +95,7 @@ def delete_user(tx: Tx, caller: Caller, id: str) -> None:
     for group, role in sorted(everywhere.roles_of(tx, id)):
         rows.take_turn(tx, group)
         everywhere.drop_membership(tx, group, role, id)
+        settings.left(tx, group, id)
         record(tx, group, caller.oid, ("deleted", _noun(role), id))
     tx.run(everywhere.DROP_ADDRESSES, b_object=id)
     tx.run(everywhere.DELETE_USER, b_id=id, at=tx.now)
@@ -115,7 +116,7 @@ def create_group(tx: Tx, caller: Caller, draft: GroupDraft, domain: str) -> str:
     """
     id = draft.id or tx.new_id()
     check_nickname(draft.mail_nickname)
-    _check_name(draft.display_name)
+    check_name(draft.display_name)
     unified = "Unified" in draft.group_types
     if unified and not draft.mail_enabled:
         raise BadBody("A group with groupTypes 'Unified' must have mailEnabled true.", target="mailEnabled")
@@ -133,6 +134,7 @@ def create_group(tx: Tx, caller: Caller, draft: GroupDraft, domain: str) -> str:
             "resource_behavior_options": _encode(draft.resource_behavior_options).decode(),
             "resource_provisioning_options": "[]",
             "proxy_addresses": _encode([f"SMTP:{mail}"]).decode(),
+            **settings.at_creation(draft.resource_behavior_options),
             "created_at": tx.now,
             "renewed_at": tx.now,
             "deleted_at": None,
@@ -152,7 +154,7 @@ def update_group(tx: Tx, standing: Standing, changes: Mapping[str, Any], domain:
     access.manage_group(standing)
     changes = dict(changes)
     if "display_name" in changes:
-        _check_name(changes["display_name"])
+        check_name(changes["display_name"])
     if "mail_nickname" in changes:
         check_nickname(changes["mail_nickname"])
         mail = f"{changes['mail_nickname']}@{domain}"
@@ -194,6 +196,8 @@ def add_to_group(tx: Tx, standing: Standing, role: str, object_id: str) -> None:
     if role == "owner" and len(everywhere.holders(tx, standing.group, role, MAX_OWNERS)) >= MAX_OWNERS:
         raise BadBody(f"A group has at most {MAX_OWNERS} owners.", target="owners")
     everywhere.add_membership(tx, standing.group, role, object_id, kind)
+    if role == "member" and kind == "user":
+        settings.joined(tx, standing.group, object_id)
     record(tx, standing.group, standing.caller.oid, ("created", _noun(role), object_id))
 
 
@@ -206,6 +210,8 @@ def remove_from_group(tx: Tx, standing: Standing, role: str, object_id: str) -> 
     if role == "owner" and len(everywhere.holders(tx, standing.group, role, 2)) == 1:
         raise BadBody("The group must have at least one owner, hence this owner cannot be removed.", target="owners")
     everywhere.drop_membership(tx, standing.group, role, object_id)
+    if role == "member":
+        settings.left(tx, standing.group, object_id)
     record(tx, standing.group, standing.caller.oid, ("deleted", _noun(role), object_id))
 
 
@@ -230,7 +236,7 @@ def check_nickname(nickname: str) -> None:
         )
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
     """Raise `BadBody` for a displayName that a group cannot have (Graph, group resource: 256 characters at most)."""
     if not 1 <= len(name) <= 256:
         raise BadBody("displayName must have 1 to 256 characters.", target="displayName")

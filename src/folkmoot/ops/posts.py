@@ -22,7 +22,7 @@ def reply(tx: Tx, place: Place, draft: PostDraft, to: Post | None = None) -> str
     New participants join the thread's recipients. Raises what `policy` refuses.
     """
     standing, thread, conversation = place.standing, place.thread, place.conversation
-    policy.require(standing, thread, draft)
+    policy.require(tx, standing, thread, draft)
     # A clock that was set back must not put a post before those that are there.
     received = max(tx.now, thread.last_delivered_at)
     sender = policy.author(standing, draft)

@@ -11,7 +11,7 @@ from folkmoot.store.db import Tx
 
 def start(tx: Tx, standing: Standing, conversation: Conversation, draft: ThreadDraft) -> str:
     """Start a thread in an existing conversation with its first post, and return the thread's id."""
-    policy.require(standing, None, draft.post)
+    policy.require(tx, standing, None, draft.post)
     received = max(tx.now, conversation.last_delivered_at)
     thread = tx.new_id()
     sender = policy.author(standing, draft.post)

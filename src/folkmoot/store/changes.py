@@ -11,7 +11,20 @@ from folkmoot.store import schema as s
 from folkmoot.store.db import Statement, Tx
 
 Kind = Literal["created", "updated", "deleted", "forwarded"]
-Noun = Literal["group", "member", "owner", "conversation", "thread", "post", "attachment", "extension", "grant"]
+Noun = Literal[
+    "group",
+    "member",
+    "owner",
+    "conversation",
+    "thread",
+    "post",
+    "attachment",
+    "extension",
+    "grant",
+    "acceptedSender",
+    "rejectedSender",
+    "preference",
+]
 
 _BEGIN = Statement(insert(s.sequences), keeps_memo=True)
 _ADVANCE = Statement(

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import ColumnElement, FromClause
 
-from folkmoot.model import Caller, Conversation, Person, Place, Post, Standing, Thread
+from folkmoot.model import ANYBODY, Caller, Conversation, Person, Place, Post, Sending, Standing, Thread
 from folkmoot.store import schema as s
 from folkmoot.store.db import Hint, Row, Snapshot, Statement, Tx
 from folkmoot.store.dialect import AnyOf
@@ -55,8 +55,13 @@ _STANDING_COLUMNS = (
     s.users.c.user_type,
     s.users.c.account_enabled,
     s.users.c.is_admin,
+    s.groups.c.resource_behavior_options,
+    s.groups.c.has_accepted_senders,
+    s.groups.c.has_rejected_senders,
+    s.groups.c.allow_external_senders,
 )
 _SEQ = 6
+_SENDING = 14
 _CONVERSATION_COLUMNS = (
     s.conversations.c.id,
     s.conversations.c.topic,
@@ -260,12 +265,24 @@ def _place_to_write(tx: Tx, caller: Caller, group: str, thread: str) -> Place | 
 
 
 def _read_standing(caller: Caller, group: str, row: Row) -> Standing:
-    name, mail, visibility, types, member, owner, _, uid, uname, umail, upn, kind, enabled, admin = row[:_FIRST]
+    name, mail, visibility, types, member, owner, _, uid, uname, umail, upn, kind, enabled, admin = row[:_SENDING]
+    behaviour, accepts, rejects, external = row[_SENDING:_FIRST]
+    members_only = '"AllowOnlyMembersToPost"' in behaviour
+    said = accepts or rejects or external or members_only
     person = None
     if uid is not None and caller.kind == "person":
         person = Person(uid, uname, umail, upn, kind == "Guest", bool(enabled), bool(admin))
     return Standing(
-        group, name, mail, visibility, '"Unified"' in types, member is not None, owner is not None, caller, person
+        group,
+        name,
+        mail,
+        visibility,
+        '"Unified"' in types,
+        member is not None,
+        owner is not None,
+        caller,
+        person,
+        Sending(bool(accepts), bool(rejects), members_only, bool(external)) if said else ANYBODY,
     )
 
 

@@ -130,6 +130,14 @@ groups = Table(
     _json("proxy_addresses"),
     _json("resource_behavior_options"),
     _json("resource_provisioning_options"),
+    # Null is no, as it is for groups older than these columns.
+    _flag("allow_external_senders", null=True),
+    _flag("auto_subscribe_new_members", null=True),
+    _flag("hide_from_address_lists", null=True),
+    _flag("hide_from_outlook_clients", null=True),
+    # Whether `senders` has rows of the group, so that a post into any other group need not look.
+    _flag("has_accepted_senders", null=True),
+    _flag("has_rejected_senders", null=True),
     _time("created_at"),
     _time("renewed_at"),
     _time("deleted_at", null=True),
@@ -337,6 +345,29 @@ multi_values = Table(
 )
 
 # ── senders, and what each person set for a group ────────────────────────────────────────────────────────────────────
+
+# Who may post (`verdict` accepted) and who may not (rejected); an object stands in one of the lists at most.
+senders = Table(
+    "senders",
+    meta,
+    _guid("group_id", key=True),
+    _guid("object_id", key=True),
+    _text("verdict"),
+    _text("object_type"),
+    _time("added_at"),
+    Index("senders_verdict_idx", "group_id", "verdict", "object_id"),
+)
+
+# What a person set for a group. No row, or null: nothing was said. `seen_seq` is the group's seq at the last visit.
+preferences = Table(
+    "preferences",
+    meta,
+    _guid("group_id", key=True),
+    _guid("person_id", key=True),
+    _flag("is_subscribed", null=True),
+    _flag("is_favorite", null=True),
+    Column("seen_seq", BigInteger, nullable=False),
+)
 
 # ── search ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
