@@ -14,7 +14,7 @@ import pytest
 
 from folkmoot.graph.plan import _PLANS, Plan
 from folkmoot.ops import directory
-from folkmoot.store import changes, everywhere, rows, schema
+from folkmoot.store import changes, everywhere, rows, schema, search
 from folkmoot.store.db import Statement
 from tests.harness import Client, Graph
 from tests.protocol.rows import EVERYTHING, REQUESTS
@@ -28,6 +28,9 @@ QUERIES = (
     "$filter=threads/any(t:t/isLocked) or threads/$count gt 1 or topic eq 'x'",
     "$expand=threads($expand=posts($expand=inReplyTo;$filter=hasAttachments))&$top=1",
     "$orderby=topic desc,hasAttachments&$top=1&$skip=1&$count=true",
+    "$search=hello&$top=1&$count=true",
+    "$search=hello OR received>2026-01-01 hasAttachments:false&$orderby=topic&$top=1",
+    "$search=hello&$orderby=relevance&$top=1",
 )
 
 
@@ -100,7 +103,7 @@ def test_every_statement_names_the_group(graph: Graph, run: set[Statement]) -> N
     assert [place for text in texts for place in unnamed(text)] == []
 
 
-@pytest.mark.parametrize("module", [rows, changes, directory], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [rows, changes, directory, search], ids=lambda module: module.__name__)
 def test_so_do_those_that_were_not_run(module: Any) -> None:
     for statement in statements(module):
         assert unnamed(statement.compiled("postgresql")[0]) == []
