@@ -34,12 +34,14 @@ class Branch:
 class SearchBy:
     """How `$search` finds the rows of a feed.
 
-    `item` is the column of `post_words` that holds their `key`; `above` are further columns of it that a row knows, so
-    that its posts are found by key; `letter` is the kind of place that a row is (see `store.search.place`). `within`
-    are the places that the feed's parameters name. `strict`: also for strict applications (CSDL: Searchable).
+    `item` is the column of `post_words` that holds their `key`, `of_post` that of `posts`; `above` are further columns
+    of it that a row knows, so that its posts are found by key; `letter` is the kind of place that a row is (see
+    `store.search.place`). `within` are the places that the feed's parameters name. `strict`: also for strict
+    applications (CSDL: Searchable).
     """
 
     item: Sql
+    of_post: Sql
     key: Sql
     above: tuple[tuple[Sql, Sql], ...]
     letter: str
@@ -83,6 +85,7 @@ _TO_ANSWERED = {"inReplyTo": Branch(feed="post", binds={"p": _p.in_reply_to})}
 
 _CONVERSATIONS_BY = SearchBy(
     item=_w.conversation_id,
+    of_post=_p.conversation_id,
     key=_c.id,
     above=((_w.conversation_id, _c.id),),
     letter="c",
@@ -94,11 +97,12 @@ _CONVERSATIONS_BY = SearchBy(
 
 def _threads_by(**within: str) -> SearchBy:
     above = ((_w.conversation_id, _t.conversation_id), (_w.thread_id, _t.id))
-    return SearchBy(item=_w.thread_id, key=_t.id, above=above, letter="t", within=within)
+    return SearchBy(item=_w.thread_id, of_post=_p.thread_id, key=_t.id, above=above, letter="t", within=within)
 
 
 _POSTS_BY = SearchBy(
     item=_w.post_id,
+    of_post=_p.id,
     key=_p.id,
     above=((_w.conversation_id, _p.conversation_id), (_w.thread_id, _p.thread_id), (_w.post_id, _p.id)),
     letter="p",

@@ -3,7 +3,8 @@
 A rare word is looked up in the index of words, and what that gives is put in order. A common one (`the`) would give
 too much to sort: the collection is walked in its own order instead, and each row is looked at. So first `WALK` rows are
 walked; where they do not fill the page, the word is rare enough for the index. Both give the same rows in the same
-order.
+order. SQLite, which finds matches one by one, can tell how many there are up to a number without finding all: there
+the two take turns, each time further, until one has the page, and cost a few times what the better one costs.
 """
 
 from __future__ import annotations
@@ -34,15 +35,16 @@ from folkmoot.graph.plan import Plan
 from folkmoot.model import Caller
 from folkmoot.odata import tokens
 from folkmoot.odata.query import Options
-from folkmoot.odata.search import Alternative, alternatives, parse_search
+from folkmoot.odata.search import Alternative, alternatives, has_beginning, parse_search
 from folkmoot.refusals import BadClause
 from folkmoot.store import schema as s
 from folkmoot.store import search
 from folkmoot.store.db import Row, Snapshot, Statement
 
 WALK = 1_000  # rows that are looked at before the index is asked
-FEW = 2_000  # matches that are put in order without a walk, where the database can count so far at once
-RANKED = 5_000  # posts whose relevance is compared
+FEW = 500  # matches that are put in order without a walk, where the database can count so far at once
+LATER = 8  # so many times as many, where neither was enough
+RANKED = 10_000  # posts whose relevance is compared: the newest that match
 BEST = 1_000  # items that come by relevance
 
 _EVER = 2**62
@@ -56,17 +58,25 @@ class Asked(Struct, frozen=True):
     text: str
 
     @property
+    def walkable(self) -> bool:
+        """Whether a row can be looked at quickly: each look at the beginning of a word brings all its words together,
+        and facts alone are found by no word."""
+        return not any(each.text is None or has_beginning(each.text) for each in self.alternatives)
+
+    @property
     def shape(self) -> tuple[object, ...]:
-        return (self.ranked, *((_dated(each), each.attached is not None) for each in self.alternatives))
+        facts = ((each.text is not None, _dated(each), each.attached is not None) for each in self.alternatives)
+        return (self.ranked, *facts)
 
     def parameters(self, by: SearchBy, scope: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Any]:
         """What its statements are given, besides the feed's own parameters."""
         places = {letter: scope[name] for letter, name in by.within.items()}
         given: dict[str, Any] = {}
         for n, each in enumerate(self.alternatives):
-            given[f"q{n}"] = search.query(
-                snapshot.dialect, each.text, places, conversation_topics=by.conversation_topics
-            )
+            if each.text is not None or self.ranked:
+                given[f"q{n}"] = search.query(
+                    snapshot.dialect, each.text, places, conversation_topics=by.conversation_topics
+                )
             if _dated(each):
                 given[f"since{n}"] = -_EVER if each.since is None else each.since
                 given[f"until{n}"] = _EVER if each.until is None else each.until
@@ -130,23 +140,27 @@ class SearchPlan(Plan):
         self.ranked = self._by_rank(plain) if asked.ranked else None
         self._walked = plain
 
-    def _finds(self, n: int, *, by_index: bool) -> Select[Any]:
+    def _finds(self, n: int, *, by_index: bool, ranked: bool = False) -> Select[Any]:
         """The items that alternative `n` finds: as a list, or those of the row that stands outside."""
         each, w, p = self._alternatives[n], s.post_words.c, s.posts.c
-        condition: list[ColumnElement[bool]] = [
-            w.group_id == bindparam("g"),
-            search.Matches(w.words, f"q{n}", by_index=by_index),
-        ]
         source: Any = s.post_words
-        if _dated(each) or each.attached is not None:
-            source = source.join(s.posts, and_(p.group_id == w.group_id, p.id == w.post_id))
+        condition: list[ColumnElement[bool]] = []
+        item = self._by.item
+        if each.text is None and by_index and not ranked:
+            # No words are asked for: facts are in the posts themselves.
+            source, item = s.posts, self._by.of_post
             condition.append(p.group_id == bindparam("g"))
+        else:
+            condition += [w.group_id == bindparam("g"), search.Matches(w.words, f"q{n}", by_index=by_index)]
+            if _dated(each) or each.attached is not None:
+                source = source.join(s.posts, and_(p.group_id == w.group_id, p.id == w.post_id))
+                condition.append(p.group_id == bindparam("g"))
         if _dated(each):
             condition += [p.received_at >= bindparam(f"since{n}"), p.received_at < bindparam(f"until{n}")]
         if each.attached is not None:
             condition.append(p.has_attachments == bindparam(f"attached{n}"))
         if by_index:
-            return select(self._by.item.label("item")).select_from(source).where(*condition)
+            return select(item.label("item")).select_from(source).where(*condition)
         above = [column == outside for column, outside in self._by.above]
         within = search.Within(w.words, self._by.letter, self._by.key)
         return select(literal(1)).select_from(source).where(*condition, *above, within)
@@ -155,17 +169,12 @@ class SearchPlan(Plan):
         best = []
         for n in range(len(self._alternatives)):
             score = search.Score(s.post_words.c.words, f"q{n}").label("score")
-            one = self._finds(n, by_index=True).add_columns(score).order_by(score.desc()).limit(RANKED)
+            one = self._finds(n, by_index=True, ranked=True).add_columns(score).order_by(search.Newest()).limit(RANKED)
             best.append(select(one.subquery(f"best{n}")))
         each = union_all(*best).subquery("each")
         score = func.max(each.c.score).label("score")
-        scored = _materialized(
-            select(each.c.item, score)
-            .group_by(each.c.item)
-            .order_by(score.desc(), each.c.item.desc())
-            .limit(BEST)
-            .cte("scored")
-        )
+        by_item = select(each.c.item, score).group_by(each.c.item)
+        scored = _materialized(by_item.order_by(score.desc(), each.c.item.desc()).limit(BEST).cte("scored"))
         query = plain.where(self._by.key == scored.c.item).order_by(scored.c.score.desc(), self._by.key.desc())
         return Statement(query.limit(bindparam("limit")).offset(bindparam("skip")))
 
@@ -194,7 +203,7 @@ class SearchPlan(Plan):
             query = select(*columns).select_from(self.feed.source).where(self.feed.condition)
             if key:
                 query = query.where(clauses.after(self.keys, [False] * len(self.keys)))
-            query = query.order_by(*(column.desc() for column in columns)).limit(1).offset(WALK - 1)
+            query = query.order_by(*(column.desc() for column in columns)).limit(1).offset(bindparam("walk"))
             found = self._bounds[key] = Statement(query)
         return found
 
@@ -204,7 +213,7 @@ _SOME = Statement(
     select(func.count()).select_from(
         select(literal(1))
         .where(_w.group_id == bindparam("g"), search.Matches(_w.words, "q0"))
-        .limit(FEW + 1)
+        .limit(bindparam("few"))
         .subquery("some")
     )
 )
@@ -226,21 +235,24 @@ def rows(
     for number, value in enumerate(cursor or ()):
         if value is not None:
             parameters[f"k{number}"] = value
-    if plan.natural and not (snapshot.dialect == "sqlite" and _few(snapshot, asked, parameters)):
-        last = snapshot.one(plan.bound(cursor), **parameters)
+    turns = snapshot.dialect == "sqlite" and len(asked.alternatives) == 1
+    further = 1
+    while plan.natural and asked.walkable and not (turns and _at_most(snapshot, FEW * further, parameters)):
+        last = snapshot.one(plan.bound(cursor), walk=WALK * further - 1, **parameters)
         bound = {f"b{number}": value for number, value in enumerate(last or ())}
         found = snapshot.all(plan.walk(cursor, bounded=last is not None), **parameters, **bound)
         if last is None or len(found) == limit:
             return found, 0
+        if not turns:
+            break
+        further *= LATER
     return snapshot.all(plan.page(cursor), **parameters), 0
 
 
-def _few(snapshot: Snapshot, asked: Asked, parameters: Mapping[str, Any]) -> bool:
-    """Whether there is little enough to put in order. SQLite finds matches one by one, and can stop."""
-    if len(asked.alternatives) > 1:
-        return False
-    row = snapshot.one(_SOME, g=parameters["g"], q0=parameters["q0"])
-    return row is not None and row[0] <= FEW
+def _at_most(snapshot: Snapshot, few: int, parameters: Mapping[str, Any]) -> bool:
+    """Whether there are at most so many matches."""
+    row = snapshot.one(_SOME, g=parameters["g"], q0=parameters["q0"], few=few + 1)
+    return row is not None and row[0] <= few
 
 
 def _place(skiptoken: str, plan: SearchPlan, asked: Asked) -> int:

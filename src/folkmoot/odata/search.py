@@ -343,6 +343,16 @@ def alternatives(node: Node) -> tuple[Alternative, ...]:
     return tuple(_alternatives(node)) or (Alternative(since=0, until=0),)
 
 
+def has_beginning(node: Node) -> bool:
+    """Whether a tree holds the beginning of a word."""
+    match node:
+        case And(parts) | Or(parts):
+            return any(has_beginning(part) for part in parts)
+        case Not(part):
+            return has_beginning(part)
+    return isinstance(node, Words) and node.beginning
+
+
 def _alternatives(node: Node) -> list[Alternative]:
     if _textual(node):
         return [Alternative(text=node)]

@@ -173,6 +173,22 @@ def _score_on_postgresql(element: Score, compiler: SQLCompiler, **kw: Any) -> st
     return f"ts_rank({column}, CAST({query} AS tsquery))"
 
 
+class Newest(ColumnElement[Any]):
+    """Orders posts that match: the last that were indexed first on SQLite, which has them so, by id elsewhere."""
+
+    inherit_cache = False
+
+
+@compiles(Newest, "sqlite")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
+def _newest_on_sqlite(_: Newest, __: SQLCompiler, **___: Any) -> str:
+    return "post_words.rowid DESC"
+
+
+@compiles(Newest, "postgresql")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
+def _newest_on_postgresql(_: Newest, __: SQLCompiler, **___: Any) -> str:
+    return "post_words.post_id DESC"
+
+
 def query(dialect: Dialect, text: Node | None, places: Mapping[str, str], *, conversation_topics: bool) -> str:
     """A tree of words as the database's own query, within `places` (letter → id, the group among them).
 
