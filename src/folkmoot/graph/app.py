@@ -17,6 +17,7 @@ from folkmoot.auth.tokens import Validator
 from folkmoot.graph import body as bodies
 from folkmoot.graph import ids
 from folkmoot.graph.call import Call
+from folkmoot.graph.describe_service import described
 from folkmoot.graph.envelope import JSON, Answer, Area, encode, failed, refused
 from folkmoot.graph.reads import Page
 from folkmoot.graph.resolve import Resolved, resolve
@@ -50,6 +51,7 @@ VERSION = "/v1.0"
 _PARSE_ELSEWHERE = 65_536  # a body longer than this is parsed and sanitised off the event loop
 _PROFILE_SECONDS = 10.0
 _ECHOED = 200
+_LONGEST_DOCUMENT = 40  # characters of a path that could name a document of the service
 
 
 class GraphDoor:
@@ -88,6 +90,8 @@ class GraphDoor:
         area: Area = "mail"
         try:
             resolved = None
+            if (document := _described(scope)) is not None:
+                return document, request_id, client_request_id
             caller = await self._caller(headers)
             resolved = _resolved(scope["raw_path"].decode("latin-1"))
             row = _row(resolved, scope["method"], caller.profile)
@@ -188,6 +192,14 @@ class GraphDoor:
 
 def _headers(scope: Mapping[str, Any]) -> dict[bytes, bytes]:
     return dict(scope["headers"])
+
+
+def _described(scope: Mapping[str, Any]) -> Answer | None:
+    """`$metadata` or the OpenAPI document, for anybody."""
+    path = scope["raw_path"].decode("latin-1")
+    if not path.startswith(f"{VERSION}/") or len(path) > _LONGEST_DOCUMENT:
+        return None
+    return described(scope["method"], path[len(VERSION) :], scope["query_string"].decode("latin-1"))
 
 
 @lru_cache(maxsize=4096)

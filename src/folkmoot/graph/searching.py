@@ -1,10 +1,10 @@
 """`$search` over a collection: which rows it finds, and how a page of them is found at once.
 
 A rare word is looked up in the index of words, and what that gives is put in order. A common one (`the`) would give
-too much to sort: the collection is walked in its own order instead, and each row is looked at. So first `WALK` rows are
-walked; where they do not fill the page, the word is rare enough for the index. Both give the same rows in the same
-order. SQLite, which finds matches one by one, can tell how many there are up to a number without finding all: there
-the two take turns, each time further, until one has the page, and cost a few times what the better one costs.
+too much to sort: the collection is walked in its own order instead, and each row is looked at. So some rows are walked
+first; where they do not fill the page, the word is rare enough for the index, or `LATER` times as many are walked. Both
+ways give the same rows in the same order. SQLite finds matches one by one, and so tells whether there are more than a
+number without finding all; PostgreSQL does not, and there the rows that were walked tell how common the word is.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from folkmoot.store import schema as s
 from folkmoot.store import search
 from folkmoot.store.db import Row, Snapshot, Statement
 
-WALK = 1_000  # rows that are looked at before the index is asked
-FEW = 500  # matches that are put in order without a walk, where the database can count so far at once
+WALK = {"sqlite": 400, "postgresql": 40}  # rows that are looked at first; a look costs more on PostgreSQL
+FEW = 500  # matches that are put in order without a walk, where they can be counted so far
 LATER = 8  # so many times as many, where neither was enough
-RANKED = 10_000  # posts whose relevance is compared: the newest that match
+RANKED = 5_000  # posts whose relevance is compared: the newest that match
 BEST = 1_000  # items that come by relevance
 
 _EVER = 2**62
@@ -163,14 +163,16 @@ class SearchPlan(Plan):
             return select(item.label("item")).select_from(source).where(*condition)
         above = [column == outside for column, outside in self._by.above]
         within = search.Within(w.words, self._by.letter, self._by.key)
-        return select(literal(1)).select_from(source).where(*condition, *above, within)
+        # With an OFFSET it stays a look at one row; PostgreSQL would make a join of it and look at all of them.
+        return select(literal(1)).select_from(source).where(*condition, *above, within).offset(0)
 
     def _by_rank(self, plain: Select[Any]) -> Statement:
         best = []
         for n in range(len(self._alternatives)):
-            score = search.Score(s.post_words.c.words, f"q{n}").label("score")
-            one = self._finds(n, by_index=True, ranked=True).add_columns(score).order_by(search.Newest()).limit(RANKED)
-            best.append(select(one.subquery(f"best{n}")))
+            weighed = search.Weighed(s.post_words.c.words).label("weighed")
+            one = self._finds(n, by_index=True, ranked=True).add_columns(weighed).order_by(search.Newest())
+            newest = one.limit(RANKED).subquery(f"newest{n}")
+            best.append(select(newest.c.item, search.Score(newest.c.weighed, f"q{n}").label("score")))
         each = union_all(*best).subquery("each")
         score = func.max(each.c.score).label("score")
         by_item = select(each.c.item, score).group_by(each.c.item)
@@ -235,17 +237,15 @@ def rows(
     for number, value in enumerate(cursor or ()):
         if value is not None:
             parameters[f"k{number}"] = value
-    turns = snapshot.dialect == "sqlite" and len(asked.alternatives) == 1
-    further = 1
-    while plan.natural and asked.walkable and not (turns and _at_most(snapshot, FEW * further, parameters)):
-        last = snapshot.one(plan.bound(cursor), walk=WALK * further - 1, **parameters)
+    further = 1 if plan.natural and asked.walkable else 0
+    counts = snapshot.dialect == "sqlite" and len(asked.alternatives) == 1
+    while further and not (counts and _at_most(snapshot, FEW * further, parameters)):
+        last = snapshot.one(plan.bound(cursor), walk=WALK[snapshot.dialect] * further - 1, **parameters)
         bound = {f"b{number}": value for number, value in enumerate(last or ())}
         found = snapshot.all(plan.walk(cursor, bounded=last is not None), **parameters, **bound)
         if last is None or len(found) == limit:
             return found, 0
-        if not turns:
-            break
-        further *= LATER
+        further = further * LATER if counts or len(found) * LATER >= limit else 0
     return snapshot.all(plan.page(cursor), **parameters), 0
 
 

@@ -151,26 +151,47 @@ def _within_on_postgresql(_: Within, __: SQLCompiler, **___: Any) -> str:
     return "TRUE"
 
 
+class Weighed(ColumnElement[Any]):
+    """What `Score` judges a row by; it stands beside the condition that the row matches."""
+
+    inherit_cache = False
+
+    def __init__(self, words: ColumnElement[Any]) -> None:
+        self.words = words
+
+
+@compiles(Weighed, "sqlite")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
+def _weighed_on_sqlite(_: Weighed, __: SQLCompiler, **___: Any) -> str:
+    return "-bm25(post_words)"
+
+
+@compiles(Weighed, "postgresql")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
+def _weighed_on_postgresql(element: Weighed, compiler: SQLCompiler, **kw: Any) -> str:
+    text: str = compiler.process(element.words, **kw)
+    return text
+
+
 class Score(ColumnElement[float]):
-    """How well a row matches; more is better. Each database has a measure of its own."""
+    """How well a row matches, from what `Weighed` gave; more is better. Each database has a measure of its own."""
 
     inherit_cache = False
     type = Double()
 
-    def __init__(self, words: ColumnElement[Any], parameter: str) -> None:
-        self.words = words
+    def __init__(self, weighed: ColumnElement[Any], parameter: str) -> None:
+        self.weighed = weighed
         self.query: BindParameter[str] = bindparam(parameter)
 
 
 @compiles(Score, "sqlite")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
-def _score_on_sqlite(_: Score, __: SQLCompiler, **___: Any) -> str:
-    return "-bm25(post_words)"
+def _score_on_sqlite(element: Score, compiler: SQLCompiler, **kw: Any) -> str:
+    text: str = compiler.process(element.weighed, **kw)
+    return text
 
 
 @compiles(Score, "postgresql")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
 def _score_on_postgresql(element: Score, compiler: SQLCompiler, **kw: Any) -> str:
-    column, query = compiler.process(element.words, **kw), compiler.process(element.query, **kw)
-    return f"ts_rank({column}, CAST({query} AS tsquery))"
+    weighed, query = compiler.process(element.weighed, **kw), compiler.process(element.query, **kw)
+    return f"ts_rank({weighed}, CAST({query} AS tsquery))"
 
 
 class Newest(ColumnElement[Any]):
