@@ -13,8 +13,10 @@ from openapi_spec_validator import validate
 
 from folkmoot.graph import openapi
 from folkmoot.graph.model import service
+from folkmoot.graph.resolve import resolve
 from folkmoot.graph.surface import SURFACE
 from folkmoot.odata.csdl import metadata
+from folkmoot.odata.path import parse_path
 from tests.house.test_surface import NOT_YET, OPENAPI, published, published_only, published_rows
 
 TYPES = OPENAPI.with_name("graph-types.md")
