@@ -39,7 +39,7 @@ from folkmoot.odata.search import Alternative, alternatives, has_beginning, pars
 from folkmoot.refusals import BadClause
 from folkmoot.store import schema as s
 from folkmoot.store import search
-from folkmoot.store.db import Row, Snapshot, Statement
+from folkmoot.store.db import Dialect, Row, Snapshot, Statement
 
 WALK = {"sqlite": 400, "postgresql": 40}  # rows that are looked at first; a look costs more on PostgreSQL
 FEW = 500  # matches that are put in order without a walk, where they can be counted so far
@@ -57,11 +57,11 @@ class Asked(Struct, frozen=True):
     ranked: bool
     text: str
 
-    @property
-    def walkable(self) -> bool:
-        """Whether a row can be looked at quickly: each look at the beginning of a word brings all its words together,
-        and facts alone are found by no word."""
-        return not any(each.text is None or has_beginning(each.text) for each in self.alternatives)
+    def walkable(self, dialect: Dialect) -> bool:
+        """Whether a row can be looked at quickly. Facts alone are found by no word; and for each look at the beginning
+        of a word SQLite brings all the words together that begin so."""
+        texts = [each.text for each in self.alternatives]
+        return all(text is not None and (dialect != "sqlite" or not has_beginning(text)) for text in texts)
 
     @property
     def shape(self) -> tuple[object, ...]:
@@ -237,7 +237,7 @@ def rows(
     for number, value in enumerate(cursor or ()):
         if value is not None:
             parameters[f"k{number}"] = value
-    further = 1 if plan.natural and asked.walkable else 0
+    further = 1 if plan.natural and asked.walkable(snapshot.dialect) else 0
     counts = snapshot.dialect == "sqlite" and len(asked.alternatives) == 1
     while further and not (counts and _at_most(snapshot, FEW * further, parameters)):
         last = snapshot.one(plan.bound(cursor), walk=WALK[snapshot.dialect] * further - 1, **parameters)

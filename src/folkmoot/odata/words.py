@@ -26,7 +26,8 @@ _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
     "\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_RUN = re.compile(rf"[{_UNSPACED}]+|(?:(?![{_UNSPACED}])(?:[^\W_]|[\u0900-\u0dff]))+")
+_RUN = re.compile(rf"[{_UNSPACED}]+|(?:[^\W_{_UNSPACED}]++|[\u0900-\u0dff]++)++")
+_PLAIN = re.compile("[a-z0-9]+")
 _PAIRED = re.compile(f"[{_UNSPACED}]")
 
 
@@ -40,11 +41,14 @@ def fold(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words of `text` in their order, as they are indexed. An unspaced run ends in its last character alone."""
-    found: list[str] = []
     folded = fold(text)
-    paired = not folded.isascii()
+    if folded.isascii():
+        # Most text is, and this is done for every post.
+        plain = _PLAIN.findall(folded)
+        return plain if max(map(len, plain), default=0) <= LONGEST else [word[:LONGEST] for word in plain]
+    found: list[str] = []
     for run in _RUN.findall(folded):
-        if paired and _PAIRED.match(run):
+        if _PAIRED.match(run):
             found += [run[at : at + 2] for at in range(len(run))]
         else:
             found.append(run[:LONGEST])
