@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import create_engine, delete, select
 
 from folkmoot.graph import searching
+from folkmoot.store import migrate
 from folkmoot.store import schema as s
 from folkmoot.store.db import Statement
 from tests.harness import GROUP, Answer, Client, Graph
@@ -302,6 +305,27 @@ def index_is_true(graph: Graph) -> None:
     indexed, posted = graph.store.read_here(lambda snapshot: (snapshot.all(_INDEXED), snapshot.all(_POSTED)))
     assert [row[0] for row in indexed] == [row[0] for row in posted]
     assert all(row[1] for row in indexed)
+
+
+def test_the_migration_indexes_what_is_there(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    adele = graph.as_("AdeleV")
+    place = adele.start("Größe", "one", group="Mark8")
+    adele.patch(place.thread_path(), {"topic": "Renamed"})
+    for number in range(5):
+        adele.reply(place, f"reply {number} 日本語")
+    adele.start("HTML", body={"contentType": "html", "content": "<p>It &amp; <b>that</b></p>"})
+    before = graph.store.read_here(lambda snapshot: snapshot.all(_INDEXED))
+    graph.run(Statement(delete(s.post_words)))
+    migration = import_module("folkmoot.store.migrations.versions.0006_search")
+    monkeypatch.setattr(migration, "_BATCH", 3)
+    store: Any = graph.store
+    sqlite = graph.database == "sqlite"
+    engine = create_engine(migrate.sqlite_url(store._path) if sqlite else migrate.postgres_url(store._url))
+    with engine.begin() as connection:
+        migration._fill(connection, graph.database)
+    engine.dispose()
+    assert graph.store.read_here(lambda snapshot: snapshot.all(_INDEXED)) == before
+    assert topics(adele, "html that") == ["HTML"]
 
 
 def test_the_index_holds_what_was_posted(library: Library) -> None:
