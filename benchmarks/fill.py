@@ -13,7 +13,7 @@ from folkmoot import lab
 from folkmoot.app import open_store
 from folkmoot.config import Settings
 from folkmoot.graph import ids
-from folkmoot.store import rows
+from folkmoot.store import rows, search
 from folkmoot.store import schema as s
 from folkmoot.store.db import Statement, Store, Tx
 
@@ -35,7 +35,9 @@ def fill(settings: Settings, conversations: int, posts_each: int) -> list[str]:
         _add(store, rows.ADD_THREAD, [_thread(id, total) for id in made])
         for start in range(0, total, _CHUNK):
             numbers = range(start, min(start + _CHUNK, total))
-            _add(store, rows.ADD_POST, [_post(store, made[number // posts_each], number) for number in numbers])
+            posts = [_post(store, made[number // posts_each], number) for number in numbers]
+            _add(store, rows.ADD_POST, posts)
+            _add(store, search.ADD, [_words(store, post) for post in posts])
         advance = Statement(s.sequences.update().where(s.sequences.c.group_id == tenant.GROUP).values(seq=total))
         store.write_here(lambda tx: tx.run(advance))
         return [ids.thread_id(tenant.GROUP, id, id) for id in made]
@@ -103,7 +105,7 @@ def _post(store: Store, thread: str, number: int) -> dict[str, Any]:
         "sender_name": tenant.PERSON_NAME,
         "sender_address": tenant.PERSON_ADDRESS,
         "content_type": "html",
-        "content": tenant.CONTENT,
+        "content": tenant.content(number),
         "new_participants": "[]",
         "categories": "[]",
         "has_attachments": False,
@@ -112,3 +114,16 @@ def _post(store: Store, thread: str, number: int) -> dict[str, Any]:
         "modified_at": at,
         "version": number + 1,
     }
+
+
+def _words(store: Store, post: dict[str, Any]) -> dict[str, str]:
+    return search.indexed(
+        store.dialect,
+        group=tenant.GROUP,
+        conversation=post["conversation_id"],
+        thread=post["thread_id"],
+        post=post["id"],
+        topics=(tenant.TOPIC, tenant.TOPIC),
+        authors=(tenant.PERSON_NAME, tenant.PERSON_ADDRESS),
+        body=search.body_words(post["content_type"], post["content"]),
+    )

@@ -21,3 +21,11 @@ _WORDS = (
 CONTENT = "".join(f"<p>{number}. {_WORDS} <b>Who takes it?</b></p>" for number in range(1, 6))
 PREVIEW = " ".join(f"{number}. {_WORDS} Who takes it?" for number in range(1, 6))[:242]
 TOPIC = "The launch"
+
+# What the filled database holds besides: a number in each post, and this word in each thousandth.
+RARE = "walrus"
+
+
+def content(number: int) -> str:
+    """The body of post `number` of the filled database."""
+    return f"{CONTENT}<p>Ticket {number}{f', {RARE}' if number % 1000 == 0 else ''}.</p>"

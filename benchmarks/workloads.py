@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import msgspec
 
 from benchmarks import tenant
+from benchmarks.tenant import RARE
 
 _THREADS = 64  # as many are read, and as many others are replied to
 
@@ -85,6 +87,11 @@ def _batch(target: Target) -> list[str]:
     ]
 
 
+def _search(text: str) -> Callable[[Target], list[str]]:
+    """A page of what is found. The floor, which knows no search, gives a page of conversations."""
+    return lambda target: [target.request("GET", f"conversations?$search={quote(text)}&$top={target.page}")]
+
+
 WORKLOADS = {
     "post-conversation": Workload(
         "start a conversation: its row, a thread, a post, three changes", 201, 400, _post_conversation, writes=True
@@ -99,4 +106,8 @@ WORKLOADS = {
     "get-posts": Workload("a page of a thread's posts, a kilobyte each", 200, 1000, _get_posts),
     "get-conversations": Workload("a page of a group's conversations", 200, 400, _get_conversations),
     "batch-20": Workload("twenty requests in a batch, each for five posts of a kilobyte", 200, 100_000, _batch),
+    "search-rare": Workload("conversations with a word that one post in a thousand has", 200, 400, _search(RARE)),
+    "search-common": Workload("conversations with a word that every post has", 200, 400, _search("the")),
+    "search-phrase": Workload("conversations with a phrase", 200, 400, _search('"pilot customers" "last week"')),
+    "search-from": Workload("conversations by a person, with a word", 200, 400, _search(f"from:adele {RARE}")),
 }

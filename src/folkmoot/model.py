@@ -314,11 +314,15 @@ class AttachmentDraft(Value, frozen=True, kw_only=True):
 
 
 class PostDraft(Value, frozen=True, kw_only=True):
-    """A post to be added: sanitised `content` of the given type, and `preview`, its first words as plain text."""
+    """A post to be added: sanitised `content` of the given type, and `preview`, its first words as plain text.
+
+    `words` are those under which its body is found (see `odata.words`); None lets the verb make them.
+    """
 
     content_type: Literal["html", "text"]
     content: str
     preview: str
+    words: str | None = None
     sender: Recipient | None = None
     from_: Recipient | None = None
     new_participants: tuple[Recipient, ...] = ()

@@ -58,7 +58,9 @@ def agree(migrated: str, created: str) -> None:
     finally:
         first.dispose()
         second.dispose()
-    assert set(expected) == set(schema.meta.tables)
+    # A virtual table keeps its data in tables of its own.
+    shadows = {f"post_words_{part}" for part in ("config", "content", "data", "docsize", "idx")}
+    assert set(expected) - shadows == set(schema.meta.tables)
     assert found == expected
 
 
@@ -87,5 +89,6 @@ def test_group_id_leads(table: Any) -> None:
         assert next(iter(key.columns.keys())) == "group_id"
         assert key.elements[0].column.name == "group_id"
     for index in table.indexes:
-        if table.name != "groups":
+        # Words: each row's say which group it is in.
+        if table.name != "groups" and index.name != "post_words_words_idx":
             assert index.columns.keys()[0] == "group_id"

@@ -14,7 +14,7 @@ import pytest
 
 from folkmoot.graph.plan import _PLANS, Plan
 from folkmoot.ops import directory
-from folkmoot.store import changes, edits, everywhere, extensions, grants, replays, rows, schema
+from folkmoot.store import changes, edits, everywhere, extensions, grants, replays, rows, schema, search
 from folkmoot.store.db import Statement
 from tests.harness import Client, Graph
 from tests.protocol.rows import EVERYTHING, REQUESTS
@@ -33,6 +33,9 @@ QUERIES = (
     "ep/id eq 'String 0x4001' and ep/value eq 'x') or multiValueExtendedProperties/any(ep:ep/id eq "
     "'StringArray 0x4001')))",
     "$orderby=topic desc,hasAttachments&$top=1&$skip=1&$count=true",
+    "$search=hello&$top=1&$count=true",
+    "$search=hello OR received>2026-01-01 hasAttachments:false&$orderby=topic&$top=1",
+    "$search=hello&$orderby=relevance&$top=1",
 )
 
 
@@ -106,7 +109,7 @@ def test_every_statement_names_the_group(graph: Graph, run: set[Statement]) -> N
 
 
 @pytest.mark.parametrize(
-    "module", [rows, changes, directory, edits, extensions, grants, replays], ids=lambda module: module.__name__
+    "module", [rows, changes, directory, edits, extensions, grants, replays, search], ids=lambda module: module.__name__
 )
 def test_so_do_those_that_were_not_run(module: Any) -> None:
     for statement in statements(module):

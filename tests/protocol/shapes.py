@@ -17,7 +17,9 @@ def well_formed(answer: Answer) -> None:
     assert headers["client-request-id"]
     assert headers["odata-version"] == "4.0"
     if answer.content:
-        assert headers["content-type"] in (JSON, "text/plain")
+        # The documents that describe the service have types of their own.
+        documents = ("application/xml;charset=utf-8", "application/json")
+        assert headers["content-type"] in (JSON, "text/plain", *documents)
         assert headers["content-length"] == str(len(answer.content))
     else:
         assert "json" not in headers.get("content-type", "")

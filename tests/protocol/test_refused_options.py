@@ -134,8 +134,8 @@ BAD_ON_LISTS = [
     ("$count=yes", "$count"),
     ("$count=", "$count"),
     ("$count=1", "$count"),
-    ("$search=x", "$search"),
-    ('$search="topic:x"', "$search"),
+    ("$search=(", "$search"),
+    ('$search="nope:x"', "$search"),
     ("$search=", "$search"),
     ("$skiptoken=", "$skiptoken"),
     ("$skiptoken=nonsense", "$skiptoken"),
@@ -170,7 +170,7 @@ def test_what_is_for_collections_does_not_fit_one_item(library: Library, query: 
 
 @each(COUNTS)
 def test_a_count_takes_a_filter_that_can_be_evaluated(library: Library, request_: Request) -> None:
-    for query, target in (("$filter=nope eq 1", "$filter"), ("$search=x", "$search"), ("$filter=", "$filter")):
+    for query, target in (("$filter=nope eq 1", "$filter"), ("$search=(", "$search"), ("$filter=", "$filter")):
         refused(ask(library, request_, query), 400, code(request_, target), target)
 
 

@@ -18,6 +18,7 @@ from folkmoot.graph import body as bodies
 from folkmoot.graph import ids
 from folkmoot.graph.call import Call
 from folkmoot.graph.content import filled
+from folkmoot.graph.describe_service import described
 from folkmoot.graph.envelope import Answer, Area, failed, refused
 from folkmoot.graph.reads import Page
 from folkmoot.graph.replay import fingerprint, once, read_key
@@ -49,6 +50,7 @@ VERSION = "/v1.0"
 _PARSE_ELSEWHERE = 65_536  # a body longer than this is parsed and sanitised off the event loop
 _PROFILE_SECONDS = 10.0
 _ECHOED = 200
+_LONGEST_DOCUMENT = 40  # characters of a path that could name a document of the service
 
 
 class GraphDoor:
@@ -93,6 +95,8 @@ class GraphDoor:
         profile: Profile = "strict"
         try:
             resolved = None
+            if (document := _described(scope)) is not None:
+                return document, request_id, client_request_id
             caller = await self._caller(headers)
             profile = caller.profile
             resolved = _resolved(scope["raw_path"].decode("latin-1"))
@@ -248,6 +252,14 @@ class GraphDoor:
 
 def _headers(scope: Mapping[str, Any]) -> dict[bytes, bytes]:
     return dict(scope["headers"])
+
+
+def _described(scope: Mapping[str, Any]) -> Answer | None:
+    """`$metadata` or the OpenAPI document, for anybody."""
+    path = scope["raw_path"].decode("latin-1")
+    if not path.startswith(f"{VERSION}/") or len(path) > _LONGEST_DOCUMENT:
+        return None
+    return described(scope["method"], path[len(VERSION) :], scope["query_string"].decode("latin-1"))
 
 
 @lru_cache(maxsize=4096)

@@ -21,6 +21,7 @@ from folkmoot.graph.attached import attachment_drafts
 from folkmoot.mime import html
 from folkmoot.model import EmailAddress, PostDraft, Recipient, ThreadDraft
 from folkmoot.refusals import BadBody, NotJson
+from folkmoot.store import search
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -167,6 +168,7 @@ def post_draft(post: inputs.PostIn, path: str) -> PostDraft:
         content_type=body.content_type or "text",
         content=content,
         preview=preview,
+        words=search.body_words(body.content_type or "text", content),
         sender=None if post.sender is None else _recipient(post.sender, f"{path}.sender".lstrip(".")),
         from_=None if post.from_ is None else _recipient(post.from_, f"{path}.from".lstrip(".")),
         new_participants=recipients(post.new_participants, f"{path}.newParticipants".lstrip(".")),

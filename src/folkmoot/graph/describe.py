@@ -113,11 +113,15 @@ def opaque_id(column: Sql, columns: tuple[Sql, ...], render: Render, name: str =
     return Property(described, columns, render)
 
 
+_OF_ENTITY = ("says", "base", "abstract", "open", "has_stream", "alternate_keys")
+
+
 def noun(
     name: str, table: FromClause, key: Sql, *properties: Property, navs: tuple[Nav, ...] = (), **more: Any
 ) -> Noun:
-    """A noun from its properties, in the order in which they are sent."""
-    entity = Entity(name=name, fields=tuple(p.field for p in properties), navs=navs, says=more.pop("says", ""))
+    """A noun from its properties, in the order in which they are sent. `more` is for its entity or for the noun."""
+    said = {key: more.pop(key) for key in _OF_ENTITY if key in more}
+    entity = Entity(name=name, fields=tuple(p.field for p in properties), navs=navs, **{"base": "entity", **said})
     return Noun(entity=entity, table=table, key=key, properties={p.field.name: p for p in properties}, **more)
 
 

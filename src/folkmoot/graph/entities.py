@@ -144,5 +144,7 @@ POST = noun(
         "conversationId": ids.read_conversation_id,
         "conversationThreadId": ids.read_thread_id,
     },
+    base="outlookItem",
+    open=True,
     says="What one person said in a thread.",
 )

@@ -39,6 +39,26 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SearchBy:
+    """How `$search` finds the rows of a feed.
+
+    `item` is the column of `post_words` that holds their `key`, `of_post` that of `posts`; `above` are further columns
+    of it that a row knows, so that its posts are found by key; `letter` is the kind of place that a row is (see
+    `store.search.place`). `within` are the places that the feed's parameters name. `strict`: also for strict
+    applications (CSDL: Searchable).
+    """
+
+    item: Sql
+    of_post: Sql
+    key: Sql
+    above: tuple[tuple[Sql, Sql], ...]
+    letter: str
+    within: Mapping[str, str]
+    conversation_topics: bool = False
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """A collection that can be listed, counted and read one by one.
 
@@ -66,9 +86,10 @@ class Feed:
     largest_page: int = 999
     directory: bool = False
     single: bool = False
+    search: SearchBy | None = None
 
 
-_c, _t, _p = s.conversations.c, s.threads.c, s.posts.c
+_c, _t, _p, _w = s.conversations.c, s.threads.c, s.posts.c, s.post_words.c
 _e, _s1, _sn = s.extensions.c, s.single_values.c, s.multi_values.c
 
 _TO_THREADS = {"threads": Branch(feed="conversation.threads", binds={"c": _c.id})}
@@ -86,6 +107,33 @@ _BELOW_POST = {
 }
 
 
+_CONVERSATIONS_BY = SearchBy(
+    item=_w.conversation_id,
+    of_post=_p.conversation_id,
+    key=_c.id,
+    above=((_w.conversation_id, _c.id),),
+    letter="c",
+    within={"g": "g"},
+    conversation_topics=True,
+    strict=True,
+)
+
+
+def _threads_by(**within: str) -> SearchBy:
+    above = ((_w.conversation_id, _t.conversation_id), (_w.thread_id, _t.id))
+    return SearchBy(item=_w.thread_id, of_post=_p.thread_id, key=_t.id, above=above, letter="t", within=within)
+
+
+_POSTS_BY = SearchBy(
+    item=_w.post_id,
+    of_post=_p.id,
+    key=_p.id,
+    above=((_w.conversation_id, _p.conversation_id), (_w.thread_id, _p.thread_id), (_w.post_id, _p.id)),
+    letter="p",
+    within={"g": "g", "t": "t"},
+)
+
+
 def _feed(name: str, noun: Noun, condition: ColumnElement[bool], *order: tuple[Sql, bool], **more: Any) -> Feed:
     return Feed(name=name, noun=noun, source=more.pop("source", noun.table), condition=condition, order=order, **more)
 
@@ -93,15 +141,16 @@ def _feed(name: str, noun: Noun, condition: ColumnElement[bool], *order: tuple[S
 # Conversations and threads come newest first by when they began, which never changes: a page that follows another
 # neither loses nor repeats an item while posts arrive. By activity: $orderby=lastDeliveredDateTime desc.
 _MAIL: tuple[Feed, ...] = (
-    _feed("conversations", CONVERSATION, _c.group_id == _bind("g"), (_c.id, True), branches=_TO_THREADS),
+    _feed("conversations", CONVERSATION, _c.group_id == _bind("g"), (_c.id, True), branches=_TO_THREADS,
+          search=_CONVERSATIONS_BY),
     _feed("conversation", CONVERSATION, and_(_c.group_id == _bind("g"), _c.id == _bind("c")), (_c.id, True),
           branches=_TO_THREADS),
-    _feed("threads", THREAD, _t.group_id == _bind("g"), (_t.id, True), branches=_TO_POSTS),
+    _feed("threads", THREAD, _t.group_id == _bind("g"), (_t.id, True), branches=_TO_POSTS, search=_threads_by(g="g")),
     _feed("conversation.threads", THREAD, and_(_t.group_id == _bind("g"), _t.conversation_id == _bind("c")),
-          (_t.id, False), branches=_TO_POSTS),
+          (_t.id, False), branches=_TO_POSTS, search=_threads_by(g="g", c="c")),
     _feed("thread", THREAD, and_(_t.group_id == _bind("g"), _t.id == _bind("t")), (_t.id, True), branches=_TO_POSTS),
     _feed("posts", POST, and_(_p.group_id == _bind("g"), _p.thread_id == _bind("t")), (_p.received_at, False),
-          (_p.id, False), branches=_BELOW_POST),
+          (_p.id, False), branches=_BELOW_POST, search=_POSTS_BY),
     _feed("post", POST, and_(_p.group_id == _bind("g"), _p.id == _bind("p")), (_p.id, True), branches=_BELOW_POST),
 )  # fmt: skip
 

@@ -80,6 +80,9 @@ def user_noun(table: FromClause = s.users) -> Noun:
         folded("department", u.department, by_default=False),
         folded("usageLocation", u.usage_location, by_default=False),
         navs=(*_MEMBER_OF, Nav(name="ownedObjects", target="directoryObject", contained=False, says="What it owns.")),
+        base="directoryObject",
+        open=True,
+        alternate_keys=("userPrincipalName",),
         says="A person of the organisation, or a guest.",
     )
 
@@ -153,6 +156,8 @@ def group_noun(table: FromClause = s.groups) -> Noun:
             Nav(name="acceptedSenders", target="directoryObject", expand=False, says="If any, only they may post."),
             Nav(name="rejectedSenders", target="directoryObject", expand=False, says="They may not post."),
         ),
+        base="directoryObject",
+        open=True,
         says="A Microsoft 365 group or a security group.",
     )
 

@@ -6,7 +6,7 @@ statement and the sending.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import msgspec
@@ -69,23 +69,26 @@ class Plan:
             self._pages[nulls] = found
         return found
 
-    def cursor(self, text: str) -> tuple[Any, ...]:
-        """The values at which a `$skiptoken` of this query stopped. Raises `BadClause` for any other text."""
-        values = tokens.decode(text, self.shape)
+    def cursor(self, text: str, more: str = "") -> tuple[Any, ...]:
+        """The values at which a `$skiptoken` of this query stopped. Raises `BadClause` for any other text.
+
+        `more` is what else the token is bound to: the plan is shared by searches for other words.
+        """
+        values = tokens.decode(text, f"{self.shape} {more}")
         if len(values) != len(self.keys) or not all(
             clauses.fits(value, column) for value, (column, _, _) in zip(values, self.keys, strict=True)
         ):
             raise BadClause("The skip token is damaged; start again from the first page.", target="$skiptoken")
         return values
 
-    def token(self, row: Sequence[Any]) -> str:
+    def token(self, row: Sequence[Any], more: str = "") -> str:
         """The `$skiptoken` that goes on after `row`."""
         # SQLite has no booleans of its own.
         values = [
             bool(row[place]) if isinstance(column.type, Boolean) and row[place] is not None else row[place]
             for column, _, place in self.keys
         ]
-        return tokens.encode(values, self.shape)
+        return tokens.encode(values, f"{self.shape} {more}")
 
     def place(self, column: Sql) -> int:
         """Where in a row `column` stands; it is selected if it was not yet."""
@@ -208,20 +211,28 @@ _PLANS: dict[tuple[object, ...], Plan] = {}
 _PLANS_KEPT = 1024
 
 
-def plan_for(feed: Feed, options: Options, caller: Caller, now: int) -> Plan:
+def plan_for(
+    feed: Feed,
+    options: Options,
+    caller: Caller,
+    now: int,
+    *,
+    kind: Hashable = None,
+    make: Callable[..., Any] = Plan,
+) -> Any:
     """The plan for `options` on `feed`; `now` is what the filter function `now()` gives, in seconds.
 
-    Raises `BadClause` when a clause cannot be evaluated.
+    `make` makes a plan of another kind. Raises `BadClause` when a clause cannot be evaluated.
     """
     clauses.permitted(feed, options, caller.profile)
     app = caller.kind == "app"
     if any("now" in text.lower() for name, text in options.texts if name in ("$filter", "$expand")):
         # A kept plan would keep the time at which it was made.
-        return Plan(feed, options, app=app, now=now)
-    key = (feed.name, app, *(pair for pair in options.texts if pair[0] in _PLANNED))
+        return make(feed, options, app=app, now=now)
+    key = (feed.name, app, kind, *(pair for pair in options.texts if pair[0] in _PLANNED))
     plan = _PLANS.get(key)
     if plan is None:
-        plan = Plan(feed, options, app=app, now=now)
+        plan = make(feed, options, app=app, now=now)
         while len(_PLANS) >= _PLANS_KEPT:
             _PLANS.pop(next(iter(_PLANS)), None)
         _PLANS[key] = plan

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
+from folkmoot.graph import searching
 from folkmoot.graph.feeds import Feed
 from folkmoot.graph.plan import Branch, Plan, plan_for
 from folkmoot.graph.road import Road
@@ -29,6 +32,7 @@ def is_quick(feed: Feed, options: Options) -> bool:
         feed.kinds
         or (feed.single and options.select)
         or options.filter
+        or options.search
         or options.orderby
         or options.expand
         or options.count
@@ -40,9 +44,8 @@ def page(
     snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str, Any], road: Road, caller: Caller
 ) -> dict[str, Any]:
     """One page of a collection, as it is sent. `scope` holds the feed's parameters."""
-    _unsearchable(options)
-    plan = plan_for(feed, options, caller, snapshot.now)
-    found, token = _Reading(snapshot).rows(plan, options, scope, road, options.top or feed.page)
+    plan, asked = _planned(feed, options, caller, snapshot.now)
+    found, token = _Reading(snapshot).rows(plan, options, scope, road, options.top or feed.page, asked)
     answer: dict[str, Any] = {"@odata.context": f"{road.root}/$metadata#{_context(plan, road)}"}
     if options.count and options.skiptoken is None:
         answer["@odata.count"] = count(snapshot, feed, options, scope, caller)
@@ -71,9 +74,11 @@ def single(
 
 
 def count(snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str, Any], caller: Caller) -> int:
-    """How many items the collection has that `$filter` lets through."""
-    _unsearchable(options)
-    row = snapshot.one(plan_for(feed, options, caller, snapshot.now).count, **scope)
+    """How many items the collection has that `$filter` lets through and `$search` finds."""
+    plan, asked = _planned(feed, options, caller, snapshot.now)
+    if asked is not None and feed.search is not None:
+        scope = {**scope, **asked.parameters(feed.search, scope, snapshot)}
+    row = snapshot.one(plan.count, **scope)
     return int(row[0]) if row else 0
 
 
@@ -87,19 +92,29 @@ class _Reading:
         self.sent = 0
 
     def rows(
-        self, plan: Plan, options: Options, scope: Mapping[str, Any], road: Road, size: int
+        self,
+        plan: Plan,
+        options: Options,
+        scope: Mapping[str, Any],
+        road: Road,
+        size: int,
+        asked: searching.Asked | None = None,
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Up to `size` items, and the token of the page after them, if there is one."""
         size = min(size, PAGE_WITH_EXPAND if plan.branches else plan.feed.largest_page)
-        cursor = plan.cursor(options.skiptoken) if options.skiptoken is not None else None
         parameters = dict(scope)
         parameters["limit"] = size + 1
         # A link goes on from a place: the rows that were skipped before it are not skipped again.
-        parameters["skip"] = (options.skip or 0) if cursor is None else 0
-        for number, value in enumerate(cursor or ()):
-            if value is not None:
-                parameters[f"k{number}"] = value
-        rows = self.snapshot.all(plan.page(cursor), **parameters)
+        parameters["skip"] = (options.skip or 0) if options.skiptoken is None else 0
+        place = 0
+        if asked is not None and isinstance(plan, searching.SearchPlan):
+            rows, place = searching.rows(self.snapshot, plan, asked, options.skiptoken, parameters)
+        else:
+            cursor = plan.cursor(options.skiptoken) if options.skiptoken is not None else None
+            for number, value in enumerate(cursor or ()):
+                if value is not None:
+                    parameters[f"k{number}"] = value
+            rows = self.snapshot.all(plan.page(cursor), **parameters)
         group = scope.get("g", "")
         self.sent += min(len(rows), size)
         if self.sent > LARGEST_ANSWER:
@@ -113,7 +128,11 @@ class _Reading:
             for branch in plan.branches:
                 self.expand(branch, row, item, scope, road)
             found.append(item)
-        return found, plan.token(rows[size - 1]) if len(rows) > size else None
+        if len(rows) <= size:
+            return found, None
+        if asked is not None and isinstance(plan, searching.SearchPlan):
+            return found, searching.token(plan, asked, rows[size - 1], place)
+        return found, plan.token(rows[size - 1])
 
     def expand(
         self, branch: Branch, row: Sequence[Any], item: dict[str, Any], scope: Mapping[str, Any], road: Road
@@ -144,8 +163,23 @@ def _context(plan: Plan, road: Road) -> str:
     return f"{base}({','.join((*selected, *(f'{branch.nav.name}()' for branch in plan.branches)))})"
 
 
+def _planned(feed: Feed, options: Options, caller: Caller, now: int) -> tuple[Plan, searching.Asked | None]:
+    """The plan for a collection, and what it is searched for."""
+    _unsearchable(options if feed.search is None else replace(options, search=None))
+    asked = searching.asked(feed, options, caller)
+    if asked is None:
+        return plan_for(feed, options, caller, now), None
+
+    def make(feed: Feed, options: Options, *, app: bool, now: int) -> Plan:
+        return searching.SearchPlan(feed, options, asked, app=app, now=now)
+
+    return plan_for(feed, options, caller, now, kind=asked.shape, make=make), asked
+
+
 def _unsearchable(options: Options) -> None:
     if options.search is not None:
-        raise BadClause("$search is not supported; $filter with contains(…) is.", target="$search")
+        raise BadClause(
+            "$search is not supported here; $filter with startswith(…) or contains(…) is.", target="$search"
+        )
     if options.deltatoken is not None:
         raise BadClause("$deltatoken comes from a delta link and belongs to delta only.", target="$deltatoken")

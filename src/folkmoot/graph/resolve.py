@@ -178,3 +178,7 @@ def _alternate(segment: Segment) -> str | None:
 
 def _unknown(name: str) -> UnknownSegment:
     return UnknownSegment(f"Resource not found for the segment '{name[:120]}'.")
+
+
+# What the description of the service walks, too.
+BELOW, ROOTS, NOUNS, CASTS = _BELOW, _ROOT, _NOUNS, _CASTS

@@ -63,6 +63,11 @@ def preview_of_html(cleaned: str) -> str:
     return words
 
 
+def text_of_html(cleaned: str) -> str:
+    """The text of markup that `clean` has given."""
+    return _words(cleaned)
+
+
 def preview_of_text(text: str) -> str:
     """The first words of plain text, on one line."""
     return _SPACE.sub(" ", text[:8_192]).strip()[:PREVIEW_LENGTH]

@@ -39,10 +39,11 @@ class Enumeration:
 
 @dataclass(frozen=True, slots=True)
 class Complex:
-    """A complex type: a value with named parts and no key."""
+    """A complex type: a value with named parts and no key. `open`: it may have others, too."""
 
     name: str
     fields: tuple[Field, ...]
+    open: bool = False
 
     def field(self, name: str) -> Field | None:
         """The part called `name` (any case), or None."""
@@ -103,12 +104,21 @@ class Nav:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
-    """An entity type: wire name, properties in the order in which they are sent, and navigation properties."""
+    """An entity type: wire name, properties in the order in which they are sent, and navigation properties.
+
+    `base` is the name of the type that it is derived from; its properties are among `fields`. `open`: there may be
+    properties that are not described. `alternate_keys` are properties that stand for the key in a path.
+    """
 
     name: str
     fields: tuple[Field, ...]
     navs: tuple[Nav, ...] = ()
     says: str = ""
+    base: str | None = None
+    abstract: bool = False
+    open: bool = False
+    has_stream: bool = False
+    alternate_keys: tuple[str, ...] = ()
     _fields: Mapping[str, Field] = field(init=False, repr=False, compare=False)
     _navs: Mapping[str, Nav] = field(init=False, repr=False, compare=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from folkmoot.model import Conversation, Standing, ThreadDraft
 from folkmoot.ops import access, attachments, policy, posts, threads
-from folkmoot.store import rows
+from folkmoot.store import rows, search
 from folkmoot.store.changes import record
 from folkmoot.store.db import Tx
 
@@ -26,7 +26,7 @@ def start(tx: Tx, standing: Standing, topic: str, draft: ThreadDraft) -> str:
         preview=draft.post.preview,
         created_at=tx.now,
     )
-    post = threads.insert(tx, standing, id, id, draft, draft.topic or topic, sender, tx.now)
+    post = threads.insert(tx, standing, id, id, draft, (draft.topic or topic, topic), sender, tx.now)
     record(
         tx,
         standing.group,
@@ -43,5 +43,6 @@ def remove(tx: Tx, standing: Standing, conversation: Conversation) -> None:
     """Delete a conversation with its threads and posts. Its beginner is who began its first thread."""
     first = rows.thread(tx, standing.group, conversation.id)
     access.manage_content(standing, first.started_by if first else None)
+    search.remove_conversation(tx, standing.group, conversation.id)
     tx.run(rows.REMOVE_CONVERSATION, g=standing.group, item=conversation.id)
     record(tx, standing.group, standing.caller.oid, ("deleted", "conversation", conversation.id))

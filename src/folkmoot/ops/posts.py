@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from folkmoot.model import Place, Post, PostDraft, Recipient, Standing
 from folkmoot.ops import access, attachments, extensions, policy
-from folkmoot.store import rows
+from folkmoot.store import rows, search
 from folkmoot.store.changes import next_seq, record
 from folkmoot.store.db import Tx
 
@@ -27,7 +27,17 @@ def reply(tx: Tx, place: Place, draft: PostDraft, to: Post | None = None) -> str
     received = max(tx.now, thread.last_delivered_at)
     sender = policy.author(standing, draft)
     name = said_by(sender)
-    post = insert(tx, standing, draft, sender, thread.conversation, thread.id, to.id if to else None, received)
+    post = insert(
+        tx,
+        standing,
+        draft,
+        sender,
+        thread.conversation,
+        thread.id,
+        to.id if to else None,
+        received,
+        topics=(thread.topic, conversation.topic),
+    )
     rows.deliver(
         tx,
         standing.group,
@@ -84,8 +94,13 @@ def insert(
     thread: str,
     in_reply_to: str | None,
     received: int,
+    *,
+    topics: tuple[str, str],
 ) -> str:
-    """Insert the post's own row, the next change of its group, and what programs hang on it. Returns its id."""
+    """Insert the post's own row, the next change of its group, what programs hang on it, and index it. Returns its id.
+
+    `topics` are those of the thread and of the conversation.
+    """
     id = tx.new_id()
     from_ = (draft.from_ or sender).email_address
     tx.run(
@@ -111,6 +126,17 @@ def insert(
         version=next_seq(tx, standing.group),
     )
     extensions.insert(tx, standing.group, thread, id, draft)
+    address = sender.email_address
+    search.add(
+        tx,
+        group=standing.group,
+        conversation=conversation,
+        thread=thread,
+        post=id,
+        topics=topics,
+        authors=(from_.name, from_.address, address.name, address.address),
+        body=search.body_words(draft.content_type, draft.content) if draft.words is None else draft.words,
+    )
     return id
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from folkmoot.model import Conversation, EmailAddress, Place, Recipient, Standing, ThreadAmendment, ThreadDraft
 from folkmoot.ops import access, attachments, policy, posts
-from folkmoot.store import rows
+from folkmoot.store import rows, search
 from folkmoot.store.changes import record
 from folkmoot.store.db import Tx
 
@@ -15,7 +15,16 @@ def start(tx: Tx, standing: Standing, conversation: Conversation, draft: ThreadD
     received = max(tx.now, conversation.last_delivered_at)
     thread = tx.new_id()
     sender = policy.author(standing, draft.post)
-    post = insert(tx, standing, conversation.id, thread, draft, draft.topic or conversation.topic, sender, received)
+    post = insert(
+        tx,
+        standing,
+        conversation.id,
+        thread,
+        draft,
+        (draft.topic or conversation.topic, conversation.topic),
+        sender,
+        received,
+    )
     restate(tx, standing, conversation)
     record(
         tx,
@@ -35,18 +44,21 @@ def insert(
     conversation: str,
     thread: str,
     draft: ThreadDraft,
-    topic: str,
+    topics: tuple[str, str],
     sender: Recipient,
     received: int,
 ) -> str:
-    """Insert the rows of a thread and of its first post, the next change of the group."""
+    """Insert the rows of a thread and of its first post, the next change of the group.
+
+    `topics` are the thread's and the conversation's.
+    """
     group_itself = Recipient(EmailAddress(standing.name, standing.mail))
     tx.run(
         rows.ADD_THREAD,
         group_id=standing.group,
         id=thread,
         conversation_id=conversation,
-        topic=topic,
+        topic=topics[0],
         has_attachments=attachments.tell_of(draft.post.attachments),
         last_delivered_at=received,
         unique_senders=posts.names(posts.said_by(sender)),
@@ -57,7 +69,7 @@ def insert(
         started_by=standing.caller.oid,
         created_at=received,
     )
-    return posts.insert(tx, standing, draft.post, sender, conversation, thread, None, received)
+    return posts.insert(tx, standing, draft.post, sender, conversation, thread, None, received, topics=topics)
 
 
 def amend(tx: Tx, place: Place, amendment: ThreadAmendment) -> None:
@@ -69,6 +81,8 @@ def amend(tx: Tx, place: Place, amendment: ThreadAmendment) -> None:
     if (topic, locked) == (thread.topic, bool(thread.is_locked)):
         return
     tx.run(rows.AMEND_THREAD, g=standing.group, item=thread.id, new_topic=topic, new_is_locked=locked)
+    if topic != thread.topic:
+        search.rename_thread(tx, standing.group, thread.conversation, thread.id, (topic, place.conversation.topic))
     record(tx, standing.group, standing.caller.oid, ("updated", "thread", thread.id))
 
 

@@ -10,6 +10,8 @@ Rules that hold for all of it (see docs/why/storage.md):
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -23,6 +25,8 @@ from sqlalchemy import (
     Text,
 )
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import TypeEngine
 
 meta = MetaData(
@@ -370,6 +374,36 @@ preferences = Table(
 )
 
 # ── search ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+WORDS: TypeEngine[str] = Text().with_variant(postgresql.TSVECTOR(), "postgresql")
+
+# The words of each post, as `search` writes and reads them. On SQLite this is a virtual table of FTS5, which has
+# neither types nor keys; rows go by statements of the verbs, since nothing cascades into it. The index of the words
+# is the one that is not led by the group: one of the words of each row says which group it is in.
+post_words = Table(
+    "post_words",
+    meta,
+    _guid("group_id", key=True),
+    _guid("conversation_id", key=True),
+    _guid("thread_id", key=True),
+    _guid("post_id", key=True),
+    Column("words", WORDS, nullable=False),
+    Index("post_words_words_idx", "words", postgresql_using="gin").ddl_if(dialect="postgresql"),
+)
+# The tokenizer splits at blanks and leaves the rest as `odata.words` made it.
+POST_WORDS_ON_SQLITE = (
+    "CREATE VIRTUAL TABLE post_words USING fts5(group_id UNINDEXED, conversation_id UNINDEXED, thread_id UNINDEXED, "
+    "post_id UNINDEXED, words, tokenize = 'ascii')"
+)
+
+
+@compiles(CreateTable, "sqlite")
+def _create(element: CreateTable, compiler: Any, **options: Any) -> str:
+    if element.element is post_words:
+        return POST_WORDS_ON_SQLITE
+    text: str = compiler.visit_create_table(element, **options)
+    return text
+
 
 # ── mail ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,50 @@
+"""`GET /v1.0/$metadata` and `GET /v1.0/openapi.json`: what the service is, for clients that are made from it.
+
+Neither needs a token, as in the cloud: they tell what is published, and nothing of who is here. They describe what
+strict applications have; `?profile=extended` what extended ones have. Each is made once in a process.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import version
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from folkmoot.graph import model, openapi
+from folkmoot.graph.envelope import Answer
+from folkmoot.model import Profile
+from folkmoot.odata import csdl
+from folkmoot.refusals import BadClause, MethodNotAllowed
+
+_METADATA, _OPENAPI = "$metadata", "openapi.json"
+
+
+def described(method: str, path: str, query: str) -> Answer | None:
+    """The document that `path`, below the version, names; None where it names none.
+
+    Raises `MethodNotAllowed` unless it is read, and `BadClause` for a profile that is none.
+    """
+    name = unquote(path).strip("/").lower()
+    if name not in (_METADATA, _OPENAPI):
+        return None
+    if method not in ("GET", "HEAD"):
+        raise MethodNotAllowed(("GET", "HEAD"))
+    given = dict(parse_qsl(query)).get("profile", "strict").lower()
+    if given not in ("strict", "extended"):
+        raise BadClause("profile must be strict or extended.", target="profile")
+    profile: Profile = "extended" if given == "extended" else "strict"
+    if name == _METADATA:
+        return Answer(200, _metadata(profile), content_type="application/xml;charset=utf-8")
+    return Answer(200, _openapi(profile), content_type="application/json")
+
+
+@cache
+def _metadata(profile: Profile) -> bytes:
+    return csdl.metadata(model.service(profile))
+
+
+@cache
+def _openapi(profile: Profile) -> bytes:
+    return msgspec.json.encode(openapi.document(profile, version("folkmoot")))

@@ -1,0 +1,225 @@
+"""The service as its own description gives it: types from the nouns, operations and capabilities from the surface.
+
+Nothing is listed here that is said elsewhere, but for the base types, which have no rows of their own.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Literal
+
+import msgspec
+
+from folkmoot.graph import reads
+from folkmoot.graph.feeds import FEEDS
+from folkmoot.graph.resolve import BELOW, CASTS, NOUNS, ROOTS
+from folkmoot.graph.surface import BY_ADDRESS, Row
+from folkmoot.model import Profile
+from folkmoot.odata.csdl import Model, Operation, Parameter, Restrictions
+from folkmoot.odata.edm import Edm, Entity
+
+NAMESPACE, ALIAS = "microsoft.graph", "graph"
+
+# Type → the type that it is derived from, what else CSDL says of it, and which properties it declares. How these are
+# described is taken from the nouns that are derived from it.
+_BASES: dict[str, tuple[str | None, dict[str, Any], tuple[str, ...]]] = {
+    "entity": (None, {"abstract": True}, ("id",)),
+    "outlookItem": (
+        "entity",
+        {"abstract": True},
+        ("createdDateTime", "lastModifiedDateTime", "changeKey", "categories"),
+    ),
+    "directoryObject": ("entity", {"open": True}, ("deletedDateTime",)),
+}
+_SINGLETONS = {"me": "user"}
+# The resolver's word for a noun → its type.
+TYPE_OF = {word: name for name, word in NOUNS.items()}
+
+
+def type_of(word: str) -> str:
+    """The entity type that the resolver calls `word`."""
+    return TYPE_OF.get(word, word)
+
+
+@cache
+def service(profile: Profile) -> Model:
+    """The service as applications of a profile have it."""
+    entities = _entities()
+    return Model(
+        namespace=NAMESPACE,
+        alias=ALIAS,
+        container="GraphService",
+        types=entities,
+        sets={name: type_of(word) for name, word in _roots(entities).items()},
+        singletons=_SINGLETONS,
+        operations=tuple(_operations(profile, entities)),
+        restrictions=dict(_restrictions(profile, entities)),
+    )
+
+
+def rows(address: str, profile: Profile) -> dict[str, Row]:
+    """The rows of an address by method, as far as a profile has them."""
+    found = BY_ADDRESS.get(address, {})
+    return {method: row for method, row in found.items() if profile == "extended" or not row.only_extended}
+
+
+def _entities() -> dict[str, Entity]:
+    nouns = {noun.entity.name: noun.entity for feed in FEEDS.values() for noun in (feed.noun, *feed.kinds.values())}
+    found: dict[str, Entity] = {}
+    for name, (base, flags, holds) in _BASES.items():
+        above = {base} if base else set()
+        derived = [entity for entity in nouns.values() if name in _line(entity)]
+        described = [field for field in derived[0].fields if field.name in ("id", *holds)] if derived else []
+        fields = tuple(field for field in described if not above or field.name != "id")
+        found[name] = Entity(name=name, base=base, fields=fields, **flags)
+    return {**found, **{name: entity for name, entity in sorted(nouns.items()) if name not in found}}
+
+
+def _roots(entities: dict[str, Entity]) -> dict[str, str]:
+    return {name: word for name, word in ROOTS.items() if type_of(word) in entities}
+
+
+def _line(entity: Entity) -> list[str]:
+    """The names of the base types that a noun is derived from."""
+    line, base = [], entity.base if entity.name not in _BASES else None
+    while base is not None:
+        line.append(base)
+        base = _BASES[base][0] if base in _BASES else None
+    return line
+
+
+# ── operations ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def called(address: str) -> tuple[str, bool, str] | None:
+    """Of a row for an action or function: what it is bound to, whether to a collection, and its name."""
+    *before, name = address.split("/")
+    if not before or name.startswith("$") or name in CASTS or name == "object":
+        return None
+    word = before[0]
+    if len(before) == 1:
+        if word in ROOTS:
+            return type_of(ROOTS[word]), True, name
+        if name.lower() in BELOW.get(word, {}):
+            return None
+        return type_of(word), False, name
+    nav = BELOW.get(word, {}).get(before[1].lower())
+    return (type_of(nav[1]), True, name) if nav is not None else None
+
+
+def _operations(profile: Profile, entities: dict[str, Entity]) -> Iterator[Operation]:
+    for address in BY_ADDRESS:
+        bound = called(address)
+        if bound is None:
+            continue
+        for method, row in rows(address, profile).items():
+            if method not in ("GET", "POST"):
+                continue
+            feed = FEEDS.get(row.read.feed) if isinstance(row.read, reads.Read) else None
+            yield Operation(
+                bound=bound[0],
+                many=bound[1],
+                name=bound[2],
+                function=method == "GET",
+                parameters=() if row.takes is None else tuple(_parameters(row.takes, entities)),
+                returns=None if feed is None else f"Collection({ALIAS}.{feed.noun.entity.name})",
+            )
+
+
+def _parameters(takes: type[msgspec.Struct], entities: dict[str, Entity]) -> Iterator[Parameter]:
+    for field in msgspec.structs.fields(takes):
+        kind, many, nullable = taken(field.type)
+        name = _taken_name(kind, entities)
+        yield Parameter(
+            name=field.encode_name,
+            type=f"Collection({name})" if many else name,
+            nullable=nullable or not field.required,
+        )
+
+
+def taken(kind: Any) -> tuple[Any, bool, bool]:
+    """What a body's property takes: the type, whether there are many, and whether null is taken, too."""
+    options = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+    nullable = types.NoneType in options
+    given = [option for option in options if option not in (types.NoneType, msgspec.UnsetType)]
+    first = given[0] if given else Any
+    if typing.get_origin(first) is list:
+        return typing.get_args(first)[0], True, nullable
+    return first, False, nullable
+
+
+_PRIMITIVES = {str: Edm.STRING, bool: Edm.BOOLEAN, int: Edm.INT64, float: Edm.DOUBLE, bytes: Edm.BINARY}
+
+
+def _taken_name(kind: Any, entities: dict[str, Entity]) -> str:
+    if kind in _PRIMITIVES:
+        return str(_PRIMITIVES[kind])
+    if typing.get_origin(kind) is Literal:
+        return str(Edm.STRING)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        # `PostIn` is what may be sent of a post.
+        name = kind.__name__.removesuffix("In")
+        name = name[:1].lower() + name[1:]
+        known = {**{each.lower(): each for each in entities}, **_value_names(entities)}
+        if name.lower() in known:
+            return f"{ALIAS}.{known[name.lower()]}"
+    return "Edm.Untyped"
+
+
+def _value_names(entities: dict[str, Entity]) -> dict[str, str]:
+    model = Model(
+        namespace=NAMESPACE, alias=ALIAS, container="", types=entities, sets={}, singletons={}, operations=(),
+        restrictions={},
+    )  # fmt: skip
+    return {name.lower(): name for name in model.values()}
+
+
+# ── capabilities ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _restrictions(profile: Profile, entities: dict[str, Entity]) -> Iterator[tuple[str, Restrictions]]:
+    for name, word in _roots(entities).items():
+        yield (
+            f"GraphService/{name}",
+            _collection(name, word, profile, expand=any(nav.expand for nav in entities[type_of(word)].navs)),
+        )
+    for word, navs in BELOW.items():
+        entity = entities.get(type_of(word))
+        if entity is None:
+            continue
+        for spelt, target, many in navs.values():
+            nav = entity.nav(spelt)
+            if nav is None or nav.target not in entities:
+                continue
+            if many:
+                yield f"{entity.name}/{spelt}", _collection(f"{word}/{spelt}", target, profile, expand=nav.expand)
+            else:
+                yield f"{entity.name}/{spelt}", Restrictions(expandable=nav.expand)
+
+
+def _collection(address: str, item: str, profile: Profile, *, expand: bool) -> Restrictions:
+    here, one = rows(address, profile), rows(item, profile)
+    page = here["GET"].read if "GET" in here else None
+    counted = bool(rows(f"{address}/$count", profile))
+    if not isinstance(page, reads.Page):
+        return Restrictions(readable="GET" in here, countable=counted, expandable=expand)
+    feed = FEEDS[page.feed]
+    fields = feed.noun.entity.fields
+    return Restrictions(
+        countable=counted,
+        filterable=True,
+        non_filterable=tuple(field.name for field in fields if not field.filter),
+        sortable=True,
+        non_sortable=tuple(field.name for field in fields if not field.sort),
+        searchable=feed.search is not None and (feed.search.strict or profile == "extended"),
+        expandable=expand,
+        insertable="POST" in here,
+        updatable="PATCH" in one or "PUT" in one,
+        deletable="DELETE" in one,
+        top=True,
+        skip=True,
+        tracked=bool(rows(f"{address}/delta", profile)),
+    )

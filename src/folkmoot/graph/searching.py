@@ -1,0 +1,274 @@
+"""`$search` over a collection: which rows it finds, and how a page of them is found at once.
+
+A rare word is looked up in the index of words, and what that gives is put in order. A common one (`the`) would give
+too much to sort: the collection is walked in its own order instead, and each row is looked at. So some rows are walked
+first; where they do not fill the page, the word is rare enough for the index, or `LATER` times as many are walked. Both
+ways give the same rows in the same order. SQLite finds matches one by one, and so tells whether there are more than a
+number without finding all; PostgreSQL does not, and there the rows that were walked tell how common the word is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
+
+from folkmoot.graph import clauses
+from folkmoot.graph.feeds import Feed, SearchBy
+from folkmoot.graph.plan import Plan
+from folkmoot.model import Caller
+from folkmoot.odata import tokens
+from folkmoot.odata.query import Options
+from folkmoot.odata.search import Alternative, alternatives, has_beginning, parse_search
+from folkmoot.refusals import BadClause
+from folkmoot.store import schema as s
+from folkmoot.store import search
+from folkmoot.store.db import Dialect, Row, Snapshot, Statement
+
+WALK = {"sqlite": 400, "postgresql": 40}  # rows that are looked at first; a look costs more on PostgreSQL
+FEW = 500  # matches that are put in order without a walk, where they can be counted so far
+LATER = 8  # so many times as many, where neither was enough
+RANKED = 5_000  # posts whose relevance is compared: the newest that match
+BEST = 1_000  # items that come by relevance
+
+_EVER = 2**62
+
+
+class Asked(Struct, frozen=True):
+    """A `$search`: its alternatives, whether the best come first, and its text. `shape` is what its SQL depends on."""
+
+    alternatives: tuple[Alternative, ...]
+    ranked: bool
+    text: str
+
+    def walkable(self, dialect: Dialect) -> bool:
+        """Whether a row can be looked at quickly. Facts alone are found by no word; and for each look at the beginning
+        of a word SQLite brings all the words together that begin so."""
+        texts = [each.text for each in self.alternatives]
+        return all(text is not None and (dialect != "sqlite" or not has_beginning(text)) for text in texts)
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        facts = ((each.text is not None, _dated(each), each.attached is not None) for each in self.alternatives)
+        return (self.ranked, *facts)
+
+    def parameters(self, by: SearchBy, scope: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Any]:
+        """What its statements are given, besides the feed's own parameters."""
+        places = {letter: scope[name] for letter, name in by.within.items()}
+        given: dict[str, Any] = {}
+        for n, each in enumerate(self.alternatives):
+            if each.text is not None or self.ranked:
+                given[f"q{n}"] = search.query(
+                    snapshot.dialect, each.text, places, conversation_topics=by.conversation_topics
+                )
+            if _dated(each):
+                given[f"since{n}"] = -_EVER if each.since is None else each.since
+                given[f"until{n}"] = _EVER if each.until is None else each.until
+            if each.attached is not None:
+                given[f"attached{n}"] = each.attached
+        return given
+
+
+def asked(feed: Feed, options: Options, caller: Caller) -> Asked | None:
+    """The `$search` of a request over a feed that has `search`; None where it has none.
+
+    Raises `BadClause` for one that cannot be read, and where the caller's profile has none.
+    """
+    by = feed.search
+    if options.search is None or by is None:
+        return None
+    if caller.profile == "strict" and not by.strict:
+        raise BadClause(
+            f"$search is not supported on {feed.noun.entity.name}, as in the cloud; search conversations, "
+            "or register the application with the extended profile.",
+            target="$search",
+        )
+    ranked = _by_relevance(options)
+    return Asked(alternatives(parse_search(options.search)), ranked, f"{options.search}\n{ranked}")
+
+
+def _by_relevance(options: Options) -> bool:
+    named = [each for each in options.orderby if [part.lower() for part in each.path.parts] == ["relevance"]]
+    if named and len(options.orderby) > 1:
+        raise BadClause("$orderby=relevance stands alone: nothing else orders what is found so.", target="$orderby")
+    return bool(named)
+
+
+def _dated(each: Alternative) -> bool:
+    return each.since is not None or each.until is not None
+
+
+class SearchPlan(Plan):
+    """A plan of what `$search` finds. Unless an order is asked for, the newest come first."""
+
+    __slots__ = ("_alternatives", "_bounds", "_by", "_walked", "_walks", "natural", "ranked")
+
+    def __init__(self, feed: Feed, options: Options, asked: Asked, *, app: bool, now: int) -> None:
+        if asked.ranked:
+            options = replace(options, orderby=())
+        super().__init__(feed, options, app=app, now=now)
+        assert feed.search is not None  # noqa: S101  (asked before)
+        self._by = feed.search
+        self._alternatives = asked.alternatives
+        self.natural = not options.orderby and not asked.ranked
+        if not options.orderby:
+            self.keys = [(column, True, place) for column, _, place in self.keys]
+        plain = self._base
+        each = [self._finds(n, by_index=True) for n in range(len(self._alternatives))]
+        found = _materialized((each[0] if len(each) == 1 else union_all(*each)).cte("found"))
+        # What `page` and `count` of the plan give is what the index finds.
+        self._base = plain.where(self._by.key.in_(select(found.c.item)))
+        self.count = Statement(select(func.count()).select_from(self._base.subquery()))
+        self._walks: dict[tuple[bool, bool], Statement] = {}
+        self._bounds: dict[bool, Statement] = {}
+        self.ranked = self._by_rank(plain) if asked.ranked else None
+        self._walked = plain
+
+    def _finds(self, n: int, *, by_index: bool, ranked: bool = False) -> Select[Any]:
+        """The items that alternative `n` finds: as a list, or those of the row that stands outside."""
+        each, w, p = self._alternatives[n], s.post_words.c, s.posts.c
+        source: Any = s.post_words
+        condition: list[ColumnElement[bool]] = []
+        item = self._by.item
+        if each.text is None and by_index and not ranked:
+            # No words are asked for: facts are in the posts themselves.
+            source, item = s.posts, self._by.of_post
+            condition.append(p.group_id == bindparam("g"))
+        else:
+            condition += [w.group_id == bindparam("g"), search.Matches(w.words, f"q{n}", by_index=by_index)]
+            if _dated(each) or each.attached is not None:
+                source = source.join(s.posts, and_(p.group_id == w.group_id, p.id == w.post_id))
+                condition.append(p.group_id == bindparam("g"))
+        if _dated(each):
+            condition += [p.received_at >= bindparam(f"since{n}"), p.received_at < bindparam(f"until{n}")]
+        if each.attached is not None:
+            condition.append(p.has_attachments == bindparam(f"attached{n}"))
+        if by_index:
+            return select(item.label("item")).select_from(source).where(*condition)
+        above = [column == outside for column, outside in self._by.above]
+        within = search.Within(w.words, self._by.letter, self._by.key)
+        # With an OFFSET it stays a look at one row; PostgreSQL would make a join of it and look at all of them.
+        return select(literal(1)).select_from(source).where(*condition, *above, within).offset(0)
+
+    def _by_rank(self, plain: Select[Any]) -> Statement:
+        best = []
+        for n in range(len(self._alternatives)):
+            weighed = search.Weighed(s.post_words.c.words).label("weighed")
+            one = self._finds(n, by_index=True, ranked=True).add_columns(weighed).order_by(search.Newest())
+            newest = one.limit(RANKED).subquery(f"newest{n}")
+            best.append(select(newest.c.item, search.Score(newest.c.weighed, f"q{n}").label("score")))
+        each = union_all(*best).subquery("each")
+        score = func.max(each.c.score).label("score")
+        by_item = select(each.c.item, score).group_by(each.c.item)
+        scored = _materialized(by_item.order_by(score.desc(), each.c.item.desc()).limit(BEST).cte("scored"))
+        query = plain.where(self._by.key == scored.c.item).order_by(scored.c.score.desc(), self._by.key.desc())
+        return Statement(query.limit(bindparam("limit")).offset(bindparam("skip")))
+
+    def walk(self, cursor: Sequence[Any] | None, *, bounded: bool) -> Statement:
+        """The statement for what is found among the rows after `cursor`, down to the one whose keys are `b0`, …"""
+        key = (cursor is not None, bounded)
+        found = self._walks.get(key)
+        if found is None:
+            held = [exists(self._finds(n, by_index=False)) for n in range(len(self._alternatives))]
+            query = self._walked.where(held[0] if len(held) == 1 else or_(*held))
+            if cursor is not None:
+                query = query.where(clauses.after(self.keys, [False] * len(self.keys)))
+            if bounded:
+                binds = [bindparam(f"b{n}", type_=column.type) for n, (column, _, _) in enumerate(self.keys)]
+                query = query.where(tuple_(*(column for column, _, _ in self.keys)) >= tuple_(*binds))
+            query = query.order_by(*(column.desc() for column, _, _ in self.keys))
+            found = self._walks[key] = Statement(query.limit(bindparam("limit")).offset(bindparam("skip")))
+        return found
+
+    def bound(self, cursor: Sequence[Any] | None) -> Statement:
+        """The statement for the keys of the last row that is walked after `cursor`; no row where there are fewer."""
+        key = cursor is not None
+        found = self._bounds.get(key)
+        if found is None:
+            columns = [column for column, _, _ in self.keys]
+            query = select(*columns).select_from(self.feed.source).where(self.feed.condition)
+            if key:
+                query = query.where(clauses.after(self.keys, [False] * len(self.keys)))
+            query = query.order_by(*(column.desc() for column in columns)).limit(1).offset(bindparam("walk"))
+            found = self._bounds[key] = Statement(query)
+        return found
+
+
+_w = s.post_words.c
+_SOME = Statement(
+    select(func.count()).select_from(
+        select(literal(1))
+        .where(_w.group_id == bindparam("g"), search.Matches(_w.words, "q0"))
+        .limit(bindparam("few"))
+        .subquery("some")
+    )
+)
+
+
+def rows(
+    snapshot: Snapshot, plan: SearchPlan, asked: Asked, skiptoken: str | None, parameters: dict[str, Any]
+) -> tuple[list[Row], int]:
+    """The rows of a page, one more than it shows where there are more, and the place among the best where it ends."""
+    by = plan.feed.search
+    assert by is not None  # noqa: S101  (asked before)
+    parameters |= asked.parameters(by, parameters, snapshot)
+    limit: int = parameters["limit"]
+    if plan.ranked is not None:
+        start = _place(skiptoken, plan, asked) if skiptoken is not None else parameters["skip"]
+        parameters["skip"] = start
+        return snapshot.all(plan.ranked, **parameters), start + limit - 1
+    cursor = plan.cursor(skiptoken, asked.text) if skiptoken is not None else None
+    for number, value in enumerate(cursor or ()):
+        if value is not None:
+            parameters[f"k{number}"] = value
+    further = 1 if plan.natural and asked.walkable(snapshot.dialect) else 0
+    counts = snapshot.dialect == "sqlite" and len(asked.alternatives) == 1
+    while further and not (counts and _at_most(snapshot, FEW * further, parameters)):
+        last = snapshot.one(plan.bound(cursor), walk=WALK[snapshot.dialect] * further - 1, **parameters)
+        bound = {f"b{number}": value for number, value in enumerate(last or ())}
+        found = snapshot.all(plan.walk(cursor, bounded=last is not None), **parameters, **bound)
+        if last is None or len(found) == limit:
+            return found, 0
+        further = further * LATER if counts or len(found) * LATER >= limit else 0
+    return snapshot.all(plan.page(cursor), **parameters), 0
+
+
+def _at_most(snapshot: Snapshot, few: int, parameters: Mapping[str, Any]) -> bool:
+    """Whether there are at most so many matches."""
+    row = snapshot.one(_SOME, g=parameters["g"], q0=parameters["q0"], few=few + 1)
+    return row is not None and row[0] <= few
+
+
+def _place(skiptoken: str, plan: SearchPlan, asked: Asked) -> int:
+    values = tokens.decode(skiptoken, f"{plan.shape} {asked.text}")
+    if len(values) != 1 or not isinstance(values[0], int) or not 0 <= values[0] <= BEST:
+        raise BadClause("The skip token is damaged; start again from the first page.", target="$skiptoken")
+    return values[0]
+
+
+def token(plan: SearchPlan, asked: Asked, row: Row, place: int) -> str:
+    """The `$skiptoken` after `row`, or after the place among the best."""
+    if plan.ranked is not None:
+        return tokens.encode([place], f"{plan.shape} {asked.text}")
+    return plan.token(row, asked.text)
+
+
+def _materialized(found: CTE) -> CTE:
+    # Otherwise PostgreSQL may walk the whole collection and ask for each row whether it is in the list.
+    return found.prefix_with("MATERIALIZED")
