@@ -8,10 +8,10 @@ import msgspec
 from msgspec.structs import replace
 
 from folkmoot.mime import html
-from folkmoot.model import Place, Post, PostAmendment
+from folkmoot.model import Place, Post, PostAmendment, Thread
 from folkmoot.ops import access, threads
 from folkmoot.refusals import Changed, NotOwn, ThreadLocked
-from folkmoot.store import edits, rows
+from folkmoot.store import attachments, edits, rows, search
 from folkmoot.store.changes import next_seq, record
 from folkmoot.store.db import Tx
 
@@ -43,11 +43,13 @@ def amend(tx: Tx, place: Place, post: Post, amendment: PostAmendment, matches: M
         return
     at = max(tx.now, modified_at)
     edits.amend(tx, group, post.id, new_type, new_content, _encode(new_categories).decode(), at, next_seq(tx, group))
+    topics = (place.thread.topic, place.conversation.topic)
+    search.amend_post(tx, group, post.conversation, post.thread, post.id, topics)
     record(tx, group, standing.caller.oid, ("updated", "post", post.id))
     if amendment.preview is not None and amendment.preview != place.thread.preview:
         newest = edits.newest(tx, group, post.thread)
         if newest is not None and newest[0] == post.id:
-            _restate(tx, place, place.thread.last_delivered_at, amendment.preview)
+            _restate(tx, place, replace(place.thread, preview=amendment.preview))
 
 
 def remove(tx: Tx, place: Place, post: Post, matches: Matches) -> None:
@@ -63,6 +65,7 @@ def remove(tx: Tx, place: Place, post: Post, matches: Matches) -> None:
         raise ThreadLocked
     if not matches(edits.kept(tx, group, post.id)[0]):
         raise Changed
+    search.remove_post(tx, group, post.conversation, post.thread, post.id)
     edits.remove(tx, group, post.id)
     record(tx, group, standing.caller.oid, ("deleted", "post", post.id))
     newest = edits.newest(tx, group, post.thread)
@@ -71,16 +74,20 @@ def remove(tx: Tx, place: Place, post: Post, matches: Matches) -> None:
         return
     _, received, content_type, content = newest
     preview = html.preview_of_html(content) if content_type == "html" else html.preview_of_text(content)
-    if (received, preview) != (place.thread.last_delivered_at, place.thread.preview):
-        _restate(tx, place, received, preview)
+    has_attachments = bool(place.thread.has_attachments) and attachments.holds_attachments(
+        tx, group, "thread", post.thread
+    )
+    told = replace(place.thread, last_delivered_at=received, preview=preview, has_attachments=has_attachments)
+    if told != replace(place.thread, has_attachments=bool(place.thread.has_attachments)):
+        _restate(tx, place, told)
 
 
-def _restate(tx: Tx, place: Place, received: int, preview: str) -> None:
-    """Make the thread tell of another newest post, and the conversation if that was its newest, too."""
+def _restate(tx: Tx, place: Place, told: Thread) -> None:
+    """Make the thread tell of the posts that it has now, and the conversation where that is about it, too."""
     standing, thread, conversation = place.standing, place.thread, place.conversation
-    changed = replace(thread, last_delivered_at=received, preview=preview)
-    rows.deliver(tx, standing.group, changed, conversation)
+    rows.deliver(tx, standing.group, told, conversation)
     record(tx, standing.group, standing.caller.oid, ("updated", "thread", thread.id))
-    if thread.last_delivered_at >= conversation.last_delivered_at:
+    fewer = bool(thread.has_attachments) != bool(told.has_attachments)
+    if thread.last_delivered_at >= conversation.last_delivered_at or fewer:
         threads.restate(tx, standing, conversation)
         record(tx, standing.group, standing.caller.oid, ("updated", "conversation", conversation.id))

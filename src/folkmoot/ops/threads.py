@@ -95,6 +95,7 @@ def remove(tx: Tx, place: Place) -> None:
 def drop(tx: Tx, place: Place) -> None:
     """The same for those who decided already that it may be done."""
     standing, thread = place.standing, place.thread
+    search.remove_thread(tx, standing.group, thread.conversation, thread.id)
     tx.run(rows.REMOVE_THREAD, g=standing.group, item=thread.id)
     stays = restate(tx, standing, place.conversation)
     if not stays:

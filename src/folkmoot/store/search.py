@@ -256,17 +256,23 @@ _OF_THREAD = and_(
     _w.thread_id == bindparam("t"),
     Within(_w.words, "t", bindparam("t")),
 )
+_OF_POST = and_(
+    _w.group_id == bindparam("g"),
+    _w.conversation_id == bindparam("c"),
+    _w.thread_id == bindparam("t"),
+    _w.post_id == bindparam("p"),
+    Within(_w.words, "p", bindparam("p")),
+)
+_REMOVE_POST = Statement(delete(s.post_words).where(_OF_POST), keeps_memo=True)
 _REMOVE_CONVERSATION = Statement(delete(s.post_words).where(_OF_CONVERSATION), keeps_memo=True)
 _REMOVE_THREAD = Statement(delete(s.post_words).where(_OF_THREAD), keeps_memo=True)
 
 _AT: BindParameter[int] = bindparam("at", type_=_p.received_at.type)
 _ID: BindParameter[str] = bindparam("id", type_=_p.id.type)
+_TOLD = (_p.content_type, _p.content, _p.from_name, _p.from_address, _p.sender_name, _p.sender_address)
+_ONE_POST = Statement(select(*_TOLD).where(_p.group_id == bindparam("g"), _p.id == bindparam("id")))
 _STORED = (
-    select(
-        _p.received_at,
-        _p.id,
-        *(_p.content_type, _p.content, _p.from_name, _p.from_address, _p.sender_name, _p.sender_address),
-    )
+    select(_p.received_at, _p.id, *_TOLD)
     .where(_p.group_id == bindparam("g"), _p.thread_id == bindparam("t"))
     .where(tuple_(_p.received_at, _p.id) > tuple_(_AT, _ID))
     .order_by(_p.received_at, _p.id)
@@ -284,6 +290,30 @@ def remove_conversation(tx: Tx, group: str, conversation: str) -> None:
 def remove_thread(tx: Tx, group: str, conversation: str, thread: str) -> None:
     """Let nothing of a thread be found any more."""
     tx.run(_REMOVE_THREAD, g=group, c=conversation, t=thread)
+
+
+def remove_post(tx: Tx, group: str, conversation: str, thread: str, post: str) -> None:
+    """Let a post be found no more."""
+    tx.run(_REMOVE_POST, g=group, c=conversation, t=thread, p=post)
+
+
+def amend_post(tx: Tx, group: str, conversation: str, thread: str, post: str, topics: tuple[str, str]) -> None:
+    """Index a post anew by what is stored of it now; nothing where it is not there."""
+    remove_post(tx, group, conversation, thread, post)
+    found = tx.one(_ONE_POST, g=group, id=post)
+    if found is not None:
+        content_type, content, *authors = found
+        body = body_words(content_type, content)
+        add(
+            tx,
+            group=group,
+            conversation=conversation,
+            thread=thread,
+            post=post,
+            topics=topics,
+            authors=authors,
+            body=body,
+        )
 
 
 def rename_thread(tx: Tx, group: str, conversation: str, thread: str, topics: tuple[str, str]) -> None:
