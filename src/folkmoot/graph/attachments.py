@@ -55,7 +55,9 @@ CONTENT_BYTES = Property(
 )
 ITEM = Property(Field(name="item", filter=False, sort=False, by_default=False), (_a.id, _a.size), _item)
 
-ATTACHMENT = noun("attachment", s.attachments, _a.id, *_common(), reads_id={"id": ids.read_attachment_id})
+ATTACHMENT = noun(
+    "attachment", s.attachments, _a.id, *_common(), abstract=True, reads_id={"id": ids.read_attachment_id}
+)
 FILE = noun(
     "fileAttachment",
     s.attachments,
@@ -65,6 +67,8 @@ FILE = noun(
     text("contentLocation", _a.content_location, says="Kept as it was sent; nothing uses it."),
     CONTENT_BYTES,
     says="A file.",
+    base="attachment",
+    has_stream=True,
 )
 ITEM_ATTACHMENT = noun(
     "itemAttachment",
@@ -73,6 +77,7 @@ ITEM_ATTACHMENT = noun(
     *_common(),
     navs=(Nav(name="item", target="outlookItem", many=False, says="The event, contact or message."),),
     says="An event, contact or message.",
+    base="attachment",
 )
 REFERENCE = noun(
     "referenceAttachment",
@@ -84,6 +89,7 @@ REFERENCE = noun(
     _link("permission"),
     _link("isFolder", Edm.BOOLEAN),
     says="A link to a file that is kept elsewhere.",
+    base="attachment",
 )
 KINDS: dict[str, Any] = {"file": FILE, "item": ITEM_ATTACHMENT, "reference": REFERENCE}
 

@@ -39,6 +39,8 @@ EXTENSION = noun(
     dynamic=_e.data,
     reads_text={"id": folded},
     says="Properties that a program keeps with a post, under a name of its own.",
+    base="extension",
+    open=True,
 )
 
 _s = s.single_values.c

@@ -31,4 +31,5 @@ GRANT: Noun = noun(
     text("permissionType", _g.permission_type),
     _guid("resourceAppId", _g.resource_app_id),
     says="What a client application may do in one group.",
+    base="directoryObject",
 )

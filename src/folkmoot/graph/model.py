@@ -33,6 +33,7 @@ _BASES: dict[str, tuple[str | None, dict[str, Any], tuple[str, ...]]] = {
         ("createdDateTime", "lastModifiedDateTime", "changeKey", "categories"),
     ),
     "directoryObject": ("entity", {"open": True}, ("deletedDateTime",)),
+    "extension": ("entity", {"abstract": True, "open": True}, ()),
 }
 _SINGLETONS = {"me": "user"}
 # The resolver's word for a noun → its type.
