@@ -29,9 +29,10 @@ from folkmoot import app, lab
 from folkmoot.auth.keys import SigningKey
 from folkmoot.auth.minting import mint
 from folkmoot.config import Settings
-from folkmoot.model import Application, SignIn
+from folkmoot.model import Application, Caller, GroupDraft, SignIn
+from folkmoot.ops import access, deleted, directory
 from folkmoot.store import everywhere, migrate, schema
-from folkmoot.store.db import Statement, Store
+from folkmoot.store.db import Statement, Store, Tx
 from folkmoot.store.postgres import PostgresStore
 from folkmoot.store.sqlite import SqliteStore
 from tests import postgres
@@ -51,6 +52,8 @@ NAME = {each.nick: each.name for each in (*lab.PEOPLE, *lab.GROUPS)}
 
 # A client application for which what the cloud lacks is allowed; the lab has only strict ones.
 EXTENDED = lab.LabApplication("f01d0000-0000-4000-8000-00000000da03", "Extended", "secret", lab.DAEMON.roles)
+# A group of Adele's that was deleted before the tests began, and can be restored.
+ABANDONED = "f01d0000-0000-4000-8000-00000000ab01"
 APPLICATIONS = {
     "daemon": lab.DAEMON,
     "daemonWithoutRoles": lab.DAEMON_WITHOUT_ROLES,
@@ -556,5 +559,23 @@ def _seed(store: Store) -> None:
                 profile="extended",
             )
         )
+        store.write_here(_abandon)
     finally:
         store.close()
+
+
+def _abandon(tx: Tx) -> None:
+    """Make and delete a group."""
+    root = Caller(kind="app", oid=ABANDONED, tenant="", application="", permissions=frozenset())
+    draft = GroupDraft(
+        id=ABANDONED,
+        display_name="Abandoned",
+        mail_nickname="abandoned",
+        mail_enabled=True,
+        security_enabled=False,
+        group_types=("Unified",),
+        owners=(PERSON["AdeleV"],),
+        members=(PERSON["AdeleV"],),
+    )
+    directory.create_group(tx, root, draft, DOMAIN)
+    deleted.delete_group(tx, access.enter(tx, root, ABANDONED))

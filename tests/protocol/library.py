@@ -10,7 +10,7 @@ from uuid import NAMESPACE_DNS, uuid5
 from sqlalchemy import bindparam, update
 
 from folkmoot.model import Caller, GroupDraft, SignIn, UserDraft
-from folkmoot.ops import access, directory
+from folkmoot.ops import access, deleted, directory
 from folkmoot.store import schema
 from folkmoot.store.db import Statement, Tx
 from tests.harness import DOMAIN, PERSON, Client, Graph, Place, recipient
@@ -162,7 +162,7 @@ def _directory(tx: Tx) -> None:
             directory.add_to_group(tx, access.enter(tx, root, standing.group), "member", PERSON.get(each) or made(each))
     _group(tx, root, "Vault", "Private", PERSON["PattiF"])
     _group(tx, root, "Dissolved", "Public", PERSON["AdeleV"])
-    directory.delete_group(tx, access.enter(tx, root, made("Dissolved")))
+    deleted.delete_group(tx, access.enter(tx, root, made("Dissolved")))
     directory.add_to_group(tx, access.enter(tx, root, made("Vault")), "member", PERSON["NestorW"])
 
 

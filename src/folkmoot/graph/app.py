@@ -17,8 +17,10 @@ from folkmoot.auth.tokens import Validator
 from folkmoot.graph import body as bodies
 from folkmoot.graph import ids
 from folkmoot.graph.call import Call
+from folkmoot.graph.consistency import checked
 from folkmoot.graph.envelope import JSON, Answer, Area, encode, failed, refused
-from folkmoot.graph.reads import Page
+from folkmoot.graph.feeds import FEEDS
+from folkmoot.graph.reads import Count, Page
 from folkmoot.graph.resolve import Resolved, resolve
 from folkmoot.graph.road import Road
 from folkmoot.graph.surface import BY_ADDRESS, Row
@@ -31,6 +33,7 @@ from folkmoot.refusals import (
     BadClause,
     BodyTooLarge,
     MethodNotAllowed,
+    NoSuchObject,
     NotAllowed,
     PersonRequired,
     PrivilegeMissing,
@@ -139,7 +142,10 @@ class GraphDoor:
         _permit(row, resolved, caller)
         options = parse_options(scope["query_string"].decode("latin-1"))
         if row.read is not None:
-            options = _directory_rules(row, options, headers)
+            options = _directory_rules(row, options, headers, caller.profile)
+        prefer = parse_prefer(headers.get(b"prefer", b"").decode("latin-1")) if b"prefer" in headers else {}
+        if "uniqueName" in resolved.keys:
+            resolved = await self._named(row, resolved, prefer)
         call = Call(
             caller=caller,
             keys=resolved.keys,
@@ -148,10 +154,10 @@ class GraphDoor:
             hops=resolved.hops,
             domain=self._domain,
             headers=headers,
-            prefer=parse_prefer(headers.get(b"prefer", b"").decode("latin-1")) if b"prefer" in headers else {},
+            prefer=prefer,
         )
-        if row.read is not None:
-            read = row.read
+        read = row.read
+        if read is not None and row.takes is None:
             return await self._store.read(lambda snapshot: read(snapshot, call), quick=read.quick(call))
         _no_options(options)
         raw = await self._body(headers, receive)
@@ -162,10 +168,27 @@ class GraphDoor:
             else:
                 prepared = _prepare(row, raw, content_type)
             call = msgspec.structs.replace(call, body=prepared)
+        if read is not None:
+            return await self._store.read(lambda snapshot: read(snapshot, call))
         write = row.write
         assert write is not None  # noqa: S101  (a row either reads or writes)
         hint = _hint(call) if self._store.takes_hints else None
         return await self._store.write(lambda tx: write(tx, call), key=call.keys.get("group", ""), hint=hint)
+
+    async def _named(self, row: Row, resolved: Resolved, prefer: Mapping[str, str]) -> Resolved:
+        """The path with the id of the group in place of its unique name, which never changes.
+
+        It stays as it is where a group of that name may be made. Raises `NoSuchObject`.
+        """
+        name = resolved.keys["uniqueName"]
+        found = await self._store.read(lambda snapshot: everywhere.by_unique_name(snapshot, name), quick=True)
+        if found is None or found[1]:
+            if (row.method, row.address) == ("PATCH", "group") and "create-if-missing" in prefer:
+                return resolved
+            raise NoSuchObject(name)
+        keys = {noun: key for noun, key in resolved.keys.items() if noun != "uniqueName"}
+        steps = tuple((step, found[0] if key == name else key) for step, key in resolved.steps[:1])
+        return msgspec.structs.replace(resolved, keys={**keys, "group": found[0]}, steps=(*steps, *resolved.steps[1:]))
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         declared = headers.get(b"content-length", b"")
@@ -224,16 +247,12 @@ def _permit(row: Row, resolved: Resolved, caller: Caller) -> None:
         raise denied
 
 
-def _directory_rules(row: Row, options: Options, headers: Mapping[bytes, bytes]) -> Options:
-    """Counting directory objects needs ConsistencyLevel: eventual (Graph: advanced query capabilities).
-
-    Without it `$count=true` is left aside.
-    """
-    if row.area != "directory" or headers.get(b"consistencylevel", b"").strip().lower() == b"eventual":
+def _directory_rules(row: Row, options: Options, headers: Mapping[bytes, bytes], profile: Profile) -> Options:
+    """The options that hold for a collection of the directory (see `consistency`)."""
+    if row.area != "directory" or not isinstance(row.read, Page | Count):
         return options
-    if row.address.endswith("/$count"):
-        raise BadClause("$count is not currently supported. Send the header ConsistencyLevel: eventual.")
-    return msgspec.structs.replace(options, count=False) if options.count and isinstance(row.read, Page) else options
+    eventual = headers.get(b"consistencylevel", b"").strip().lower() == b"eventual"
+    return checked(FEEDS[row.read.feed].noun, row.address, options, eventual=eventual, profile=profile)
 
 
 def _hint(call: Call) -> Hint | None:

@@ -93,6 +93,7 @@ def group_noun(table: FromClause = s.groups) -> Noun:
         many("resourceProvisioningOptions", g.resource_provisioning_options, nullable=False),
         boolean("securityEnabled", g.security_enabled),
         folded("theme", g.theme),
+        text("uniqueName", g.unique_name),
         folded("visibility", g.visibility),
         absent("onPremisesProvisioningErrors", many=True),
         navs=(

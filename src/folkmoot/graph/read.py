@@ -26,7 +26,13 @@ LARGEST_ANSWER = 10_000
 def is_quick(feed: Feed, options: Options) -> bool:
     """Whether a read is a few indexed rows: no condition, order or expansion of the caller's making."""
     return not (
-        feed.kinds or options.filter or options.orderby or options.expand or options.count or options.skip
+        feed.kinds
+        or options.filter
+        or options.search
+        or options.orderby
+        or options.expand
+        or options.count
+        or options.skip
     ) and (options.top is None or options.top <= feed.page)
 
 
@@ -34,7 +40,7 @@ def page(
     snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str, Any], road: Road, caller: Caller
 ) -> dict[str, Any]:
     """One page of a collection, as it is sent. `scope` holds the feed's parameters."""
-    _unsearchable(options)
+    _unsearchable(feed, options)
     plan = plan_for(feed, options, caller, snapshot.now)
     found, token = _Reading(snapshot).rows(plan, options, scope, road, options.top or feed.page)
     answer: dict[str, Any] = {"@odata.context": f"{road.root}/$metadata#{_context(plan, road)}"}
@@ -64,9 +70,22 @@ def single(
     return {"@odata.context": f"{road.root}/$metadata#{_context(plan, road)}/$entity", **found[0]}
 
 
+def listed(
+    snapshot: Snapshot,
+    feed: Feed,
+    options: Options,
+    scope: Mapping[str, Any],
+    road: Road,
+    caller: Caller,
+    size: int,
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Up to `size` items of a collection without an envelope, and the `$skiptoken` of what follows, if any."""
+    return _Reading(snapshot).rows(plan_for(feed, options, caller, snapshot.now), options, scope, road, size)
+
+
 def count(snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str, Any], caller: Caller) -> int:
     """How many items the collection has that `$filter` lets through."""
-    _unsearchable(options)
+    _unsearchable(feed, options)
     row = snapshot.one(plan_for(feed, options, caller, snapshot.now).count, **scope)
     return int(row[0]) if row else 0
 
@@ -138,8 +157,8 @@ def _context(plan: Plan, road: Road) -> str:
     return f"{base}({','.join((*selected, *(f'{branch.nav.name}()' for branch in plan.branches)))})"
 
 
-def _unsearchable(options: Options) -> None:
-    if options.search is not None:
+def _unsearchable(feed: Feed, options: Options) -> None:
+    if options.search is not None and not feed.directory:
         raise BadClause("$search is not supported; $filter with contains(…) is.", target="$search")
     if options.deltatoken is not None:
         raise BadClause("$deltatoken comes from a delta link and belongs to delta only.", target="$deltatoken")

@@ -8,7 +8,7 @@ import msgspec
 
 from folkmoot.graph.entities import CONVERSATION, POST, THREAD
 from folkmoot.graph.people import GROUP, USER
-from folkmoot.graph.surface import BY_ADDRESS
+from folkmoot.graph.surface import BY_ADDRESS, CASTS
 from folkmoot.odata.path import Segment
 from folkmoot.refusals import UnknownSegment
 
@@ -33,9 +33,11 @@ _BELOW: Mapping[str, Mapping[str, tuple[str, str, bool]]] = {
         "thread": THREAD,
         "post": POST,
     }.items()
-}
-_ROOT = {"groups": "group", "users": "user"}
-_CASTS = {"user", "group"}
+} | {"directory": {"deleteditems": ("deletedItems", "object", True)}}
+_ROOT = {"groups": "group", "users": "user", "directoryobjects": "object"}
+# What a collection of the root can be asked or told; no id is spelt like these.
+_ON_COLLECTIONS = {"delta", "getbyids", "validateproperties", "getavailableextensionproperties"}
+_CASTS = {cast.lower(): cast for cast in CASTS}
 _ADDRESSES = {address.lower(): address for address in BY_ADDRESS}
 
 # What the Python SDK writes for the signed-in user before it rewrites it to /me.
@@ -81,15 +83,21 @@ class _Walk:
             if self.items is None or self.ended:
                 raise _unknown(f"{segment.name}('{key}')")
             self._take(key)
+            if segment.keys and segment.name.lower() == "groups":
+                # An alternate key: the id is found when the request is served.
+                self.keys["uniqueName"] = self.keys.pop("group")
 
     def _at_root(self, segment: Segment) -> None:
         name = segment.name.lower()
         if name == "me":
             self.noun, self.address = "user", "user"
             self.steps.append(("me", None))
+        elif name == "directory":
+            self.noun, self.address = "directory", "directory"
+            self.steps.append(("directory", None))
         elif name in _ROOT:
-            self.items, self.address = _ROOT[name], name
-            self.steps.append((name, None))
+            self.items, self.address = _ROOT[name], "directoryObjects" if name == "directoryobjects" else name
+            self.steps.append((self.address, None))
         else:
             raise _unknown(segment.name)
 
@@ -97,9 +105,11 @@ class _Walk:
         name = segment.name
         if name.startswith("$"):
             self._end(name)
-        elif (cast := _unqualified(name)) is not None and cast.lower() in _CASTS:
-            self.address = f"{self.address}/{cast.lower()}"
-            self.steps.append((f"microsoft.graph.{cast.lower()}", None))
+        elif len(self.steps) == 1 and (_unqualified(name) or name).lower() in _ON_COLLECTIONS:
+            self._end(_unqualified(name) or name)
+        elif (cast := _CASTS.get((_unqualified(name) or "").lower())) is not None:
+            self.address = f"{self.address}/{cast}"
+            self.steps.append((f"microsoft.graph.{cast}", None))
         else:
             self._take(name)
 
@@ -149,13 +159,16 @@ def _unqualified(name: str) -> str | None:
 
 
 def _alternate(segment: Segment) -> str | None:
-    """The value of the alternate key `userPrincipalName`, the one that this server knows."""
+    """The value of an alternate key, of which this server knows two (see `_ALTERNATE`)."""
     if not segment.keys:
         return None
     (name, value), *more = segment.keys
-    if more or segment.name.lower() != "users" or name.lower() != "userprincipalname":
+    if more or _ALTERNATE.get(segment.name.lower()) != name.lower():
         raise UnknownSegment(f"'{name}' is not a key of '{segment.name}'.")
     return value
+
+
+_ALTERNATE = {"users": "userprincipalname", "groups": "uniquename"}
 
 
 def _unknown(name: str) -> UnknownSegment:
