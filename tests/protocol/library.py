@@ -199,6 +199,7 @@ def _group(tx: Tx, root: Caller, name: str, visibility: str, owner: str) -> None
             visibility=visibility,
             classification="Low" if name < "F" else None,
             theme="Teal" if name == "Storage" else None,
+            unique_name="teal" if name == "Storage" else None,
             preferred_language="de-DE" if name == "Backend" else None,
             owners=(owner,),
         ),

@@ -110,6 +110,8 @@ class _Walk:
         elif (cast := _CASTS.get((_unqualified(name) or "").lower())) is not None:
             self.address = f"{self.address}/{cast}"
             self.steps.append((f"microsoft.graph.{cast}", None))
+        elif self.items == "object" and _unqualified(name) is not None:
+            raise _unknown(name)
         else:
             self._take(name)
 
