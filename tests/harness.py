@@ -30,9 +30,10 @@ from folkmoot import app, lab
 from folkmoot.auth.keys import SigningKey
 from folkmoot.auth.minting import mint
 from folkmoot.config import Settings
-from folkmoot.model import Application, SignIn
+from folkmoot.model import Application, Caller, GroupDraft, SignIn
+from folkmoot.ops import access, deleted, directory
 from folkmoot.store import migrate, schema
-from folkmoot.store.db import Statement, Store
+from folkmoot.store.db import Statement, Store, Tx
 from folkmoot.store.postgres import PostgresStore
 from folkmoot.store.sqlite import SqliteStore
 from tests import postgres
@@ -50,6 +51,8 @@ GROUP = {group.nick: group.id for group in lab.GROUPS}
 PERSON = {person.nick: person.id for person in lab.PEOPLE}
 NAME = {each.nick: each.name for each in (*lab.PEOPLE, *lab.GROUPS)}
 
+# A group of Adele's that was deleted before the tests began, and can be restored.
+ABANDONED = "f01d0000-0000-4000-8000-00000000ab01"
 APPLICATIONS = lab.APPLICATIONS
 
 
@@ -249,7 +252,8 @@ class Client:
         """The items of each page, following next links; `between` happens before each link is followed."""
         link: str | None = path
         while link is not None:
-            answer = self.get(link)
+            # As clients send it that ask the directory for more than its index has; elsewhere it says nothing.
+            answer = self.get(link, ConsistencyLevel="eventual")
             yield answer.value
             link = answer.json.get("@odata.nextLink")
             if link is not None:
@@ -572,5 +576,23 @@ def _seeded_sqlite(folder: Path) -> Iterator[Opened]:
 def _seed(store: Store) -> None:
     try:
         asyncio.run(lab.seed(store, Settings()))
+        store.write_here(_abandon)
     finally:
         store.close()
+
+
+def _abandon(tx: Tx) -> None:
+    """Make and delete a group."""
+    root = Caller(kind="app", oid=ABANDONED, tenant="", application="", permissions=frozenset())
+    draft = GroupDraft(
+        id=ABANDONED,
+        display_name="Abandoned",
+        mail_nickname="abandoned",
+        mail_enabled=True,
+        security_enabled=False,
+        group_types=("Unified",),
+        owners=(PERSON["AdeleV"],),
+        members=(PERSON["AdeleV"],),
+    )
+    directory.create_group(tx, root, draft, DOMAIN)
+    deleted.delete_group(tx, access.enter(tx, root, ABANDONED))

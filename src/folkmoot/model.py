@@ -163,6 +163,7 @@ class GroupDraft(Value, frozen=True, kw_only=True):
     membership_rule_processing_state: str | None = None
     is_assignable_to_role: bool | None = None
     resource_behavior_options: tuple[str, ...] = ()
+    unique_name: str | None = None
     owners: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
 

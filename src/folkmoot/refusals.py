@@ -113,6 +113,23 @@ class BadHeader(Refusal):
     """A request header cannot be read. `target` is its name."""
 
 
+class Unprocessable(Refusal):
+    """A property has a value that a new object could not have. `target` is the property."""
+
+
+class UnsupportedQuery(BadClause):
+    """Unsupported Query."""
+
+
+class SyncStateGone(Refusal):
+    """The token is too old, or what the caller may see changed as a whole: start over with the URL in Location."""
+
+    def __init__(self, location: str) -> None:
+        """`location`: the URL of a synchronisation from the beginning."""
+        self.location = location
+        super().__init__()
+
+
 class NotJson(Refusal):
     """The request body must be sent as application/json."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
 from folkmoot.model import Caller, GroupDraft, SignIn, UserDraft
-from folkmoot.ops import access, directory
+from folkmoot.ops import access, deleted, directory
 from folkmoot.store.db import Tx
 from tests.harness import DOMAIN, KEPT, PERSON, Client, Graph, Place, file_attachment, open_extension, recipient
 
@@ -158,7 +158,7 @@ def _directory(tx: Tx) -> None:
             directory.add_to_group(tx, access.enter(tx, root, standing.group), "member", PERSON.get(each) or made(each))
     _group(tx, root, "Vault", "Private", PERSON["PattiF"])
     _group(tx, root, "Dissolved", "Public", PERSON["AdeleV"])
-    directory.delete_group(tx, access.enter(tx, root, made("Dissolved")))
+    deleted.delete_group(tx, access.enter(tx, root, made("Dissolved")))
     directory.add_to_group(tx, access.enter(tx, root, made("Vault")), "member", PERSON["NestorW"])
 
 
@@ -195,6 +195,7 @@ def _group(tx: Tx, root: Caller, name: str, visibility: str, owner: str) -> None
             visibility=visibility,
             classification="Low" if name < "F" else None,
             theme="Teal" if name == "Storage" else None,
+            unique_name="teal" if name == "Storage" else None,
             preferred_language="de-DE" if name == "Backend" else None,
             owners=(owner,),
         ),

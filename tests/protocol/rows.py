@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from folkmoot import lab
-from tests.harness import GROUP, PERSON, ROADS, ROOT, Answer, Client, Place, file_attachment, recipient
+from tests.harness import ABANDONED, GROUP, PERSON, ROADS, ROOT, Answer, Client, Place, file_attachment, recipient
 from tests.protocol.library import made
 
 READ = frozenset(
@@ -112,6 +112,11 @@ class Request:
         return self.row.split(" ")[1].startswith(_SAID)
 
     @property
+    def asks(self) -> bool:
+        """Whether it changes nothing."""
+        return self.method == "GET" or self.row.rpartition("/")[2].startswith(("get", "check", "validate"))
+
+    @property
     def name(self) -> str:
         return f"{self.row} {self.road}".strip()
 
@@ -172,12 +177,56 @@ def _lacking(
     )
 
 
-def _people(address: str, template: str, casts: Iterable[str], **more: Any) -> Iterator[Request]:
-    for cast in ("", *casts):
-        tail = f"/microsoft.graph.{cast}" if cast else ""
+OBJECTS = ("application", "device", "group", "orgContact", "servicePrincipal", "user")
+DIRECTORY_READ = frozenset(("Directory.Read.All", "Directory.ReadWrite.All"))
+GROUPS_READ = DIRECTORY_READ | {"Group.Read.All", "Group.ReadWrite.All"}
+USERS_READ = DIRECTORY_READ | {"User.Read.All", "User.ReadWrite.All"}
+RESTORE = frozenset(("Group.ReadWrite.All", "User.ReadWrite.All", "Directory.ReadWrite.All"))
+TEAMS = frozenset(
+    (
+        *("Team.ReadBasic.All", "TeamSettings.Read.All", "TeamSettings.ReadWrite.All"),
+        *("User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"),
+    )
+)
+
+
+def _people(address: str, template: str, item: str, casts: Iterable[str], **more: Any) -> Iterator[Request]:
+    """A relationship to directory objects; `item` is a user in it, or a group where only groups can be."""
+    yield from _collection(address, template, GROUPS, headers=_EVENTUAL, **more)
+    yield Request(f"GET {address}/object", f"{template}/{item}", GROUPS, GROUPS, **more)
+    for cast in casts:
         yield from _collection(
-            f"{address}{'/' if cast else ''}{cast}", f"{template}{tail}", GROUPS, headers=_EVENTUAL, **more
+            f"{address}/{cast}", f"{template}/microsoft.graph.{cast}", GROUPS, headers=_EVENTUAL, **more
         )
+        # What is in it is of one type; asked for as another it is not there.
+        fits = cast == ("user" if "user" in casts else "group")
+        yield Request(
+            f"GET {address}/object/{cast}",
+            f"{template}/{item}/graph.{cast}",
+            GROUPS,
+            GROUPS,
+            200 if fits else 404,
+            **more,
+        )
+
+
+def _questions(address: str, template: str, permissions: frozenset[str], **more: Any) -> Iterator[Request]:
+    for name, body in (
+        ("checkMemberGroups", {"groupIds": [GROUP["Engineering"]]}),
+        ("checkMemberObjects", {"ids": [GROUP["Engineering"]]}),
+        ("getMemberGroups", {"securityEnabledOnly": False}),
+        ("getMemberObjects", {"securityEnabledOnly": False}),
+    ):
+        yield Request(f"POST {address}/{name}", f"{template}/{name}", permissions, permissions, 200, body, **more)
+
+
+def _of_all(address: str, permissions: frozenset[str]) -> Iterator[Request]:
+    for name, body, needed, answers in (
+        ("getByIds", {"ids": [PERSON["AlexW"]], "types": ["user"]}, permissions, 200),
+        ("validateProperties", {"entityType": "Group", "displayName": "New"}, GROUPS_READ, 204),
+        ("getAvailableExtensionProperties", {"isSyncedFromOnPremises": False}, permissions, 200),
+    ):
+        yield Request(f"POST {address}/{name}", f"/{address}/{name}", needed, needed, answers, body)
 
 
 def _all() -> Iterator[Request]:
@@ -255,11 +304,19 @@ def _all() -> Iterator[Request]:
     yield Request(
         "DELETE group", "{group}", frozenset(("Group.ReadWrite.All",)), frozenset(("Group.ReadWrite.All",)), 204
     )
-    yield from _people("group/members", "{sec}/members", ("user", "group"))
-    yield from _people("group/owners", "{sec}/owners", ("user",))
-    yield from _people("group/transitiveMembers", "{sec}/transitiveMembers", ("user", "group"))
-    yield from _people("group/memberOf", "{sec}/memberOf", ("group",))
-    yield from _people("group/transitiveMemberOf", "{sec}/transitiveMemberOf", ("group",))
+    adele = PERSON["AdeleV"]
+    yield from _people("group/members", "{sec}/members", adele, OBJECTS)
+    yield from _people("group/owners", "{sec}/owners", adele, OBJECTS)
+    yield from _people("group/transitiveMembers", "{sec}/transitiveMembers", adele, OBJECTS)
+    units = ("administrativeUnit", "group")
+    backend = f"/groups/{made('Backend')}"
+    yield from _people("group/memberOf", f"{backend}/memberOf", made("Platform"), units)
+    yield from _people("group/transitiveMemberOf", f"{backend}/transitiveMemberOf", made("Platform"), units)
+    yield Request("GET groups/delta", "/groups/delta", GROUPS, GROUPS)
+    for role in ("members", "owners"):
+        yield Request(f"GET group/{role}/$ref", f"{{group}}/{role}/$ref", GROUPS, GROUPS, headers=_EVENTUAL)
+    yield from _questions("group", "{group}", GROUPS)
+    yield from _of_all("groups", GROUPS_READ)
     for role, permissions, who in (("members", MEMBERS_WRITE, "{member}"), ("owners", DIRECTORY_WRITE, "{owner}")):
         place = f"{{group}}/{role}"
         at = "$ref?@id={reference}" if role == "members" else f"$ref?$id={ROOT}/users/{PERSON['MeganB']}"
@@ -273,8 +330,38 @@ def _all() -> Iterator[Request]:
     phone = {"mobilePhone": "+49 30 1"}
     yield Request("PATCH user", "{user}", USERS_WRITE, USERS_WRITE, 204, phone, own=frozenset(("User.ReadWrite",)))
     yield Request("DELETE user", f"/users/{PERSON['PattiF']}", USERS_WRITE, USERS_WRITE, 204)
-    for name in ("memberOf", "transitiveMemberOf", "ownedObjects"):
-        yield from _people(f"user/{name}", f"{{user}}/{name}", ("group",), own=own)
+    kinds = ("administrativeUnit", "directoryRole", "group")
+    for name, casts in (
+        ("memberOf", kinds),
+        ("transitiveMemberOf", kinds),
+        ("ownedObjects", ("application", "group", "servicePrincipal")),
+    ):
+        yield from _people(f"user/{name}", f"{{user}}/{name}", made("Platform"), casts, own=own)
+    yield Request("GET users/delta", "/users/delta", USERS, USERS)
+    yield Request("GET user/joinedTeams", "{user}/joinedTeams", TEAMS, TEAMS, headers=_EVENTUAL)
+    yield from _questions("user", "{user}", GROUPS, own=own)
+    yield from _of_all("users", USERS)
+    # ── directory objects ──
+    anything = f"/directoryObjects/{PERSON['PattiF']}"
+    yield Request("GET directoryObjects/object", anything, DIRECTORY_READ, DIRECTORY_READ)
+    only = frozenset(("Directory.ReadWrite.All",))
+    yield Request("DELETE directoryObjects/object", anything, only, only, 204)
+    yield from _questions("directoryObjects/object", anything, DIRECTORY_READ)
+    yield from _of_all("directoryObjects", DIRECTORY_READ)
+    # ── what was deleted ──
+    items = "/directory/deletedItems"
+    for kind, permissions in (("group", GROUPS_READ), ("user", USERS_READ)):
+        yield from _collection(
+            f"directory/deletedItems/{kind}", f"{items}/microsoft.graph.{kind}", permissions, headers=_EVENTUAL
+        )
+    gone = ABANDONED
+    yield Request(
+        "GET directory/deletedItems/object", f"{items}/{gone}", GROUPS_READ | USERS_READ, GROUPS_READ | USERS_READ
+    )
+    yield Request("DELETE directory/deletedItems/object", f"{items}/{gone}", RESTORE, RESTORE, 204)
+    yield Request("POST directory/deletedItems/object/restore", f"{items}/{gone}/restore", RESTORE, RESTORE)
+    yield Request("POST group/restore", f"/groups/{gone}/restore", DIRECTORY_WRITE, DIRECTORY_WRITE)
+    yield Request("POST directoryObjects/object/restore", f"/directoryObjects/{gone}/restore", RESTORE, RESTORE)
 
 
 REQUESTS = tuple(_all())

@@ -162,6 +162,7 @@ GROUPS: list[Case] = [
     ("classification ne 'low'", lambda g: g["classification"] != "Low"),
     ("not (classification eq 'low')", lambda g: g["classification"] != "Low"),
     ("theme eq 'teal'", lambda g: g["theme"] == "Teal"),
+    ("uniqueName eq 'teal'", lambda g: g["uniqueName"] == "teal"),
     ("preferredLanguage eq 'de-de'", lambda g: g["preferredLanguage"] == "de-DE"),
     (f"mail eq '{address('mark8')}'", lambda g: g["id"] == GROUP["Mark8"]),
     ("mailEnabled", lambda g: g["mailEnabled"]),

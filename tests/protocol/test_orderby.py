@@ -31,7 +31,7 @@ POST = (
 )
 GROUP = """id deletedDateTime classification createdDateTime description displayName isAssignableToRole mail mailEnabled
 mailNickname membershipRule membershipRuleProcessingState preferredLanguage renewedDateTime securityEnabled theme
-visibility"""
+uniqueName visibility"""
 USER = """id displayName givenName jobTitle mail mobilePhone officeLocation preferredLanguage surname userPrincipalName
 accountEnabled mailNickname userType createdDateTime deletedDateTime department usageLocation"""
 

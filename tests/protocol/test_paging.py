@@ -64,6 +64,8 @@ def test_a_page_that_holds_all_has_no_link(library: Library) -> None:
 def test_skip(library: Library) -> None:
     adele = library.as_("AdeleV", scopes=EVERYTHING)
     for path in collections(library):
+        if path.partition("?")[0] in ("/groups", "/users"):  # not for strict applications; see test_consistency_level
+            continue
         whole = adele.get(path).value
         for skip in (0, 1, len(whole) - 1, len(whole), 10_000):
             assert adele.get(f"{path}?$skip={skip}").value == whole[skip:]

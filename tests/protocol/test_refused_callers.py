@@ -235,6 +235,7 @@ def test_a_private_group_is_not_there_for_others(library: Library, request_: Req
         and "validate" not in request.row
     ]
 )
+@each([request for request in DIRECTORY if not request.asks and "{group}" in request.template])
 def test_a_group_is_its_owners_to_change(library: Library, request_: Request) -> None:
     client = library.as_("IsaiahL", scopes=EVERYTHING)  # a member
     refused(request_.send(client, library.launch), 403, "Authorization_RequestDenied")

@@ -17,10 +17,15 @@ COLLECTIONS = [
 SINGLE = [
     request
     for request in REQUESTS
-    if request.row
-    in ("GET conversation", "GET thread", "GET post", "GET attachment", "GET extension", "GET group", "GET user")
+    if request.row in ("GET conversation", "GET thread", "GET post", "GET group", "GET user")
+    or (request.method == "GET" and request.row.endswith("/object"))
 ]
-LISTS = [request for request in COLLECTIONS if request not in SINGLE]
+# Delta takes options of its own; an item as another type is not there, whatever is asked of it.
+LISTS = [
+    request
+    for request in COLLECTIONS
+    if request not in SINGLE and not request.row.endswith("/delta") and "/object/" not in request.row
+]
 COUNTS = [request for request in REQUESTS if request.row.endswith("$count")]
 
 

@@ -143,7 +143,7 @@ def test_a_user_id_of_nothing(library: Library, request_: Request) -> None:
         ("{group}/$count", "$count"),
         ("{group}/inReplyTo", "inReplyTo"),
         ("{group}/displayName", "displayName"),
-        ("{group}/members/microsoft.graph.device", "microsoft.graph.device"),
+        ("{group}/members/microsoft.graph.contact", "microsoft.graph.contact"),
         ("{group}/members/microsoft.graph.user/microsoft.graph.group", "microsoft.graph.group"),
         ("{group}/conversations/$count/x", "x"),
         ("{group}/conversations/$ref", "$ref"),

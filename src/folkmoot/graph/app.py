@@ -17,10 +17,12 @@ from folkmoot.auth.tokens import Validator
 from folkmoot.graph import body as bodies
 from folkmoot.graph import ids
 from folkmoot.graph.call import Call
+from folkmoot.graph.consistency import checked
 from folkmoot.graph.content import filled
 from folkmoot.graph.describe_service import described
 from folkmoot.graph.envelope import Answer, Area, failed, refused
-from folkmoot.graph.reads import Page
+from folkmoot.graph.feeds import FEEDS
+from folkmoot.graph.reads import Count, Page
 from folkmoot.graph.replay import fingerprint, once, read_key
 from folkmoot.graph.resolve import Resolved, resolve
 from folkmoot.graph.road import Road
@@ -36,6 +38,7 @@ from folkmoot.refusals import (
     BadClause,
     BodyTooLarge,
     MethodNotAllowed,
+    NoSuchObject,
     NotAllowed,
     PersonRequired,
     PrivilegeMissing,
@@ -166,7 +169,10 @@ class GraphDoor:
         unless_granted = await self._permit(row, resolved, caller) if row.serve is None else None
         options = parse_options(scope["query_string"].decode("latin-1"))
         if row.read is not None:
-            options = _directory_rules(row, options, headers)
+            options = _directory_rules(row, options, headers, caller.profile)
+        prefer = parse_prefer(headers.get(b"prefer", b"").decode("latin-1")) if b"prefer" in headers else {}
+        if "uniqueName" in resolved.keys:
+            resolved = await self._named(row, resolved, prefer)
         call = Call(
             caller=caller,
             keys=resolved.keys,
@@ -176,10 +182,10 @@ class GraphDoor:
             domain=self._domain,
             largest_attachment=self._max_attachment,
             headers=headers,
-            prefer=parse_prefer(headers.get(b"prefer", b"").decode("latin-1")) if b"prefer" in headers else {},
+            prefer=prefer,
         )
-        if row.read is not None:
-            row_read = row.read
+        row_read = row.read
+        if row_read is not None and row.takes is None:
             read = _granted(row_read, row, unless_granted)
             answer = await self._store.read(lambda snapshot: read(snapshot, call), quick=row_read.quick(call))
             return filled(answer, self._store) if _may_hold_content(row, options) else answer
@@ -194,7 +200,9 @@ class GraphDoor:
             else:
                 prepared = _prepare(row, raw, content_type)
             call = msgspec.structs.replace(call, body=prepared)
-        assert row.write is not None  # noqa: S101  (a row either reads or writes)
+        if row_read is not None:
+            asked = _granted(row_read, row, unless_granted)
+            return await self._store.read(lambda snapshot: asked(snapshot, call))
         write = row.write
         assert write is not None  # noqa: S101  (a row reads, writes or serves)
         if row.once and caller.profile == "extended" and (key := read_key(headers)) is not None:
@@ -230,6 +238,21 @@ class GraphDoor:
             return False
         person = await self._store.read(lambda snapshot: everywhere.person(snapshot, caller.oid), quick=True)
         return person is not None and person.enabled and person.admin
+
+    async def _named(self, row: Row, resolved: Resolved, prefer: Mapping[str, str]) -> Resolved:
+        """The path with the id of the group in place of its unique name, which never changes.
+
+        It stays as it is where a group of that name may be made. Raises `NoSuchObject`.
+        """
+        name = resolved.keys["uniqueName"]
+        found = await self._store.read(lambda snapshot: everywhere.by_unique_name(snapshot, name), quick=True)
+        if found is None or found[1]:
+            if (row.method, row.address) == ("PATCH", "group") and "create-if-missing" in prefer:
+                return resolved
+            raise NoSuchObject(name)
+        keys = {noun: key for noun, key in resolved.keys.items() if noun != "uniqueName"}
+        steps = tuple((step, found[0] if key == name else key) for step, key in resolved.steps[:1])
+        return msgspec.structs.replace(resolved, keys={**keys, "group": found[0]}, steps=(*steps, *resolved.steps[1:]))
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         declared = headers.get(b"content-length", b"")
@@ -324,16 +347,12 @@ async def _fingerprint(row: Row, resolved: Resolved, raw: bytes) -> str:
     return fingerprint(row.method, row.address, resolved.keys, raw)
 
 
-def _directory_rules(row: Row, options: Options, headers: Mapping[bytes, bytes]) -> Options:
-    """Counting directory objects needs ConsistencyLevel: eventual (Graph: advanced query capabilities).
-
-    Without it `$count=true` is left aside.
-    """
-    if row.area != "directory" or headers.get(b"consistencylevel", b"").strip().lower() == b"eventual":
+def _directory_rules(row: Row, options: Options, headers: Mapping[bytes, bytes], profile: Profile) -> Options:
+    """The options that hold for a collection of the directory (see `consistency`)."""
+    if row.area != "directory" or not isinstance(row.read, Page | Count):
         return options
-    if row.address.endswith("/$count"):
-        raise BadClause("$count is not currently supported. Send the header ConsistencyLevel: eventual.")
-    return msgspec.structs.replace(options, count=False) if options.count and isinstance(row.read, Page) else options
+    eventual = headers.get(b"consistencylevel", b"").strip().lower() == b"eventual"
+    return checked(FEEDS[row.read.feed].noun, row.address, options, eventual=eventual, profile=profile)
 
 
 def _may_hold_content(row: Row, options: Options) -> bool:

@@ -58,6 +58,9 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.ObjectIdMalformed: (400, "Request_BadRequest", "Request_BadRequest"),
     r.UnknownSegment: (400, "BadRequest", "BadRequest"),
     r.MethodNotAllowed: (405, "Request_BadRequest", "Request_BadRequest"),
+    r.Unprocessable: (422, "Request_UnprocessableEntity", "Request_UnprocessableEntity"),
+    r.UnsupportedQuery: (400, "Request_UnsupportedQuery", "Request_UnsupportedQuery"),
+    r.SyncStateGone: (410, "resyncRequired", "resyncRequired"),
     r.BadExpand: (400, "ExpandNotSupported", "ExpandNotSupported"),
     r.BadClause: (400, "ErrorInvalidUrlQuery", "Request_BadRequest"),
     r.BadBody: (400, "BadRequest", "Request_BadRequest"),
@@ -105,6 +108,8 @@ def refused(
         headers = (("WWW-Authenticate", _challenge(refusal)),)
     elif isinstance(refusal, r.MethodNotAllowed):
         headers = (("Allow", ", ".join(refusal.allowed)),)
+    elif isinstance(refusal, r.SyncStateGone):
+        headers = (("Location", refusal.location),)
     elif isinstance(refusal, r.Busy):
         headers = (("Retry-After", "1"),)
     message = refusal.message

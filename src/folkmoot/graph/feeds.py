@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import BindParameter, FromClause, and_, bindparam, func, literal, or_, select, union_all
+from sqlalchemy import BindParameter, FromClause, and_, bindparam, false, func, literal, or_, select, union_all
 from sqlalchemy.sql import ColumnElement
 
 from folkmoot.graph import attachments
@@ -63,10 +63,11 @@ class Feed:
     """A collection that can be listed, counted and read one by one.
 
     `order` ends in a key that is unique within the collection, so that a page always knows where it stopped. `visible`
-    names the group table to which the caller's visibility applies. `single`: it is one item, whose properties that are
-    only sent alone can be selected. `kinds` are the nouns of a mixed collection, by the value of `kind`. `inside` are
-    properties that `$expand` adds to an item, by what it calls them in lower case; the value of `kind` of those that
-    have them is in `inside_kind`.
+    names the group table to which the caller's visibility applies, `managed` a table of which only those rows are
+    there that are the caller's to manage. `single`: it is one item, whose properties that are only sent alone can be
+    selected. `kinds` are the nouns of a mixed collection, by the value of `kind`. `inside` are properties that
+    `$expand` adds to an item, by what it calls them in lower case; the value of `kind` of those that have them is in
+    `inside_kind`.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Feed:
     order: tuple[tuple[Sql, bool], ...]
     context: str | None = None
     visible: FromClause | None = None
+    managed: FromClause | None = None
     kinds: Mapping[str, Noun] = field(default_factory=dict)
     kind: Sql | None = None
     typed: bool = False
@@ -288,6 +290,7 @@ _DIRECTORY: tuple[Feed, ...] = (
           visible=s.groups, typed=True, directory=True, context="directoryObjects"),
 )  # fmt: skip
 
+
 _g = s.permission_grants.c
 _GRANTS: tuple[Feed, ...] = (
     _feed("permissionGrants", GRANT, _g.group_id == _bind("g"), (_g.id, False), directory=True,
@@ -298,4 +301,49 @@ _GRANTS: tuple[Feed, ...] = (
           directory=True, context="permissionGrants"),
 )  # fmt: skip
 
-FEEDS: Mapping[str, Feed] = {feed.name: feed for feed in (*_MAIL, *_ATTACHMENTS, *_EXTENSIONS, *_DIRECTORY, *_GRANTS)}
+
+def _narrowed(feed: Feed, name: str, condition: ColumnElement[bool]) -> Feed:
+    return replace(feed, name=f"{feed.name}.{name}", condition=and_(feed.condition, condition))
+
+
+def _one(feed: Feed) -> Feed:
+    """The item `x` of a collection that can be addressed in it."""
+    return _narrowed(feed, "one", feed.order[0][0] == _bind("x"))
+
+
+def _kinds(feeds: Mapping[str, Feed]) -> tuple[Feed, ...]:
+    """What the directory has of collections for delta, for restoring, and for what cannot be in one."""
+    gone_group = replace(feeds["groups"], name="groups.gone", condition=s.groups.c.deleted_at.is_not(None))
+    gone_user = replace(feeds["users"], name="users.gone", condition=s.users.c.deleted_at.is_not(None))
+    named_group, named_user = AnyOf(s.groups.c.group_id, "ids"), AnyOf(s.users.c.id, "ids")
+    restorable: dict[str, Any] = {"typed": True, "context": "directoryObjects", "branches": {}}
+    deleted_group = replace(
+        gone_group, name="deleted.group", visible=None, managed=s.groups,
+        condition=s.groups.c.deleted_at > _bind("oldest"), **restorable,
+    )  # fmt: skip
+    deleted_user = replace(
+        gone_user, name="deleted.user", managed=s.users, condition=s.users.c.deleted_at > _bind("oldest"), **restorable
+    )
+    # Devices, applications and the like: this directory has none.
+    nothing = replace(
+        feeds["users"], name="nothing", noun=_object_noun(s.users.c.id, s.users.outerjoin(_held_groups, false())),
+        source=s.users.outerjoin(_held_groups, false()), condition=false(), context="directoryObjects", branches={},
+    )  # fmt: skip
+    return (
+        _narrowed(feeds["groups"], "after", s.groups.c.group_id > _bind("after")),
+        _narrowed(feeds["users"], "after", s.users.c.id > _bind("after")),
+        _narrowed(feeds["groups"], "some", named_group),
+        _narrowed(feeds["users"], "some", named_user),
+        _narrowed(gone_group, "some", named_group),
+        _narrowed(gone_user, "some", named_user),
+        _narrowed(feeds["members"], "some", AnyOf(_m.c.object_id, "ids")),
+        _narrowed(feeds["owners"], "some", AnyOf(_m.c.object_id, "ids")),
+        *(each for feed in (deleted_group, deleted_user) for each in (feed, _one(feed))),
+        nothing,
+        replace(nothing, name="teams", context="teams"),
+        *(_one(feed) for feed in feeds.values() if feed.context == "directoryObjects"),
+    )
+
+
+_NAMED = {feed.name: feed for feed in (*_MAIL, *_ATTACHMENTS, *_EXTENSIONS, *_DIRECTORY, *_GRANTS)}
+FEEDS: Mapping[str, Feed] = _NAMED | {feed.name: feed for feed in _kinds(_NAMED)}

@@ -159,14 +159,6 @@ class ReferenceIn(Body):
     id: str = msgspec.field(name="@odata.id")
 
 
-class ValidateIn(Body, rename="camel"):
-    """The parameters of the action validateProperties of a group."""
-
-    display_name: str | None = None
-    mail_nickname: str | None = None
-    on_behalf_of_user_id: str | None = None
-
-
 class PasswordIn(Body, rename="camel"):
     """passwordProfile."""
 
@@ -260,3 +252,58 @@ class GroupIn(Body, rename="camel"):
     resource_behavior_options: list[str] | None = None
     owners: list[str] | None = msgspec.field(name="owners@odata.bind", default=None)
     members: list[str] | None = msgspec.field(name="members@odata.bind", default=None)
+
+
+class GroupUpsertIn(GroupPatchIn, rename="camel", omit_defaults=True):
+    """A PATCH of a group that may be a creation (`Prefer: create-if-missing`), with what only that can set."""
+
+    mail_enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    security_enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    group_types: list[Literal["Unified", "DynamicMembership"]] | msgspec.UnsetType = msgspec.UNSET
+    is_assignable_to_role: bool | msgspec.UnsetType | None = msgspec.UNSET
+    resource_behavior_options: list[str] | msgspec.UnsetType | None = msgspec.UNSET
+    owners: list[str] | msgspec.UnsetType = msgspec.field(name="owners@odata.bind", default=msgspec.UNSET)
+    unique_name: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+# ── questions about directory objects ────────────────────────────────────────────────────────────────────────────────
+
+
+class ByIdsIn(Body, rename="camel"):
+    """The parameters of getByIds."""
+
+    ids: list[str]
+    types: list[str] | None = None
+
+
+class GroupIdsIn(Body, rename="camel"):
+    """The parameter of checkMemberGroups."""
+
+    group_ids: list[str]
+
+
+class ObjectIdsIn(Body, rename="camel"):
+    """The parameter of checkMemberObjects."""
+
+    ids: list[str]
+
+
+class MemberGroupsIn(Body, rename="camel"):
+    """The parameter of getMemberGroups and getMemberObjects."""
+
+    security_enabled_only: bool | None = None
+
+
+class ValidateIn(Body, rename="camel"):
+    """The parameters of validateProperties."""
+
+    entity_type: str | None = None
+    display_name: str | None = None
+    mail_nickname: str | None = None
+    on_behalf_of_user_id: str | None = None
+
+
+class SyncedIn(Body, rename="camel"):
+    """The parameter of getAvailableExtensionProperties."""
+
+    is_synced_from_on_premises: bool | None = None

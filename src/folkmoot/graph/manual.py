@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
-from folkmoot.graph.surface import SURFACE, Row
+from folkmoot.graph.surface import CASTS, SURFACE, Row
 
 # Where each noun is, in the shortest form of its path; both roads lead to what is below a group.
 PLACES = {
@@ -20,7 +20,6 @@ PLACES = {
     "grant": "/groups/{g}/permissionGrants/{id}",
     "subscription": "/subscriptions/{id}",
 }
-_CASTS = ("user", "group")
 _HOLDERS = ("members", "owners", "transitiveMembers", "memberOf", "transitiveMemberOf", "ownedObjects")
 
 _HEAD = """# What is supported
@@ -45,7 +44,7 @@ def path(address: str) -> str:
     for before, step in zip([head, *below], below, strict=False):
         if step == "object":
             place += "/{id}"
-        elif step in _CASTS and before in _HOLDERS:
+        elif step in CASTS and before in _HOLDERS:
             place += f"/microsoft.graph.{step}"
         else:
             place += f"/{step}"

@@ -15,8 +15,8 @@ import msgspec
 
 from folkmoot.graph import reads
 from folkmoot.graph.feeds import FEEDS
-from folkmoot.graph.resolve import BELOW, CASTS, NOUNS, ROOTS
-from folkmoot.graph.surface import BY_ADDRESS, Row
+from folkmoot.graph.resolve import BELOW, NOUNS, ROOTS
+from folkmoot.graph.surface import BY_ADDRESS, CASTS, Row
 from folkmoot.model import Profile
 from folkmoot.odata.csdl import Model, Operation, Parameter, Restrictions
 from folkmoot.odata.edm import Edm, Entity

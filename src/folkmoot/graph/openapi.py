@@ -15,8 +15,8 @@ import msgspec
 from folkmoot.graph import model as described
 from folkmoot.graph import reads
 from folkmoot.graph.feeds import FEEDS
-from folkmoot.graph.resolve import BELOW, CASTS, ROOTS
-from folkmoot.graph.surface import BY_ADDRESS, Row
+from folkmoot.graph.resolve import BELOW, ROOTS
+from folkmoot.graph.surface import BY_ADDRESS, CASTS, Row
 from folkmoot.model import Profile
 from folkmoot.odata.csdl import Model
 from folkmoot.odata.edm import Complex, Edm, Entity, Enumeration, Field, Type

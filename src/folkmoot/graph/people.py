@@ -124,6 +124,7 @@ def group_noun(table: FromClause = s.groups) -> Noun:
         boolean("securityEnabled", g.security_enabled),
         Property(Field(name="securityIdentifier", filter=False, sort=False), (g.group_id,), security_identifier),
         folded("theme", g.theme),
+        text("uniqueName", g.unique_name),
         folded("visibility", g.visibility),
         absent("onPremisesProvisioningErrors", many=True),
         *alone.properties(table),

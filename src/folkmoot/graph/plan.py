@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Boolean, Select, and_, bindparam, func, literal, or_, select
 
-from folkmoot.graph import clauses
+from folkmoot.graph import clauses, directory_search
 from folkmoot.graph.describe import Noun, Property, Sql
 from folkmoot.graph.feeds import FEEDS, Feed
 from folkmoot.model import Caller
@@ -46,6 +46,10 @@ class Plan:
         if feed.visible is not None:
             seen = access.visible("app" if app else "person", feed.visible)
             condition = and_(condition, seen if feed.kind is None else or_(feed.kind == literal("user"), seen))
+        if feed.managed is not None:
+            condition = and_(condition, access.managed("app" if app else "person", feed.managed))
+        if options.search is not None and feed.directory:
+            condition = and_(condition, directory_search.condition(feed, options.search))
         if options.filter is not None:
             condition = and_(condition, clauses.condition(feed, options.filter, now))
         inside, below = _parted(feed, options.expand)
@@ -54,6 +58,8 @@ class Plan:
         self.keys = [(column, descending, self.place(column)) for column, descending in clauses.order(feed, options)]
         texts = dict(options.texts)
         self.shape = f"{feed.name} {texts.get('$filter')} {texts.get('$orderby')}"
+        if "$search" in texts:
+            self.shape += f" {texts['$search']}"
         self._base: Select[Any] = select(*self.columns).select_from(feed.source).where(condition)
         self.count = Statement(select(func.count()).select_from(feed.source).where(condition))
         self._pages: dict[tuple[bool, ...] | None, Statement] = {}
@@ -206,7 +212,7 @@ class Branch:
         return str(values[0] if self.render is None else self.render(group, *values))
 
 
-_PLANNED = frozenset(("$select", "$expand", "$filter", "$orderby"))
+_PLANNED = frozenset(("$select", "$expand", "$filter", "$search", "$orderby"))
 _PLANS: dict[tuple[object, ...], Plan] = {}
 _PLANS_KEPT = 1024
 

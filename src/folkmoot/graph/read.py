@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec.structs import replace
-
 from folkmoot.graph import searching
 from folkmoot.graph.feeds import Feed
 from folkmoot.graph.plan import Branch, Plan, plan_for
@@ -71,6 +69,19 @@ def single(
     if not found:
         return None
     return {"@odata.context": f"{road.root}/$metadata#{_context(plan, road)}/$entity", **found[0]}
+
+
+def listed(
+    snapshot: Snapshot,
+    feed: Feed,
+    options: Options,
+    scope: Mapping[str, Any],
+    road: Road,
+    caller: Caller,
+    size: int,
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Up to `size` items of a collection without an envelope, and the `$skiptoken` of what follows, if any."""
+    return _Reading(snapshot).rows(plan_for(feed, options, caller, snapshot.now), options, scope, road, size)
 
 
 def count(snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str, Any], caller: Caller) -> int:
@@ -165,8 +176,8 @@ def _context(plan: Plan, road: Road) -> str:
 
 def _planned(feed: Feed, options: Options, caller: Caller, now: int) -> tuple[Plan, searching.Asked | None]:
     """The plan for a collection, and what it is searched for."""
-    _unsearchable(options if feed.search is None else replace(options, search=None))
-    asked = searching.asked(feed, options, caller)
+    _unsearchable(feed, options)
+    asked = None if feed.directory else searching.asked(feed, options, caller)
     if asked is None:
         return plan_for(feed, options, caller, now), None
 
@@ -176,8 +187,8 @@ def _planned(feed: Feed, options: Options, caller: Caller, now: int) -> tuple[Pl
     return plan_for(feed, options, caller, now, kind=asked.shape, make=make), asked
 
 
-def _unsearchable(options: Options) -> None:
-    if options.search is not None:
+def _unsearchable(feed: Feed, options: Options) -> None:
+    if options.search is not None and feed.search is None and not feed.directory:
         raise BadClause(
             "$search is not supported here; $filter with startswith(…) or contains(…) is.", target="$search"
         )

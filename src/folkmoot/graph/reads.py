@@ -17,8 +17,8 @@ from folkmoot.graph.envelope import Answer
 from folkmoot.graph.extending import folded
 from folkmoot.graph.feeds import FEEDS
 from folkmoot.graph.read import count, is_quick, page, single
-from folkmoot.ops import access
-from folkmoot.refusals import NoSuchObject, NotFound, PrivilegeMissing
+from folkmoot.ops import access, deleted
+from folkmoot.refusals import BadClause, NoSuchObject, NotFound, PrivilegeMissing
 from folkmoot.store import everywhere, rows
 from folkmoot.store.db import Snapshot
 
@@ -72,6 +72,63 @@ class One(Read):
             # /me has no key: a token may outlive its person.
             raise NoSuchObject(call.keys.get("user") or call.keys.get("group") or call.caller.oid)
         return Answer(200, found)
+
+
+class Item(Read):
+    """One item of a relationship, which may be of the collection's type or not there."""
+
+    def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
+        key = call.keys["object"]
+        name = self.feed if self.feed == "nothing" else f"{self.feed}.one"
+        scope = {**self.scope(snapshot, call), "x": ids.directory_id(key)}
+        found = single(snapshot, FEEDS[name], call.options, scope, call.road, call.caller)
+        if found is None:
+            raise NoSuchObject(key)
+        return Answer(200, found)
+
+    def quick(self, call: Call) -> bool:
+        return False
+
+
+class Anything(Item):
+    """One object of the directory, whatever it is."""
+
+    def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
+        access.require_account(snapshot, call.caller)
+        return Item.__call__(self, snapshot, call)
+
+
+class Deleted(Read):
+    """One deleted object, whatever it is."""
+
+    def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
+        scope = self.scope(snapshot, call)
+        found = single(snapshot, FEEDS[scope.pop("feed")], call.options, scope, call.road, call.caller)
+        if found is None:
+            raise NoSuchObject(call.keys["object"])
+        return Answer(200, found)
+
+    def quick(self, call: Call) -> bool:
+        return False
+
+
+class References(Page):
+    """`/$ref`: a page of where the items are instead of what they are."""
+
+    def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
+        for name in ("select", "expand"):
+            if getattr(call.options, name):
+                raise BadClause(f"${name} does not apply to references.", target=f"${name}")
+        texts = (*call.options.texts, ("$select", "id"))
+        options = msgspec.structs.replace(call.options, select=("id",), texts=texts)
+        sent = page(snapshot, FEEDS[self.feed], options, self.scope(snapshot, call), call.road, call.caller)
+        root, here = call.road.root, f"{call.road.root}/{call.road.path}"
+        sent["@odata.context"] = f"{root}/$metadata#Collection($ref)"
+        sent["value"] = [{"@odata.id": f"{root}/directoryObjects/{item['id']}"} for item in sent["value"]]
+        if "@odata.nextLink" in sent:
+            tail = sent["@odata.nextLink"].removeprefix(here).replace("&$select=id", "").replace("$select=id&", "")
+            sent["@odata.nextLink"] = f"{here}/$ref{tail}"
+        return Answer(200, sent)
 
 
 def _readable(snapshot: Snapshot, call: Call) -> str:
@@ -188,6 +245,23 @@ def above_user(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     """Groups that the user of the path is in, directly or through groups."""
     scope = one_user(snapshot, call)
     return {"ids": _array(everywhere.groups_above(snapshot, scope["o"])), "me": scope["me"]}
+
+
+def any_object(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """The one object of the path, as far as the caller may see it."""
+    return {"ids": _array([ids.directory_id(call.keys["object"])]), "me": call.caller.oid}
+
+
+def all_deleted(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """What was deleted and the caller may restore."""
+    return {"me": call.caller.oid, "oldest": deleted.oldest(snapshot)}
+
+
+def deleted_object(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """The deleted object of the path and its feed."""
+    id = ids.directory_id(call.keys["object"])
+    kind = deleted.kind_of(snapshot, call.caller, id)
+    return {"feed": f"deleted.{kind}.one", "x": id, "me": call.caller.oid, "oldest": deleted.oldest(snapshot)}
 
 
 def _array(ids: list[str]) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from folkmoot.graph.entities import CONVERSATION, POST, THREAD
 from folkmoot.graph.people import GROUP, USER
-from folkmoot.graph.surface import BY_ADDRESS
+from folkmoot.graph.surface import BY_ADDRESS, CASTS
 from folkmoot.odata.path import Segment
 from folkmoot.refusals import UnknownSegment
 
@@ -45,12 +45,20 @@ _BELOW: Mapping[str, Mapping[str, tuple[str, str, bool]]] = {
         "thread": THREAD,
         "post": POST,
     }.items()
-}
-_ROOT = {"groups": "group", "users": "user"}
-_CASTS = {"user", "group"}
+} | {"directory": {"deleteditems": ("deletedItems", "object", True)}}
+_ROOT = {"groups": "group", "users": "user", "directoryObjects": "object"}
+_SPELT = {name.lower(): name for name in _ROOT}
+_CASTS = {cast.lower(): cast for cast in CASTS}
 _ADDRESSES = {address.lower(): address for address in BY_ADDRESS}
-# Actions on a collection stand where a key would.
-_ON_COLLECTIONS = {"post/attachments/createuploadsession"}
+# What a collection can be asked or told stands where a key would; no id is spelt like these.
+_ON_COLLECTIONS = {
+    "post/attachments/createuploadsession",
+    *(
+        f"{name}/{asked}"
+        for name in _SPELT
+        for asked in ("delta", "getbyids", "validateproperties", "getavailableextensionproperties")
+    ),
+}
 
 # What the Python SDK writes for the signed-in user before it rewrites it to /me.
 _ME_TOKEN = "me-token-to-replace"  # noqa: S105
@@ -95,15 +103,22 @@ class _Walk:
             if self.items is None or self.ended:
                 raise _unknown(f"{segment.name}('{key}')")
             self._take(key)
+            if segment.keys and segment.name.lower() == "groups":
+                # An alternate key: the id is found when the request is served.
+                self.keys["uniqueName"] = self.keys.pop("group")
 
     def _at_root(self, segment: Segment) -> None:
         name = segment.name.lower()
         if name == "me":
             self.noun, self.address = "user", "user"
             self.steps.append(("me", None))
-        elif name in _ROOT:
-            self.items, self.address = _ROOT[name], name
-            self.steps.append((name, None))
+        elif name == "directory":
+            self.noun, self.address = "directory", "directory"
+            self.steps.append(("directory", None))
+        elif name in _SPELT:
+            self.address = _SPELT[name]
+            self.items = _ROOT[self.address]
+            self.steps.append((self.address, None))
         elif name.startswith("$"):
             self._end(name)
         else:
@@ -115,9 +130,11 @@ class _Walk:
             self._end(name)
         elif f"{self.address}/{_unqualified(name) or name}".lower() in _ON_COLLECTIONS:
             self._end(_unqualified(name) or name)
-        elif (cast := _unqualified(name)) is not None and cast.lower() in _CASTS:
-            self.address = f"{self.address}/{cast.lower()}"
-            self.steps.append((f"microsoft.graph.{cast.lower()}", None))
+        elif (cast := _CASTS.get((_unqualified(name) or "").lower())) is not None:
+            self.address = f"{self.address}/{cast}"
+            self.steps.append((f"microsoft.graph.{cast}", None))
+        elif self.items == "object" and _unqualified(name) is not None:
+            raise _unknown(name)
         else:
             self._take(name)
 
@@ -167,13 +184,16 @@ def _unqualified(name: str) -> str | None:
 
 
 def _alternate(segment: Segment) -> str | None:
-    """The value of the alternate key `userPrincipalName`, the one that this server knows."""
+    """The value of an alternate key, of which this server knows two (see `_ALTERNATE`)."""
     if not segment.keys:
         return None
     (name, value), *more = segment.keys
-    if more or segment.name.lower() != "users" or name.lower() != "userprincipalname":
+    if more or _ALTERNATE.get(segment.name.lower()) != name.lower():
         raise UnknownSegment(f"'{name}' is not a key of '{segment.name}'.")
     return value
+
+
+_ALTERNATE = {"users": "userprincipalname", "groups": "uniquename"}
 
 
 def _unknown(name: str) -> UnknownSegment:
@@ -181,4 +201,4 @@ def _unknown(name: str) -> UnknownSegment:
 
 
 # What the description of the service walks, too.
-BELOW, ROOTS, NOUNS, CASTS = _BELOW, _ROOT, _NOUNS, _CASTS
+BELOW, ROOTS, NOUNS = _BELOW, _ROOT, _NOUNS

@@ -17,6 +17,7 @@ import msgspec
 
 from folkmoot.auth.secrets import hash_password
 from folkmoot.graph import (
+    asking,
     attached,
     attaching,
     body,
@@ -31,6 +32,7 @@ from folkmoot.graph import (
 from folkmoot.graph import grants as granting
 from folkmoot.graph.batch import Serve, serve_batch
 from folkmoot.graph.call import Call
+from folkmoot.graph.delta import Delta
 from folkmoot.graph.envelope import Answer, Area
 from folkmoot.ops import grants
 from folkmoot.ops.senders import Verdict
@@ -68,7 +70,7 @@ _NONE: Permissions = frozenset()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One operation. Exactly one of `read`, `write` and `serve` is set.
+    """One operation. Exactly one of `read`, `write` and `serve` is set; a `read` that takes a body is asked by POST.
 
     What is served is about the service itself: it asks for a valid token and for no permission, as what it is asked for
     has its own.
@@ -247,6 +249,128 @@ def _of_people(action: str, **said: bool) -> tuple[Row]:
     return (replace(row, extended=_NONE),)
 
 
+# ── who is in what: one description for each relationship ────────────────────────────────────────────────────────────
+
+_OBJECTS = ("application", "device", "group", "orgContact", "servicePrincipal", "user")
+_UNITS = ("administrativeUnit", "group")
+_ROLES_AND_UNITS = ("administrativeUnit", "directoryRole", "group")
+_OWNED = ("application", "group", "servicePrincipal")
+# Types that a collection can be cast to. Those that this directory does not have give empty collections.
+CASTS = tuple(dict.fromkeys((*_OBJECTS, *_ROLES_AND_UNITS)))
+
+
+def _related(
+    address: str,
+    feed: str,
+    scope: reads.Scope,
+    casts: tuple[str, ...],
+    here: Mapping[str, str],
+    own: Permissions = _NONE,
+) -> tuple[Row, ...]:
+    """A relationship to directory objects: the collection, an item, `/$count`, and the same of each cast.
+
+    `here` names the feed for each type that the directory has.
+    """
+    rows = [*_collection(address, feed, scope, _GROUPS, own=own, **_DIR)]
+    rows.append(_get(f"{address}/object", reads.Item(feed, scope), _GROUPS, own=own, **_DIR))
+    for cast in casts:
+        of_type = here.get(cast, "nothing")
+        rows += _collection(f"{address}/{cast}", of_type, scope, _GROUPS, own=own, **_DIR)
+        item = reads.Item(of_type, scope)
+        rows.append(_get(f"{address}/object/{cast}", item, _GROUPS, own=own, **_DIR))
+    return tuple(rows)
+
+
+def _ask(
+    address: str,
+    ask: Callable[[Any, Call], Any],
+    takes: type[msgspec.Struct],
+    delegated: Permissions,
+    own: Permissions = _NONE,
+) -> Row:
+    """A question that is put by POST and changes nothing."""
+    return Row(
+        method="POST",
+        address=address,
+        area="directory",
+        read=asking.Ask("nothing", ask),
+        takes=takes,
+        delegated=delegated,
+        application=delegated,
+        extended=delegated,
+        own=own,
+    )
+
+
+def _member_questions(noun: str, permissions: Permissions, own: Permissions = _NONE) -> tuple[Row, ...]:
+    """checkMember… and getMember… of a group, a user or any directory object."""
+    return (
+        _ask(f"{noun}/checkMemberGroups", asking.check_member_groups, inputs.GroupIdsIn, permissions, own),
+        _ask(f"{noun}/checkMemberObjects", asking.check_member_objects, inputs.ObjectIdsIn, permissions, own),
+        _ask(f"{noun}/getMemberGroups", asking.get_member_groups, inputs.MemberGroupsIn, permissions, own),
+        _ask(f"{noun}/getMemberObjects", asking.get_member_groups, inputs.MemberGroupsIn, permissions, own),
+    )
+
+
+def _collection_questions(nouns: str, permissions: Permissions, naming: Permissions) -> tuple[Row, ...]:
+    """What groups, users and directoryObjects can be asked as a whole."""
+    return (
+        _ask(f"{nouns}/getByIds", asking.get_by_ids, inputs.ByIdsIn, permissions),
+        _ask(f"{nouns}/validateProperties", asking.validate_properties, inputs.ValidateIn, naming),
+        _ask(f"{nouns}/getAvailableExtensionProperties", asking.extension_properties, inputs.SyncedIn, permissions),
+    )
+
+
+_DIRECTORY = frozenset(("Directory.Read.All", "Directory.ReadWrite.All"))
+_GROUPS_R = frozenset(("Group.Read.All", "Group.ReadWrite.All")) | _DIRECTORY
+_USERS_R = frozenset(("User.Read.All", "User.ReadWrite.All")) | _DIRECTORY
+_RESTORE = frozenset(("Group.ReadWrite.All", "User.ReadWrite.All", "Directory.ReadWrite.All"))
+_TEAMS = frozenset(
+    (
+        *("Team.ReadBasic.All", "TeamSettings.Read.All", "TeamSettings.ReadWrite.All"),
+        *("User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"),
+    )
+)
+_ANY_OBJECT = {"group": "transitiveMembers.group", "user": "transitiveMembers.user"}
+_PEOPLE: tuple[Row, ...] = (
+    *_related("group/members", "members", reads.in_seen_group, _OBJECTS,
+              {"user": "members.user", "group": "members.group"}),
+    *_related("group/owners", "owners", reads.in_seen_group, _OBJECTS,
+              {"user": "owners.user", "group": "owners.group"}),
+    _get("group/members/$ref", reads.References("members", reads.in_seen_group), _GROUPS, **_DIR),
+    _get("group/owners/$ref", reads.References("owners", reads.in_seen_group), _GROUPS, **_DIR),
+    *_related("group/transitiveMembers", "transitiveMembers", reads.below_group, _OBJECTS, _ANY_OBJECT),
+    *_related("group/memberOf", "memberOf", reads.of_group, _UNITS, {"group": "memberOf"}),
+    *_related("group/transitiveMemberOf", "transitiveMemberOf", reads.above_group, _UNITS,
+              {"group": "transitiveMemberOf"}),
+    *_related("user/memberOf", "memberOf", reads.of_user, _ROLES_AND_UNITS, {"group": "memberOf"}, _SELF),
+    *_related("user/transitiveMemberOf", "transitiveMemberOf", reads.above_user, _ROLES_AND_UNITS,
+              {"group": "transitiveMemberOf"}, _SELF),
+    *_related("user/ownedObjects", "ownedObjects", reads.of_user, _OWNED, {"group": "ownedObjects"}, _SELF),
+)  # fmt: skip
+_QUESTIONS: tuple[Row, ...] = (
+    *_member_questions("group", _GROUPS),
+    *_member_questions("user", _GROUPS, _SELF),
+    *_member_questions("directoryObjects/object", _DIRECTORY),
+    *_collection_questions("groups", _GROUPS_R, _GROUPS_R),
+    *_collection_questions("users", _USERS, _GROUPS_R),
+    *_collection_questions("directoryObjects", _DIRECTORY, _GROUPS_R),
+)
+_DELETED: tuple[Row, ...] = (
+    *_collection("directory/deletedItems/group", "deleted.group", reads.all_deleted, _GROUPS_R, **_DIR),
+    *_collection("directory/deletedItems/user", "deleted.user", reads.all_deleted, _USERS_R, **_DIR),
+    _get(
+        "directory/deletedItems/object",
+        reads.Deleted("deleted.group", reads.deleted_object),
+        _GROUPS_R | _USERS_R,
+        **_DIR,
+    ),
+    _do("DELETE", "directory/deletedItems/object", writes.erase, _RESTORE, **_DIR),
+    _do("POST", "directory/deletedItems/object/restore", writes.restore, _RESTORE, **_DIR),
+    _do("POST", "group/restore", writes.restore, _GROUPS_W, **_DIR),
+    _do("POST", "directoryObjects/object/restore", writes.restore, _RESTORE, **_DIR),
+)
+
 SURFACE: tuple[Row, ...] = (
     # ── conversations ────────────────────────────────────────────────────────────────────────────────────────────────
     *_collection("group/conversations", "conversations", reads.in_group, _R,
@@ -337,41 +461,24 @@ SURFACE: tuple[Row, ...] = (
     _do("POST", "groups", writes.create_group, _GROUPS_W, _GROUPS_W | {"Group.Create"}, takes=inputs.GroupIn,
         source="Create group", **_DIR),
     _get("group", reads.One("group", reads.one_group), _GROUPS, source="Get group", **_DIR),
-    _do("PATCH", "group", senders.update_group, _GROUPS_W, takes=inputs.GroupPatchIn, source="Update group", **_DIR),
+    _do("PATCH", "group", senders.update_group, _GROUPS_W, takes=inputs.GroupUpsertIn, source="Update group", **_DIR),
     _do("DELETE", "group", writes.delete_group, frozenset(("Group.ReadWrite.All",)), source="Delete group", **_DIR),
-    *_collection("group/members", "members", reads.in_seen_group, _GROUPS, source="List members", **_DIR),
-    *_collection("group/members/user", "members.user", reads.in_seen_group, _GROUPS,
-        source="List members, with a cast", **_DIR),
-    *_collection("group/members/group", "members.group", reads.in_seen_group, _GROUPS,
-        source="List members, with a cast", **_DIR),
     _do("POST", "group/members/$ref", writes.add_reference("member"), _MEMBERS_W, takes=inputs.ReferenceIn,
         source="Add member", **_DIR),
     _do("DELETE", "group/members/$ref", writes.remove_reference("member"), _MEMBERS_W,
         source="OpenAPI: the id in the query", **_DIR),
     _do("DELETE", "group/members/object/$ref", writes.remove_reference("member"), _MEMBERS_W,
         source="Remove member", **_DIR),
-    *_collection("group/owners", "owners", reads.in_seen_group, _GROUPS, source="List owners", **_DIR),
-    *_collection("group/owners/user", "owners.user", reads.in_seen_group, _GROUPS,
-        source="List owners, with a cast", **_DIR),
     _do("POST", "group/owners/$ref", writes.add_reference("owner"), _GROUPS_W, takes=inputs.ReferenceIn,
         source="Add owner", **_DIR),
     _do("DELETE", "group/owners/$ref", writes.remove_reference("owner"), _GROUPS_W,
         source="OpenAPI: the id in the query", **_DIR),
     _do("DELETE", "group/owners/object/$ref", writes.remove_reference("owner"), _GROUPS_W,
         source="Remove owner", **_DIR),
-    *_collection("group/transitiveMembers", "transitiveMembers", reads.below_group, _GROUPS,
-        source="List transitive members", **_DIR),
-    *_collection("group/transitiveMembers/user", "transitiveMembers.user", reads.below_group, _GROUPS,
-        source="List transitive members, with a cast", **_DIR),
-    *_collection("group/transitiveMembers/group", "transitiveMembers.group", reads.below_group, _GROUPS,
-        source="List transitive members, with a cast", **_DIR),
-    *_collection("group/memberOf", "memberOf", reads.of_group, _GROUPS, source="List group memberOf", **_DIR),
-    *_collection("group/memberOf/group", "memberOf", reads.of_group, _GROUPS,
-        source="List group memberOf, with a cast", **_DIR),
-    *_collection("group/transitiveMemberOf", "transitiveMemberOf", reads.above_group, _GROUPS,
-        source="List group transitive memberOf", **_DIR),
-    *_collection("group/transitiveMemberOf/group", "transitiveMemberOf", reads.above_group, _GROUPS,
-        source="List group transitive memberOf, with a cast", **_DIR),
+    _get("groups/delta", Delta("groups", reads.as_caller), _GROUPS, source="group: delta", **_DIR),
+    *_PEOPLE,
+    *_QUESTIONS,
+    *_DELETED,
     # ── users ────────────────────────────────────────────────────────────────────────────────────────────────────────
     *_collection("users", "users", reads.all_users, _USERS, source="List users", **_DIR),
     _do("POST", "users", writes.create_user, _USERS_W, takes=inputs.UserIn, prepare=_user, slow=True,
@@ -380,17 +487,13 @@ SURFACE: tuple[Row, ...] = (
     _do("PATCH", "user", writes.update_user, _USERS_W, takes=inputs.UserPatchIn, prepare=_user_patch, slow=True,
         own=frozenset(("User.ReadWrite",)), source="Update user", **_DIR),
     _do("DELETE", "user", writes.delete_user, _USERS_W, source="Delete user", **_DIR),
-    *_collection("user/memberOf", "memberOf", reads.of_user, _GROUPS, own=_SELF, source="List memberOf", **_DIR),
-    *_collection("user/memberOf/group", "memberOf", reads.of_user, _GROUPS, own=_SELF,
-        source="List memberOf, with a cast", **_DIR),
-    *_collection("user/transitiveMemberOf", "transitiveMemberOf", reads.above_user, _GROUPS, own=_SELF,
-        source="List transitive memberOf", **_DIR),
-    *_collection("user/transitiveMemberOf/group", "transitiveMemberOf", reads.above_user, _GROUPS, own=_SELF,
-        source="List transitive memberOf, with a cast", **_DIR),
-    *_collection("user/ownedObjects", "ownedObjects", reads.of_user, _GROUPS, own=_SELF,
-        source="List ownedObjects", **_DIR),
-    *_collection("user/ownedObjects/group", "ownedObjects", reads.of_user, _GROUPS, own=_SELF,
-        source="List ownedObjects, with a cast", **_DIR),
+    _get("users/delta", Delta("users", reads.all_users), _USERS, source="user: delta", **_DIR),
+    _get("user/joinedTeams", reads.Page("teams", reads.one_user), _TEAMS, source="List joinedTeams", **_DIR),
+    # ── directory objects ────────────────────────────────────────────────────────────────────────────────────────────
+    _get("directoryObjects/object", reads.Anything("transitiveMembers", reads.any_object), _DIRECTORY,
+        source="Get directoryObject", **_DIR),
+    _do("DELETE", "directoryObjects/object", writes.delete_object, frozenset(("Directory.ReadWrite.All",)),
+        source="Delete directoryObject", **_DIR),
     # ── the service ──────────────────────────────────────────────────────────────────────────────────────────────────
     _serve("POST", "$batch", serve_batch),
 )  # fmt: skip

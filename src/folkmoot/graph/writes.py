@@ -20,8 +20,8 @@ from folkmoot.graph.read import single
 from folkmoot.graph.returned import added, begun, wanted
 from folkmoot.model import GroupDraft, Standing, ThreadAmendment, UserDraft
 from folkmoot.odata.query import Options
-from folkmoot.ops import access, conversations, directory, posts, threads
-from folkmoot.refusals import BadBody, NoSuchObject
+from folkmoot.ops import access, conversations, deleted, directory, posts, threads
+from folkmoot.refusals import BadBody, Conflict, NoSuchObject
 from folkmoot.store import everywhere
 from folkmoot.store.db import Snapshot, Tx
 
@@ -103,30 +103,74 @@ def forward_post(tx: Tx, call: Call) -> Answer:
     return Answer(200)
 
 
+# Left aside in an update, as what is read-only is.
+_ONLY_AT_CREATION = (
+    *("mail_enabled", "security_enabled", "group_types", "is_assignable_to_role"),
+    *("resource_behavior_options", "owners"),
+)
+# Relationships that one request may make (Graph: group-post-groups, group-update).
+MAX_BOUND = 20
+
 # ── the directory ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def create_group(tx: Tx, call: Call) -> Answer:
     """201 with the group. Guests see what they were invited to and make nothing of their own."""
+    return _create(tx, call, call.body, None)
+
+
+def _create_named(tx: Tx, call: Call) -> Answer:
+    """The group that an upsert makes; it must bring along what a new group needs."""
+    name = call.keys["uniqueName"]
+    if everywhere.by_unique_name(tx, name) is not None:
+        # Another upsert was faster, or the group was deleted and could come back.
+        raise Conflict(
+            "Another object with the same value for property uniqueName already exists.", target="uniqueName"
+        )
+    given = {
+        field.encode_name: value
+        for field in msgspec.structs.fields(call.body)
+        if (value := getattr(call.body, field.name)) is not msgspec.UNSET and field.name != "unique_name"
+    }
+    if call.body.unique_name not in (msgspec.UNSET, name):
+        raise BadBody("uniqueName must be the one in the URL.", target="uniqueName")
+    try:
+        made = msgspec.convert(given, inputs.GroupIn)
+    except msgspec.ValidationError as error:
+        raise BadBody(f"A new group cannot be made of this: {error}.") from None
+    return _create(tx, call, made, name)
+
+
+def _create(tx: Tx, call: Call, given: inputs.GroupIn, unique_name: str | None) -> Answer:
     access.require_account(tx, call.caller, guests=False)
-    given: inputs.GroupIn = call.body
     bound = {
         name: tuple(resolve(tx, uri, f"{name}@odata.bind") for uri in getattr(given, name) or ())
         for name in ("owners", "members")
     }
-    if sum(map(len, bound.values())) > 20:
-        raise BadBody("At most 20 relationships can be given at creation.", target="members@odata.bind")
+    if sum(map(len, bound.values())) > MAX_BOUND:
+        raise BadBody(f"At most {MAX_BOUND} relationships can be given at creation.", target="members@odata.bind")
     values = {f: getattr(given, f) for f in given.__struct_fields__ if getattr(given, f) is not None}
-    draft = msgspec.convert({**values, **bound}, GroupDraft)
+    draft = msgspec.convert({**values, **bound, "unique_name": unique_name}, GroupDraft)
     id = directory.create_group(tx, call.caller, draft, call.domain)
     return Answer(201, sent(tx, call, "group", {"g": id, "me": call.caller.oid}))
 
 
 def update_group(tx: Tx, call: Call) -> Answer:
-    """204."""
+    """204; 201 with a new group where the path names one by a unique name that none has, and Prefer asks for it."""
+    if "group" not in call.keys:
+        return _create_named(tx, call)
     standing = seen_group(tx, call)
     changes = {k: v for k, v in msgspec.structs.asdict(call.body).items() if v is not msgspec.UNSET}
     members = changes.pop("members", ())
+    for only_at_creation in _ONLY_AT_CREATION:
+        changes.pop(only_at_creation, None)
+    if len(members) > MAX_BOUND:
+        raise BadBody(f"At most {MAX_BOUND} members can be added at once.", target="members@odata.bind")
+    # Immutable, so it is not among what can be changed; the same value is no change.
+    if (name := changes.pop("unique_name", None)) is not None:
+        named = everywhere.by_unique_name(tx, name)
+        if named is None or named[0] != standing.group:
+            raise BadBody("uniqueName cannot be changed.", target="uniqueName")
     directory.update_group(tx, standing, changes, call.domain)
     for uri in members:
         directory.add_to_group(tx, seen_group(tx, call), "member", resolve(tx, uri, "members@odata.bind"))
@@ -135,7 +179,40 @@ def update_group(tx: Tx, call: Call) -> Answer:
 
 def delete_group(tx: Tx, call: Call) -> Answer:
     """204."""
-    directory.delete_group(tx, seen_group(tx, call))
+    deleted.delete_group(tx, seen_group(tx, call))
+    return Answer(204)
+
+
+def restore(tx: Tx, call: Call) -> Answer:
+    """200 with the object, which is there again."""
+    id = ids.directory_id(call.keys.get("object") or call.keys["group"])
+    kind = deleted.restore(tx, call.caller, id)
+    sent = single(
+        tx,
+        FEEDS[f"transitiveMembers.{kind}"],
+        Options(),
+        {"ids": f'["{id}"]', "me": call.caller.oid},
+        call.road,
+        call.caller,
+    )
+    return Answer(200, sent)
+
+
+def erase(tx: Tx, call: Call) -> Answer:
+    """204: a deleted object is gone for good."""
+    deleted.erase(tx, call.caller, ids.directory_id(call.keys["object"]))
+    return Answer(204)
+
+
+def delete_object(tx: Tx, call: Call) -> Answer:
+    """204: whatever it is, as its own collection would delete it."""
+    id = ids.directory_id(call.keys["object"])
+    access.require_account(tx, call.caller)
+    if everywhere.person(tx, id) is not None:
+        directory.require_admin(tx, call.caller)
+        deleted.delete_user(tx, call.caller, id)
+    else:
+        deleted.delete_group(tx, access.see_group(tx, call.caller, id))
     return Answer(204)
 
 
@@ -209,7 +286,7 @@ _ONES_OWN = {"mobile_phone", "business_phones", "office_location", "preferred_la
 def delete_user(tx: Tx, call: Call) -> Answer:
     """204."""
     directory.require_admin(tx, call.caller)
-    directory.delete_user(tx, call.caller, find_user(tx, call))
+    deleted.delete_user(tx, call.caller, find_user(tx, call))
     return Answer(204)
 
 

@@ -115,6 +115,22 @@ def visible(kind: str, groups: FromClause = s.groups) -> ColumnElement[bool]:
     )
 
 
+def managed(kind: str, table: FromClause = s.groups) -> ColumnElement[bool]:
+    """The condition under which a row of `table` is a caller's to manage, with `:me` bound to the caller's id.
+
+    The same rule as `manage_group`, for lists; users are the administrator's.
+    """
+    if kind == "app":
+        return true()
+    me = s.users.alias("me")
+    own = select(s.object_groups.c.group_id).where(
+        s.object_groups.c.object_id == bindparam("me"), s.object_groups.c.role == literal("owner")
+    )
+    here = select(literal(1)).where(me.c.id == bindparam("me"), me.c.deleted_at.is_(None), me.c.account_enabled)
+    runs = here.where(me.c.is_admin).exists()
+    return or_(table.c.group_id.in_(own) & here.exists(), runs) if "group_id" in table.c else runs
+
+
 def require_account(snapshot: Snapshot, caller: Caller, *, guests: bool = True) -> None:
     """Raise `PrivilegeMissing` for a person whose account is off or gone, for a token outlives both.
 

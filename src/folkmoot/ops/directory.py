@@ -16,6 +16,7 @@ from folkmoot.store import everywhere, rows
 from folkmoot.store import schema as s
 from folkmoot.store.changes import begin, record
 from folkmoot.store.db import Snapshot, Statement, Tx
+from folkmoot.store.directory_log import note
 
 _encode = msgspec.json.Encoder().encode
 
@@ -49,7 +50,7 @@ def create_user(tx: Tx, draft: UserDraft) -> str:
         raise BadBody("mail must be an SMTP address.", target="mail")
     check_nickname(draft.mail_nickname)
     names = dict.fromkeys(name.lower() for name in (draft.user_principal_name, mail) if name)
-    _claim(tx, "user", id, names, "userPrincipalName" if mail is None else "userPrincipalName or mail")
+    claim(tx, "user", id, names, "userPrincipalName" if mail is None else "userPrincipalName or mail")
     tx.run(
         everywhere.ADD_USER,
         **{
@@ -60,8 +61,10 @@ def create_user(tx: Tx, draft: UserDraft) -> str:
             "proxy_addresses": _encode([f"SMTP:{mail}"] if mail else []).decode(),
             "created_at": tx.now,
             "deleted_at": None,
+            "held": None,
         },
     )
+    note(tx, "user", id, "created")
     return id
 
 
@@ -81,24 +84,31 @@ def update_user(tx: Tx, id: str, changes: Mapping[str, Any]) -> None:
         target = " or ".join("userPrincipalName" if key == "user_principal_name" else key for key in renamed)
         if not all(_ADDRESS.fullmatch(name) for name in renamed.values() if name is not None):
             raise BadBody("The value must have the form name@domain.", target=target)
-        _claim(tx, "user", id, (name for name in new if name not in old), target)
+        claim(tx, "user", id, (name for name in new if name not in old), target)
         for name in old - set(new):
             tx.run(everywhere.DROP_ADDRESS, b_address=name)
     if changes:
         tx.run(_setting(s.users, "id", tuple(changes)), b_id=id, **{f"new_{k}": v for k, v in changes.items()})
+        note(tx, "user", id, *map(_aspect, changes))
 
 
 def delete_user(tx: Tx, caller: Caller, id: str) -> None:
-    """Take a user out of the directory and of every group. What the person has said stays."""
+    """Take a user out of the directory and of every group. What the person has said stays.
+
+    Addresses become free at once, as the cloud's do; memberships are kept for a restore.
+    """
     _there(tx, id)
+    held = sorted(everywhere.roles_of(tx, id))
     # Sorted, as all take the turns of several groups, or two servers could wait for each other.
-    for group, role in sorted(everywhere.roles_of(tx, id)):
+    for group, role in held:
         rows.take_turn(tx, group)
         everywhere.drop_membership(tx, group, role, id)
         settings.left(tx, group, id)
         record(tx, group, caller.oid, ("deleted", _noun(role), id))
+        note(tx, "group", group, role, related=id)
     tx.run(everywhere.DROP_ADDRESSES, b_object=id)
-    tx.run(everywhere.DELETE_USER, b_id=id, at=tx.now)
+    tx.run(everywhere.DELETE_USER, b_id=id, at=tx.now, had=_encode([(role, group) for group, role in held]).decode())
+    note(tx, "user", id, "deleted")
 
 
 def _there(snapshot: Snapshot, id: str) -> None:
@@ -117,11 +127,13 @@ def create_group(tx: Tx, caller: Caller, draft: GroupDraft, domain: str) -> str:
     id = draft.id or tx.new_id()
     check_nickname(draft.mail_nickname)
     check_name(draft.display_name)
+    if draft.unique_name is not None and not 1 <= len(draft.unique_name) <= 128:
+        raise BadBody("uniqueName must have 1 to 128 characters.", target="uniqueName")
     unified = "Unified" in draft.group_types
     if unified and not draft.mail_enabled:
         raise BadBody("A group with groupTypes 'Unified' must have mailEnabled true.", target="mailEnabled")
     mail = f"{draft.mail_nickname}@{domain}"
-    _claim(tx, "group", id, (mail.lower(),), "mailNickname")
+    claim(tx, "group", id, (mail.lower(),), "mailNickname")
     values = {f: getattr(draft, f) for f in draft.__struct_fields__ if f not in ("owners", "members")}
     tx.run(
         everywhere.ADD_GROUP,
@@ -142,6 +154,7 @@ def create_group(tx: Tx, caller: Caller, draft: GroupDraft, domain: str) -> str:
     )
     begin(tx, id)
     record(tx, id, caller.oid, ("created", "group", id))
+    note(tx, "group", id, "created")
     owners = draft.owners or ((caller.oid,) if caller.kind == "person" else ())
     for role, each in (("owner", owners), ("member", draft.members)):
         for object_id in dict.fromkeys(each):
@@ -159,7 +172,7 @@ def update_group(tx: Tx, standing: Standing, changes: Mapping[str, Any], domain:
         check_nickname(changes["mail_nickname"])
         mail = f"{changes['mail_nickname']}@{domain}"
         if mail.lower() != standing.mail.lower():
-            _claim(tx, "group", standing.group, (mail.lower(),), "mailNickname")
+            claim(tx, "group", standing.group, (mail.lower(),), "mailNickname")
             tx.run(everywhere.DROP_ADDRESS, b_address=standing.mail.lower())
         changes |= {"mail": mail, "proxy_addresses": _encode([f"SMTP:{mail}"]).decode()}
     if changes:
@@ -169,13 +182,23 @@ def update_group(tx: Tx, standing: Standing, changes: Mapping[str, Any], domain:
             **{f"new_{k}": v for k, v in changes.items()},
         )
         record(tx, standing.group, standing.caller.oid, ("updated", "group", standing.group))
+        # Who sees the group may depend on its visibility, so only a real change of that counts as one.
+        told = [name for name in changes if name != "visibility" or changes[name] != standing.visibility]
+        note(tx, "group", standing.group, *map(_aspect, told))
+        if "visibility" in told:
+            note_above(tx, standing.group)
 
 
-def delete_group(tx: Tx, standing: Standing) -> None:
-    """Delete a group: it and its content are gone for all, though not erased yet, and its address stays taken."""
-    access.manage_group(standing)
-    tx.run(everywhere.DELETE_GROUP, g=standing.group, at=tx.now)
-    record(tx, standing.group, standing.caller.oid, ("deleted", "group", standing.group))
+def note_above(tx: Tx, group: str) -> None:
+    """Note in the groups that a group is in that it came or went for those who look at their members."""
+    for above, role in everywhere.roles_of(tx, group):
+        note(tx, "group", above, role, related=group)
+
+
+def _aspect(column: str) -> str:
+    """`mail_nickname` → `mailNickname`, as the log of the directory calls it."""
+    first, *rest = column.split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 # ── members and owners ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -198,6 +221,7 @@ def add_to_group(tx: Tx, standing: Standing, role: str, object_id: str) -> None:
     everywhere.add_membership(tx, standing.group, role, object_id, kind)
     if role == "member" and kind == "user":
         settings.joined(tx, standing.group, object_id)
+    note(tx, "group", standing.group, role, related=object_id)
     record(tx, standing.group, standing.caller.oid, ("created", _noun(role), object_id))
 
 
@@ -212,6 +236,7 @@ def remove_from_group(tx: Tx, standing: Standing, role: str, object_id: str) -> 
     everywhere.drop_membership(tx, standing.group, role, object_id)
     if role == "member":
         settings.left(tx, standing.group, object_id)
+    note(tx, "group", standing.group, role, related=object_id)
     record(tx, standing.group, standing.caller.oid, ("deleted", _noun(role), object_id))
 
 
@@ -246,7 +271,8 @@ def _noun(role: str) -> Any:
     return role
 
 
-def _claim(tx: Tx, kind: str, id: str, names: Iterable[str], target: str) -> None:
+def claim(tx: Tx, kind: str, id: str, names: Iterable[str], target: str) -> None:
+    """Take lower-case addresses for an object. Raises `Conflict` when one is another's."""
     for name in names:
         owner = everywhere.by_address(tx, name)
         if owner is not None and owner[1] != id:

@@ -82,7 +82,8 @@ class Tx(Snapshot):
 
     One transaction serves a batch of functions in turn. `memo` holds what it has read of groups whose turn it has, so
     that the next function of the batch need not read it again; a statement that is not known to be harmless empties
-    it. `heads` holds the number of the last change of each such group, `log` the changes that are still to be written.
+    it. `heads` holds the number of the last change of each such group, `log` the changes that are still to be written,
+    `directory_log` those of the directory.
     """
 
     def __init__(self, ids: IdSource) -> None:
@@ -92,6 +93,7 @@ class Tx(Snapshot):
         self.memo: dict[Hashable, Any] = {}
         self.heads: dict[str, int] = {}
         self.log: list[dict[str, Any]] = []
+        self.directory_log: list[dict[str, Any]] = []
 
     def begin(self, instant: float) -> None:
         """Go on to the next function of the batch."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import BindParameter, bindparam, delete, insert, select, update
+from sqlalchemy import BindParameter, bindparam, delete, insert, null, select, update
 
 from folkmoot.model import Application, Person, Profile
 from folkmoot.store import schema as s
@@ -98,9 +98,43 @@ ADD_GROUP = Statement(insert(s.groups))
 ADD_APPLICATION = Statement(insert(s.applications))
 DROP_ADDRESS = Statement(delete(s.addresses).where(s.addresses.c.address == bindparam("b_address")))
 DROP_ADDRESSES = Statement(delete(s.addresses).where(s.addresses.c.object_id == bindparam("b_object")))
-DELETE_USER = Statement(update(s.users).where(s.users.c.id == bindparam("b_id")).values(deleted_at=bindparam("at")))
+DELETE_USER = Statement(
+    update(s.users).where(s.users.c.id == bindparam("b_id")).values(deleted_at=bindparam("at"), held=bindparam("had"))
+)
+RESTORE_USER = Statement(
+    update(s.users).where(s.users.c.id == bindparam("b_id")).values(deleted_at=null(), held=null())
+)
+ERASE_USER = Statement(delete(s.users).where(s.users.c.id == bindparam("b_id")))
 DELETE_GROUP = Statement(
     update(s.groups).where(s.groups.c.group_id == bindparam("g")).values(deleted_at=bindparam("at"))
+)
+RESTORE_GROUP = Statement(update(s.groups).where(s.groups.c.group_id == bindparam("g")).values(deleted_at=null()))
+# All that is a group's own, dependants first. The change log and its number stay: followers still have to hear of it.
+ERASE_GROUP = tuple(
+    Statement(delete(table).where(table.c.group_id == bindparam("g")))
+    for table in reversed(s.meta.sorted_tables)
+    if next(iter(table.primary_key.columns)).name == "group_id" and table.name not in ("changes", "sequences")
+)
+_DELETED_GROUP = Statement(
+    select(s.groups.c.visibility, s.groups.c.deleted_at).where(
+        s.groups.c.group_id == _ID, s.groups.c.deleted_at.is_not(None)
+    )
+)
+_DELETED_USER = Statement(
+    select(s.users.c.user_principal_name, s.users.c.mail, s.users.c.held, s.users.c.deleted_at).where(
+        s.users.c.id == _ID, s.users.c.deleted_at.is_not(None)
+    )
+)
+_VISIBILITY = Statement(select(s.groups.c.visibility).where(s.groups.c.group_id == _ID))
+_EXPIRED_GROUPS = Statement(
+    select(s.groups.c.group_id).where(s.groups.c.deleted_at < bindparam("before")).limit(bindparam("n"))
+)
+_EXPIRED_USERS = Statement(select(s.users.c.id).where(s.users.c.deleted_at < bindparam("before")).limit(bindparam("n")))
+_BY_UNIQUE_NAME = Statement(
+    select(s.groups.c.group_id, s.groups.c.deleted_at).where(s.groups.c.unique_name == bindparam("name"))
+)
+_ROLES_IN = Statement(
+    select(s.memberships.c.role, s.memberships.c.object_id).where(s.memberships.c.group_id == bindparam("g"))
 )
 
 
@@ -228,3 +262,44 @@ def members_below(snapshot: Snapshot, group: str, enters: Callable[[str], bool] 
         seen.update(below)
         edge = [each for each in below if enters(each)]
     return list(found)
+
+
+# ── what was deleted ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def deleted_group(snapshot: Snapshot, id: str) -> int | None:
+    """When the group was deleted; None for one that was not, or that is gone for good."""
+    row = snapshot.one(_DELETED_GROUP, id=id)
+    return row[1] if row else None
+
+
+def deleted_user(snapshot: Snapshot, id: str) -> tuple[str, str | None, list[tuple[str, str]], int] | None:
+    """Of a deleted user the sign-in name, the mail address, (role, group) of what it held, and when it was deleted."""
+    row = snapshot.one(_DELETED_USER, id=id)
+    return (row[0], row[1], _pairs(row[2] or "[]"), row[3]) if row else None
+
+
+_pairs = msgspec.json.Decoder(list[tuple[str, str]]).decode
+
+
+def visibility(snapshot: Snapshot, group: str) -> str | None:
+    """The visibility of a group, deleted or not; None when it is gone for good."""
+    row = snapshot.one(_VISIBILITY, id=group)
+    return row[0] if row else None
+
+
+def expired(snapshot: Snapshot, before: int, limit: int) -> tuple[list[str], list[str]]:
+    """Ids of up to `limit` groups, and of as many users, that were deleted before a moment."""
+    groups = snapshot.all(_EXPIRED_GROUPS, before=before, n=limit)
+    return [row[0] for row in groups], [row[0] for row in snapshot.all(_EXPIRED_USERS, before=before, n=limit)]
+
+
+def by_unique_name(snapshot: Snapshot, name: str) -> tuple[str, bool] | None:
+    """The id of the group with this `uniqueName` (to the letter), and whether it was deleted; None when none has it."""
+    row = snapshot.one(_BY_UNIQUE_NAME, name=name)
+    return (row[0], row[1] is not None) if row else None
+
+
+def roles_in(snapshot: Snapshot, group: str) -> list[tuple[str, str]]:
+    """(role, object id) of all who have a role in the group, deleted or not."""
+    return [(row[0], row[1]) for row in snapshot.all(_ROLES_IN, g=group)]

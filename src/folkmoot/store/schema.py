@@ -89,6 +89,9 @@ users = Table(
     _text("password_hash", null=True),
     _time("created_at"),
     _time("deleted_at", null=True),
+    # Of a deleted user: [role, group] of each membership that went with it, for a restore.
+    Column("held", JSON, nullable=True),
+    Index("users_deleted_idx", "deleted_at"),
 )
 
 # Which object an address or a sign-in name belongs to. Keys are lower case; one address belongs to one object.
@@ -145,6 +148,9 @@ groups = Table(
     _time("created_at"),
     _time("renewed_at"),
     _time("deleted_at", null=True),
+    _text("unique_name", null=True),
+    Index("groups_unique_name_key", "unique_name", unique=True),
+    Index("groups_deleted_idx", "deleted_at"),
 )
 
 # The number of the last change in each group. A table of its own, since each post rewrites the row.
@@ -470,4 +476,31 @@ changes = Table(
     _text("noun"),
     _guid("item"),
     _guid("by", null=True),
+)
+
+# ── changes of the directory ─────────────────────────────────────────────────────────────────────────────────────────
+
+# The number of the last change in the directory. One row: the directory is small, and seldom written.
+directory_sequence = Table(
+    "directory_sequence",
+    meta,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+)
+
+# What happened to users and groups, in the order of the commits; delta reads it. `aspect` is the property that changed
+# (as the wire spells it), or "created", "deleted", "restored", "purged", or the role that the object `related` won or
+# lost. It tells of the directory and never of what is said in a group, and delta asks for all groups at once.
+directory_changes = Table(
+    "directory_changes",
+    meta,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    _time("at"),
+    _text("object_type"),
+    _guid("object_id"),
+    _text("aspect"),
+    _guid("related", null=True),
+    Index("directory_changes_object_idx", "object_type", "seq", "object_id"),
+    Index("directory_changes_related_idx", "related", "seq"),
+    Index("directory_changes_at_idx", "at"),
 )

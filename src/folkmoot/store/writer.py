@@ -16,7 +16,7 @@ from typing import Any
 
 from folkmoot.observe import log
 from folkmoot.refusals import Busy, OutcomeUnknown, Refusal
-from folkmoot.store import changes
+from folkmoot.store import changes, directory_log
 from folkmoot.store.db import Job, Tx
 from folkmoot.store.ids import IdSource
 
@@ -128,6 +128,7 @@ class Writer(ABC):
                     raise _Rollback from refusal
                 job.outcome = (True, refusal)
         changes.flush(tx)
+        directory_log.flush(tx)
 
 
 def _settle(jobs: list[Job[Any]]) -> None:

@@ -12,7 +12,7 @@ from folkmoot.store.db import Dialect
 from folkmoot.store.search import body_words, indexed
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,138 @@
+"""What was deleted: a Microsoft 365 group and a user can be restored for thirty days; all else is gone for good.
+
+Source: Microsoft Graph, directory resource ("deleted items"): only Microsoft 365 groups, users and applications are
+kept.
+"""
+
+from __future__ import annotations
+
+from folkmoot.model import Caller, Standing
+from folkmoot.ops import access, directory
+from folkmoot.refusals import NoSuchObject
+from folkmoot.store import everywhere, rows
+from folkmoot.store.changes import record
+from folkmoot.store.db import Snapshot, Tx
+from folkmoot.store.directory_log import Kind, note
+
+RESTORABLE_SECONDS = 30 * 86_400
+# Expired objects that one deletion erases on the way.
+_AT_ONCE = 3
+
+
+def delete_group(tx: Tx, standing: Standing) -> None:
+    """Delete a group. A Microsoft 365 group and its content are gone for all but can be restored, and its address and
+    unique name stay taken until it is erased; any other group is erased at once.
+    """
+    access.manage_group(standing)
+    group, by = standing.group, standing.caller.oid
+    if standing.unified:
+        tx.run(everywhere.DELETE_GROUP, g=group, at=tx.now)
+        record(tx, group, by, ("deleted", "group", group))
+        note(tx, "group", group, "deleted")
+        directory.note_above(tx, group)
+    else:
+        _erase_group(tx, group, by)
+    _sweep(tx)
+
+
+def delete_user(tx: Tx, caller: Caller, id: str) -> None:
+    """Delete a user, who can be restored."""
+    directory.delete_user(tx, caller, id)
+    _sweep(tx)
+
+
+def kind_of(snapshot: Snapshot, caller: Caller, id: str) -> Kind:
+    """What a deleted object is. Raises `NoSuchObject` unless it can be restored, and by the caller.
+
+    That is an owner for a group, an administrator for all, and an application.
+    """
+    group_at = everywhere.deleted_group(snapshot, id)
+    user = everywhere.deleted_user(snapshot, id) if group_at is None else None
+    at = user[3] if user is not None else group_at
+    person = None if caller.kind == "app" else everywhere.person(snapshot, caller.oid)
+    may = caller.kind == "app" or (person is not None and person.enabled and person.admin)
+    if not may and person is not None and person.enabled and group_at is not None:
+        may = everywhere.holds(snapshot, id, "owner", caller.oid)
+    if at is None or at <= oldest(snapshot) or not may:
+        raise NoSuchObject(id)
+    return "group" if user is None else "user"
+
+
+def oldest(snapshot: Snapshot) -> int:
+    """What was deleted at this moment or before cannot be restored any more."""
+    return snapshot.now - RESTORABLE_SECONDS
+
+
+def restore(tx: Tx, caller: Caller, id: str) -> Kind:
+    """Bring an object back as it was, and say what it is.
+
+    Raises `NoSuchObject` for what cannot be restored, `Conflict` when an address of a user is another's by now.
+    """
+    kind = kind_of(tx, caller, id)
+    if kind == "group":
+        rows.take_turn(tx, id)
+        tx.run(everywhere.RESTORE_GROUP, g=id)
+        record(tx, id, caller.oid, ("created", "group", id))
+        note(tx, "group", id, "restored")
+        directory.note_above(tx, id)
+        return kind
+    user = everywhere.deleted_user(tx, id)
+    assert user is not None  # noqa: S101  (found by `kind_of`)
+    name, mail, held, _ = user
+    addresses = dict.fromkeys(each.lower() for each in (name, mail) if each)
+    directory.claim(tx, "user", id, addresses, "userPrincipalName or mail")
+    tx.run(everywhere.RESTORE_USER, b_id=id)
+    note(tx, "user", id, "restored")
+    for role, group in sorted(held, key=lambda each: each[1]):
+        # Also into a group that was deleted meanwhile: it may come back, too.
+        if everywhere.visibility(tx, group) is not None:
+            rows.take_turn(tx, group)
+            everywhere.add_membership(tx, group, role, id, "user")
+            record(tx, group, caller.oid, ("created", "owner" if role == "owner" else "member", id))
+            note(tx, "group", group, role, related=id)
+    return kind
+
+
+def erase(tx: Tx, caller: Caller, id: str) -> None:
+    """Take a deleted object away for good, a group with all that was said in it. Raises `NoSuchObject`."""
+    if kind_of(tx, caller, id) == "group":
+        _erase_group(tx, id, caller.oid)
+    else:
+        _erase_user(tx, id)
+    _sweep(tx)
+
+
+def _erase_group(tx: Tx, group: str, by: str | None) -> None:
+    above = everywhere.roles_of(tx, group)
+    # Sorted, as all take the turns of several groups, or two servers could wait for each other.
+    for each in sorted({group, *(parent for parent, _ in above)}):
+        rows.take_turn(tx, each)
+    for parent, role in above:
+        everywhere.drop_membership(tx, parent, role, group)
+        record(tx, parent, by, ("deleted", "member", group))
+        note(tx, "group", parent, role, related=group)
+    for role, object_id in everywhere.roles_in(tx, group):
+        everywhere.drop_membership(tx, group, role, object_id)
+        # Of a group that is gone, delta knows by this who saw it.
+        note(tx, "group", group, role, related=object_id)
+    if everywhere.visibility(tx, group) == "Public":
+        note(tx, "group", group, "visibility")
+    note(tx, "group", group, "purged")
+    tx.run(everywhere.DROP_ADDRESSES, b_object=group)
+    for statement in everywhere.ERASE_GROUP:
+        tx.run(statement, g=group)
+    record(tx, group, by, ("deleted", "group", group))
+
+
+def _erase_user(tx: Tx, id: str) -> None:
+    tx.run(everywhere.ERASE_USER, b_id=id)
+    note(tx, "user", id, "purged")
+
+
+def _sweep(tx: Tx) -> None:
+    """Erase what can no longer be restored: some of it with every deletion, so that nothing has to run for it."""
+    groups, users = everywhere.expired(tx, oldest(tx), _AT_ONCE)
+    for group in groups:
+        _erase_group(tx, group, None)
+    for user in users:
+        _erase_user(tx, user)

@@ -1,0 +1,162 @@
+"""directory/deletedItems and restore: a Microsoft 365 group and a user can come back for thirty days."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+from sqlalchemy import select
+
+from folkmoot.ops.deleted import RESTORABLE_SECONDS
+from folkmoot.store import schema
+from folkmoot.store.db import Snapshot, Statement
+from tests.harness import ABANDONED, GROUP, PERSON, ROOT, Graph, address, iso
+from tests.protocol.rows import EVERYTHING, NEW_GROUP, NEW_USER
+from tests.protocol.shapes import refused, well_formed
+
+ROWS = (
+    "GET directory/deletedItems/group",
+    "GET directory/deletedItems/group/$count",
+    "GET directory/deletedItems/user",
+    "GET directory/deletedItems/user/$count",
+    "GET directory/deletedItems/object",
+    "DELETE directory/deletedItems/object",
+    "POST directory/deletedItems/object/restore",
+    "POST group/restore",
+    "POST directoryObjects/object/restore",
+)
+ITEMS = "/directory/deletedItems"
+SALES = GROUP["SalesAndMarketing"]
+ALEX = PERSON["AlexW"]
+
+
+@pytest.mark.parametrize(
+    "path", [f"{ITEMS}/{SALES}/restore", f"/groups/{SALES}/restore", f"/directoryObjects/{SALES}/restore",
+             f"{ITEMS}/{SALES}/microsoft.graph.restore"],
+)  # fmt: skip
+def test_a_group_comes_back_as_it_was(graph: Graph, path: str) -> None:
+    adele = graph.as_("AdeleV")
+    place = adele.start()
+    before = adele.get(place.group_path).json
+    members = adele.get(f"{place.group_path}/members").ids
+    adele.delete(place.group_path)
+    gone = adele.get(f"{ITEMS}/{SALES}")
+    assert gone.json["@odata.type"] == "#microsoft.graph.group"
+    assert gone.json["deletedDateTime"] == iso(graph.clock())
+    assert sorted(adele.get(f"{ITEMS}/microsoft.graph.group").ids) == sorted([SALES, ABANDONED])
+    assert adele.get(f"{ITEMS}/graph.group/$count", ConsistencyLevel="eventual").text == "2"
+    graph.changes()
+    answer = adele.post(path)
+    well_formed(answer)
+    assert answer.status == 200
+    assert answer.json["@odata.context"] == f"{ROOT}/$metadata#directoryObjects/$entity"
+    assert answer.json["@odata.type"] == "#microsoft.graph.group"
+    assert graph.changes() == ["created group"]
+    assert adele.get(place.group_path).json == before
+    assert adele.get(f"{place.group_path}/members").ids == members
+    assert adele.get(place.post_path()).status == 200
+    refused(adele.post(path), 404, "Request_ResourceNotFound")
+    refused(adele.get(f"{ITEMS}/{SALES}"), 404, "Request_ResourceNotFound")
+
+
+def test_whose_they_are(graph: Graph) -> None:
+    """A deleted group is there for its owners, the administrator and applications; a user for the last two."""
+    admin = graph.as_("admin", scopes=EVERYTHING)
+    admin.delete(f"/users/{ALEX}")
+    for nick in ("MeganB", "guest"):
+        client = graph.as_(nick, scopes=EVERYTHING)
+        assert client.get(f"{ITEMS}/microsoft.graph.group").value == []
+        assert client.get(f"{ITEMS}/microsoft.graph.user").value == []
+        for id in (ABANDONED, ALEX):
+            for answer in (
+                client.get(f"{ITEMS}/{id}"),
+                client.post(f"{ITEMS}/{id}/restore"),
+                client.delete(f"{ITEMS}/{id}"),
+            ):
+                refused(answer, 404, "Request_ResourceNotFound")
+    for client in (graph.as_("AdeleV"), admin, graph.as_app("daemon")):
+        assert client.get(f"{ITEMS}/microsoft.graph.group").ids == [ABANDONED]
+    app = graph.as_app("daemon", roles=["User.Read.All"])
+    for client in (admin, app):
+        (item,) = client.get(f"{ITEMS}/microsoft.graph.user").value
+        assert (item["id"], item["@odata.type"]) == (ALEX, "#microsoft.graph.user")
+
+
+def test_a_name_stays_taken_until_the_group_is_gone_for_good(graph: Graph) -> None:
+    adele = graph.as_("AdeleV")
+    body = NEW_GROUP | {"mailNickname": "abandoned"}
+    refused(adele.post("/groups", body), 400, "Request_BadRequest", "mailNickname")
+    assert adele.delete(f"{ITEMS}/{ABANDONED}").status == 204
+    assert adele.post("/groups", body).status == 201
+    refused(adele.delete(f"{ITEMS}/{ABANDONED}"), 404, "Request_ResourceNotFound")
+
+
+def test_gone_for_good_is_gone_with_all_that_was_said(graph: Graph) -> None:
+    adele = graph.as_("AdeleV")
+    place = adele.start()
+    adele.reply(place)
+    adele.delete(place.group_path)
+    graph.changes()
+    assert adele.delete(f"{ITEMS}/{SALES}").status == 204
+    assert graph.changes() == ["deleted group"]
+    refused(adele.post(f"/groups/{SALES}/restore"), 404, "Request_ResourceNotFound")
+    assert SALES not in adele.get("/me/memberOf").ids
+    for table in ("groups", "memberships", "conversations", "threads", "posts", "object_groups"):
+        statement = Statement(select(schema.meta.tables[table].c.group_id))
+        assert (SALES,) not in graph.store.read_here(partial(Snapshot.all, statement=statement)), table
+
+
+def test_a_security_group_goes_at_once(graph: Graph) -> None:
+    adele = graph.as_("AdeleV")
+    body = {"displayName": "S", "mailEnabled": False, "securityEnabled": True, "mailNickname": "s"}
+    id = adele.post("/groups", body).json["id"]
+    assert adele.delete(f"/groups/{id}").status == 204
+    refused(adele.get(f"{ITEMS}/{id}"), 404, "Request_ResourceNotFound")
+    assert adele.post("/groups", body).status == 201
+
+
+def test_after_thirty_days_it_is_too_late(graph: Graph) -> None:
+    adele = graph.as_("AdeleV", lifetime=60 * 86_400)
+    graph.clock.advance(RESTORABLE_SECONDS - 1)
+    assert adele.get(f"{ITEMS}/{ABANDONED}").status == 200
+    graph.clock.advance(1)
+    assert adele.get(f"{ITEMS}/microsoft.graph.group").value == []
+    refused(adele.get(f"{ITEMS}/{ABANDONED}"), 404, "Request_ResourceNotFound")
+    refused(adele.post(f"{ITEMS}/{ABANDONED}/restore"), 404, "Request_ResourceNotFound")
+    graph.clock.advance(1)
+    adele.delete(f"/groups/{SALES}")  # erases on the way what is past restoring
+    assert adele.post("/groups", NEW_GROUP | {"mailNickname": "abandoned"}).status == 201
+
+
+def test_a_user_comes_back_with_memberships(graph: Graph) -> None:
+    admin = graph.as_("admin", scopes=EVERYTHING)
+    before = admin.get(f"/users/{ALEX}").json
+    groups = graph.as_("AlexW").get("/me/memberOf").ids
+    assert groups
+    admin.delete(f"/users/{ALEX}")
+    graph.changes()
+    answer = admin.post(f"{ITEMS}/{ALEX}/restore")
+    assert (answer.status, answer.json["@odata.type"]) == (200, "#microsoft.graph.user")
+    assert graph.changes() == ["created member"] * len(groups)
+    assert admin.get(f"/users/{address('AlexW')}").json == before
+    assert graph.as_("AlexW").get("/me/memberOf").ids == groups
+
+
+def test_a_user_whose_name_was_taken_cannot_come_back(graph: Graph) -> None:
+    admin = graph.as_("admin", scopes=EVERYTHING)
+    admin.delete(f"/users/{ALEX}")
+    admin.post("/users", NEW_USER | {"userPrincipalName": address("AlexW")})
+    answer = admin.post(f"{ITEMS}/{ALEX}/restore")
+    refused(answer, 400, "Request_BadRequest", "userPrincipalName or mail")
+    assert admin.delete(f"{ITEMS}/{ALEX}").status == 204
+    refused(admin.get(f"{ITEMS}/{ALEX}"), 404, "Request_ResourceNotFound")
+
+
+def test_what_is_not_there(graph: Graph) -> None:
+    adele = graph.as_("AdeleV")
+    for path in (f"{ITEMS}/{GROUP['Mark8']}", f"{ITEMS}/00000000-0000-0000-0000-000000000000"):
+        refused(adele.get(path), 404, "Request_ResourceNotFound")
+    refused(adele.get(f"{ITEMS}/nonsense"), 400, "Request_BadRequest")
+    refused(adele.get("/directory"), 400, "BadRequest")
+    refused(adele.get(ITEMS), 400, "BadRequest")
+    refused(adele.get("/directory/roles"), 400, "BadRequest")
