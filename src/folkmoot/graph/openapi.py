@@ -82,6 +82,7 @@ def _operations(profile: Profile) -> Iterator[tuple[str, Row]]:
     for name, word in ROOTS.items():
         yield from _in_collection(f"/{name}", name, word, profile, 0)
     yield from _at_item("/me", "user", profile, 0)
+    yield from _at_item("/directory", "directory", profile, 0)
 
 
 def _rows(path: str, address: str, profile: Profile) -> Iterator[tuple[str, Row]]:

@@ -56,7 +56,6 @@ _GROUPS = frozenset(
         *("Directory.Read.All", "Directory.ReadWrite.All"),
     )
 )
-_GROUPS_R = frozenset(("Group.Read.All", "Group.ReadWrite.All"))
 _GROUPS_W = frozenset(("Group.ReadWrite.All", "Directory.ReadWrite.All"))
 _MEMBERS_W = _GROUPS_W | {"GroupMember.ReadWrite.All"}
 _USERS = frozenset(
@@ -177,9 +176,16 @@ def _do(
     )
 
 
-def _serve(method: str, address: str, serve: Serve) -> Row:
+def _serve(method: str, address: str, serve: Serve, source: str) -> Row:
     return Row(
-        method=method, address=address, area="mail", serve=serve, delegated=_NONE, application=_NONE, extended=_NONE
+        method=method,
+        address=address,
+        area="mail",
+        serve=serve,
+        delegated=_NONE,
+        application=_NONE,
+        extended=_NONE,
+        source=source,
     )
 
 
@@ -234,18 +240,34 @@ def _of_senders(verdict: Verdict) -> tuple[Row, ...]:
     at = f"group/{verdict}Senders"
     write = frozenset(("Group.ReadWrite.All",))
     rows = (
-        *_collection(at, f"{verdict}Senders", reads.in_seen_group, _GROUPS_R, **_DIR),
-        _get(f"{at}/$ref", senders.References(f"{verdict}Senders", reads.in_seen_group), _GROUPS_R, **_DIR),
-        _do("POST", f"{at}/$ref", senders.add(verdict), write, takes=inputs.ReferenceIn, **_DIR),
-        _do("DELETE", f"{at}/$ref", senders.remove(verdict), write, **_DIR),
-        _do("DELETE", f"{at}/object/$ref", senders.remove(verdict), write, **_DIR),
+        *_collection(at, f"{verdict}Senders", reads.in_seen_group, _G, source=f"List {verdict}Senders", **_DIR),
+        _get(
+            f"{at}/$ref",
+            senders.References(f"{verdict}Senders", reads.in_seen_group),
+            _G,
+            source="OpenAPI: references to senders",
+            **_DIR,
+        ),
+        _do(
+            "POST",
+            f"{at}/$ref",
+            senders.add(verdict),
+            write,
+            takes=inputs.ReferenceIn,
+            source=f"Create {verdict}Sender",
+            **_DIR,
+        ),
+        _do("DELETE", f"{at}/$ref", senders.remove(verdict), write, source=f"Remove {verdict}Sender", **_DIR),
+        _do(
+            "DELETE", f"{at}/object/$ref", senders.remove(verdict), write, source="OpenAPI: the id in the path", **_DIR
+        ),
     )
     return tuple(replace(row, application=_NONE) for row in rows)
 
 
 def _of_people(action: str, **said: bool) -> tuple[Row]:
     """An action that is about the signed-in person: an application, strict or extended, is none."""
-    row = _do("POST", f"group/{action}", senders.prefer(**said), frozenset(("Group.ReadWrite.All",)), _NONE)
+    row = _do("POST", f"group/{action}", senders.prefer(**said), _GW, _NONE, source=f"group: {action}")
     return (replace(row, extended=_NONE),)
 
 
@@ -271,13 +293,15 @@ def _related(
 
     `here` names the feed for each type that the directory has.
     """
-    rows = [*_collection(address, feed, scope, _GROUPS, own=own, **_DIR)]
-    rows.append(_get(f"{address}/object", reads.Item(feed, scope), _GROUPS, own=own, **_DIR))
+    listed = f"List {address.partition('/')[2]}"
+    rows = [*_collection(address, feed, scope, _GROUPS, own=own, source=listed, **_DIR)]
+    rows.append(_get(f"{address}/object", reads.Item(feed, scope), _GROUPS, own=own, source=listed, **_DIR))
     for cast in casts:
         of_type = here.get(cast, "nothing")
-        rows += _collection(f"{address}/{cast}", of_type, scope, _GROUPS, own=own, **_DIR)
+        source = f"{listed}, with a cast"
+        rows += _collection(f"{address}/{cast}", of_type, scope, _GROUPS, own=own, source=source, **_DIR)
         item = reads.Item(of_type, scope)
-        rows.append(_get(f"{address}/object/{cast}", item, _GROUPS, own=own, **_DIR))
+        rows.append(_get(f"{address}/object/{cast}", item, _GROUPS, own=own, source=source, **_DIR))
     return tuple(rows)
 
 
@@ -299,6 +323,7 @@ def _ask(
         application=delegated,
         extended=delegated,
         own=own,
+        source=f"directoryObject: {address.rpartition('/')[2]}",
     )
 
 
@@ -322,7 +347,7 @@ def _collection_questions(nouns: str, permissions: Permissions, naming: Permissi
 
 
 _DIRECTORY = frozenset(("Directory.Read.All", "Directory.ReadWrite.All"))
-_GROUPS_R = frozenset(("Group.Read.All", "Group.ReadWrite.All")) | _DIRECTORY
+_GROUPS_R = _G | _DIRECTORY
 _USERS_R = frozenset(("User.Read.All", "User.ReadWrite.All")) | _DIRECTORY
 _RESTORE = frozenset(("Group.ReadWrite.All", "User.ReadWrite.All", "Directory.ReadWrite.All"))
 _TEAMS = frozenset(
@@ -337,8 +362,10 @@ _PEOPLE: tuple[Row, ...] = (
               {"user": "members.user", "group": "members.group"}),
     *_related("group/owners", "owners", reads.in_seen_group, _OBJECTS,
               {"user": "owners.user", "group": "owners.group"}),
-    _get("group/members/$ref", reads.References("members", reads.in_seen_group), _GROUPS, **_DIR),
-    _get("group/owners/$ref", reads.References("owners", reads.in_seen_group), _GROUPS, **_DIR),
+    _get("group/members/$ref", reads.References("members", reads.in_seen_group), _GROUPS,
+         source="OpenAPI: references to members", **_DIR),
+    _get("group/owners/$ref", reads.References("owners", reads.in_seen_group), _GROUPS,
+         source="OpenAPI: references to owners", **_DIR),
     *_related("group/transitiveMembers", "transitiveMembers", reads.below_group, _OBJECTS, _ANY_OBJECT),
     *_related("group/memberOf", "memberOf", reads.of_group, _UNITS, {"group": "memberOf"}),
     *_related("group/transitiveMemberOf", "transitiveMemberOf", reads.above_group, _UNITS,
@@ -357,18 +384,30 @@ _QUESTIONS: tuple[Row, ...] = (
     *_collection_questions("directoryObjects", _DIRECTORY, _GROUPS_R),
 )
 _DELETED: tuple[Row, ...] = (
-    *_collection("directory/deletedItems/group", "deleted.group", reads.all_deleted, _GROUPS_R, **_DIR),
-    *_collection("directory/deletedItems/user", "deleted.user", reads.all_deleted, _USERS_R, **_DIR),
+    *_collection(
+        "directory/deletedItems/group",
+        "deleted.group",
+        reads.all_deleted,
+        _GROUPS_R,
+        source="List deleted items",
+        **_DIR,
+    ),
+    *_collection(
+        "directory/deletedItems/user", "deleted.user", reads.all_deleted, _USERS_R, source="List deleted items", **_DIR
+    ),
     _get(
         "directory/deletedItems/object",
         reads.Deleted("deleted.group", reads.deleted_object),
         _GROUPS_R | _USERS_R,
+        source="Get deleted item",
         **_DIR,
     ),
-    _do("DELETE", "directory/deletedItems/object", writes.erase, _RESTORE, **_DIR),
-    _do("POST", "directory/deletedItems/object/restore", writes.restore, _RESTORE, **_DIR),
-    _do("POST", "group/restore", writes.restore, _GROUPS_W, **_DIR),
-    _do("POST", "directoryObjects/object/restore", writes.restore, _RESTORE, **_DIR),
+    _do("DELETE", "directory/deletedItems/object", writes.erase, _RESTORE, source="Permanently delete item", **_DIR),
+    _do(
+        "POST", "directory/deletedItems/object/restore", writes.restore, _RESTORE, source="Restore deleted item", **_DIR
+    ),
+    _do("POST", "group/restore", writes.restore, _GROUPS_W, source="Restore deleted item", **_DIR),
+    _do("POST", "directoryObjects/object/restore", writes.restore, _RESTORE, source="Restore deleted item", **_DIR),
 )
 
 SURFACE: tuple[Row, ...] = (
@@ -416,23 +455,27 @@ SURFACE: tuple[Row, ...] = (
     _do("DELETE", "post", editing.delete_post, _W, only_extended=True,
         differs="one's own post, or as owner: 204; `If-Match`", source=_NOT_IN_CSDL),
     # ── attachments ──────────────────────────────────────────────────────────────────────────────────────────────────
-    _to_people(_get("post/attachments", attaching.AttachmentPage("attachments", reads.one_post), _R)),
-    _to_people(_get("post/attachments/$count", attaching.AttachmentCount("attachments", reads.one_post), _R)),
+    _to_people(_get("post/attachments", attaching.AttachmentPage("attachments", reads.one_post), _R,
+        source="List attachments")),
+    _to_people(_get("post/attachments/$count", attaching.AttachmentCount("attachments", reads.one_post), _R,
+        source="OpenAPI: the count of attachments")),
     _do("POST", "post/attachments", attaching.add_attachment, _W, _NONE, takes=inputs.AttachmentIn,
-        prepare=attached.attachment_draft),
+        prepare=attached.attachment_draft, source="OpenAPI: attachments of a post; no page"),
     _do("POST", "post/attachments/createUploadSession", attaching.create_upload_session, _W, _NONE,
-        takes=inputs.UploadSessionIn, prepare=attached.upload_draft),
-    _to_people(_get("attachment", reads.One("attachment", attaching.one_attachment), _G)),
-    _to_people(_get("attachment/$value", attaching.Value("attachment", attaching.one_attachment), _G)),
-    _do("DELETE", "attachment", attaching.delete_attachment, _GW, _NONE),
+        takes=inputs.UploadSessionIn, prepare=attached.upload_draft,
+        source="attachment: createUploadSession; for posts OpenAPI alone"),
+    _to_people(_get("attachment", reads.One("attachment", attaching.one_attachment), _G, source="Get attachment")),
+    _to_people(_get("attachment/$value", attaching.Value("attachment", attaching.one_attachment), _G,
+        source="Get attachment, its raw contents")),
+    _do("DELETE", "attachment", attaching.delete_attachment, _GW, _NONE, source="Delete attachment"),
     # ── extensions ───────────────────────────────────────────────────────────────────────────────────────────────────
-    *_collection("post/extensions", "extensions", reads.in_post, _G),
+    *_collection("post/extensions", "extensions", reads.in_post, _G, source="OpenAPI: extensions of a post"),
     _do("POST", "post/extensions", extension_writes.add_extension, _GW,
-        takes=inputs.OpenIn, prepare=extending.extension_draft),
-    _get("extension", reads.One("extension", reads.one_extension), _G),
+        takes=inputs.OpenIn, prepare=extending.extension_draft, source="Create open extension"),
+    _get("extension", reads.One("extension", reads.one_extension), _G, source="Get open extension"),
     _do("PATCH", "extension", extension_writes.change_extension, _GW,
-        takes=inputs.OpenIn, prepare=extending.extension_change),
-    _do("DELETE", "extension", extension_writes.delete_extension, _GW),
+        takes=inputs.OpenIn, prepare=extending.extension_change, source="Update open extension"),
+    _do("DELETE", "extension", extension_writes.delete_extension, _GW, source="Delete open extension"),
     # ── senders ──────────────────────────────────────────────────────────────────────────────────────────────────────
     *_of_senders("accepted"),
     *_of_senders("rejected"),
@@ -441,8 +484,9 @@ SURFACE: tuple[Row, ...] = (
     *_of_people("subscribeByMail", subscribed=True),
     *_of_people("unsubscribeByMail", subscribed=False),
     *_of_people("resetUnseenCount", seen=True),
-    _do("POST", "group/renew", senders.renew, _GROUPS_W, **_DIR),
-    _do("POST", "group/validateProperties", senders.validate_properties, _GROUPS_R, takes=inputs.ValidateIn, **_DIR),
+    _do("POST", "group/renew", senders.renew, _GROUPS_W, source="group: renew", **_DIR),
+    _do("POST", "group/validateProperties", senders.validate_properties, _G, takes=inputs.ValidateIn,
+        source="group: validateProperties", **_DIR),
     # ── the group and its people ─────────────────────────────────────────────────────────────────────────────────────
     # ── grants ───────────────────────────────────────────────────────────────────────────────────────────────────────
     *_collection("group/permissionGrants", "permissionGrants", reads.in_seen_group, _GRANTS_R,
@@ -495,7 +539,7 @@ SURFACE: tuple[Row, ...] = (
     _do("DELETE", "directoryObjects/object", writes.delete_object, frozenset(("Directory.ReadWrite.All",)),
         source="Delete directoryObject", **_DIR),
     # ── the service ──────────────────────────────────────────────────────────────────────────────────────────────────
-    _serve("POST", "$batch", serve_batch),
+    _serve("POST", "$batch", serve_batch, source="JSON batching"),
 )  # fmt: skip
 
 BY_ADDRESS: Mapping[str, Mapping[str, Row]] = {
