@@ -143,12 +143,17 @@ class Request:
             template, body = self.before
             assert client.post(replace(self, template=template).path(place), body).status == 204
 
-    def send(self, client: Client, place: Place, query: str = "", security_group: str = "Platform") -> Answer:
-        """Ask for it; an attachment or extension is added to a post where the place has none."""
+    def furnish(self, client: Client, place: Place) -> Place:
+        """The place with what the template names, which is added to its post where it has none."""
         if "{extension}" in self.template and not place.extension:
             place = client.graph.as_("AdeleV").extend(place)
         if "{attachment}" in self.template and not place.attachment:
             place = client.graph.as_("AdeleV").attach(place)
+        return place
+
+    def send(self, client: Client, place: Place, query: str = "", security_group: str = "Platform") -> Answer:
+        """Ask for it; an attachment or extension is added to a post where the place has none."""
+        place = self.furnish(client, place)
         path = self.path(place, security_group)
         if query:
             path += ("&" if "?" in path else "?") + query

@@ -21,12 +21,16 @@ _NOT_INDEXED = {
 }
 
 
+# Lists that the mailbox keeps, though directory objects are in them: the published clients count them without a header.
+_OF_THE_MAILBOX = ("group/acceptedSenders", "group/rejectedSenders")
+
+
 def checked(noun: Noun, address: str, options: Options, *, eventual: bool, profile: Profile) -> Options:
     """The options that hold for a collection of `noun`; `address` is the row's.
 
     Raises `BadClause` for a count, `UnsupportedQuery` for a search or an advanced filter without the header.
     """
-    if profile == "extended":
+    if profile == "extended" or address.startswith(_OF_THE_MAILBOX):
         return options
     if options.skip and address in ("groups", "users"):
         raise BadClause("$skip is not supported on this collection; follow @odata.nextLink.", target="$skip")
