@@ -160,8 +160,8 @@ class Place:
     conversation: str
     thread: str
     post: str
-    extension: str = ""
     attachment: str = ""
+    extension: str = ""
 
     @property
     def group_path(self) -> str:

@@ -16,7 +16,7 @@ def attached(graph: Graph, body: object) -> Place:
     adele = graph.as_("AdeleV")
     place = adele.start(attachments=[body])
     (id,) = adele.get(f"{place.post_path()}/attachments").ids
-    return Place(place.group, place.conversation, place.thread, place.post, id)
+    return Place(place.group, place.conversation, place.thread, place.post, attachment=id)
 
 
 @pytest.mark.parametrize("road", ROADS)
