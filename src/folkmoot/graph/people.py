@@ -138,7 +138,6 @@ def group_noun(table: FromClause = s.groups) -> Noun:
         absent("onPremisesExtensionAttributes", ON_PREMISES_ATTRIBUTES, by_default=False),
         absent("organizationId", by_default=False),
         absent("serviceProvisioningErrors", SERVICE_ERROR, many=True, by_default=False),
-        absent("uniqueName", by_default=False),
         absent("welcomeMessageEnabled", Edm.BOOLEAN, by_default=False),
         navs=(
             # CSDL: group/conversations and group/threads are Expandable=false.
