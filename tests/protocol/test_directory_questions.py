@@ -128,8 +128,11 @@ def test_names(library: Library, collection: str, body: dict[str, Any], target: 
     answer = library.as_("AdeleV", scopes=EVERYTHING).post(f"/{collection}/validateProperties", body)
     if target is None:
         assert (answer.status, answer.content) == (204, b"")
+    elif "mailNickname" in body and "displayName" in body:
+        assert answer.refusal == (422, "Request_UnprocessableEntity")
+        assert [detail["target"] for detail in answer.error["details"]] == [target]
     else:
-        refused(answer, 422, "Request_UnprocessableEntity", target)
+        refused(answer, 400, "Request_BadRequest", target)
 
 
 def test_names_of_what(library: Library) -> None:

@@ -12,7 +12,8 @@ DEFAULT = """id deletedDateTime classification createdDateTime description displ
 isAssignableToRole mail mailEnabled mailNickname membershipRule membershipRuleProcessingState onPremisesDomainName
 onPremisesLastSyncDateTime onPremisesNetBiosName onPremisesSamAccountName onPremisesSecurityIdentifier
 onPremisesSyncEnabled preferredDataLocation preferredLanguage proxyAddresses renewedDateTime resourceBehaviorOptions
-resourceProvisioningOptions securityEnabled securityIdentifier theme uniqueName visibility onPremisesProvisioningErrors"""
+resourceProvisioningOptions securityEnabled securityIdentifier theme uniqueName visibility
+onPremisesProvisioningErrors"""
 
 
 def test_it_works(graph: Graph) -> None:

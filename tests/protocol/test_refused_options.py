@@ -17,7 +17,8 @@ COLLECTIONS = [
 SINGLE = [
     request
     for request in REQUESTS
-    if request.row in ("GET conversation", "GET thread", "GET post", "GET group", "GET user")
+    if request.row.removeprefix("GET ")
+    in ("conversation", "thread", "post", "attachment", "extension", "group", "user")
     or (request.method == "GET" and request.row.endswith("/object"))
 ]
 # Delta takes options of its own; an item as another type is not there, whatever is asked of it.

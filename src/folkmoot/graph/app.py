@@ -168,7 +168,7 @@ class GraphDoor:
     ) -> Answer:
         unless_granted = await self._permit(row, resolved, caller) if row.serve is None else None
         options = parse_options(scope["query_string"].decode("latin-1"))
-        if row.read is not None:
+        if row.read is not None and row.method == "GET":
             options = _directory_rules(row, options, headers, caller.profile)
         prefer = parse_prefer(headers.get(b"prefer", b"").decode("latin-1")) if b"prefer" in headers else {}
         if "uniqueName" in resolved.keys:
@@ -185,7 +185,7 @@ class GraphDoor:
             prefer=prefer,
         )
         row_read = row.read
-        if row_read is not None and row.takes is None:
+        if row_read is not None and row.method == "GET":
             read = _granted(row_read, row, unless_granted)
             answer = await self._store.read(lambda snapshot: read(snapshot, call), quick=row_read.quick(call))
             return filled(answer, self._store) if _may_hold_content(row, options) else answer
