@@ -107,19 +107,25 @@ def _serve(_: argparse.Namespace, settings: Settings) -> None:
             from folkmoot import lab
 
             asyncio.run(lab.seed(store, settings))
-        application = app.build(settings, store)
+        who = app.identities(settings, store)
+        application = app.build(settings, store, who=who)
         # What was made so far lives as long as the server; collections need not look at it again.
         gc.freeze()
         running = data / _RUNNING
         running.write_bytes(msgspec.json.encode({"https": settings.https_port, "http": settings.http_port}))
         try:
-            server.run(application, sockets, lambda: _say_where(settings))
+            server.run(application, sockets, lambda: _started(settings, who))
         finally:
             with contextlib.suppress(FileNotFoundError):
                 running.unlink()
     finally:
         store.close()
     print("folkmoot: stopped; everything that was answered is stored.")
+
+
+def _started(settings: Settings, who: Any) -> None:
+    _say_where(settings)
+    who.start()
 
 
 def _certificate(settings: Settings) -> tuple[str, str]:

@@ -42,6 +42,10 @@ class ThreadLocked(NotAllowed):
     """The thread is locked; no posts can be added until an owner of the group unlocks it."""
 
 
+class NotAdmitted(NotAllowed):
+    """The access token is genuine, but this server does not know the person or application that it names."""
+
+
 class PersonRequired(Refusal):
     """/me request is only valid with delegated authentication flow."""
 
