@@ -14,6 +14,7 @@ from folkmoot import lab
 from folkmoot.auth.identities import REMEMBERED_SECONDS, Identities, Outside
 from folkmoot.auth.tokens import GRAPH_AUDIENCES, PERSONAL_TENANT, AnyOrigin, TrustedIssuer, Validator
 from folkmoot.auth.trust import Trust
+from folkmoot.config import Settings
 from folkmoot.model import Caller, UserDraft
 from folkmoot.ops import directory, identities
 from folkmoot.refusals import Busy, NotAdmitted, TokenInvalid
@@ -23,7 +24,7 @@ from tests.harness import APPLICATIONS, DOMAIN, PERSON, Graph, address
 
 from .outside import AUDIENCE, ISSUER, FakeIssuer, ec_key
 
-TENANT = lab.Settings().tenant_id
+TENANT = Settings().tenant_id
 ADA = identities.made_id(ISSUER, "person", "ada")
 
 
@@ -229,11 +230,12 @@ def test_permissions_are_said_in_many_words(graph: Graph) -> None:
         permissions=("scope", "realm_access.roles", "https://moot.example/groups"),
         permission_map={"moot:write": ("Group.ReadWrite.All", "User.Read")},
     )
-    caller = world.caller(
-        scope="openid moot:write",
-        realm_access={"roles": ["GroupMember.Read.All", 5]},
-        **{"https://moot.example/groups": ["User.ReadBasic.All"]},
-    )
+    claims: dict[str, Any] = {
+        "scope": "openid moot:write",
+        "realm_access": {"roles": ["GroupMember.Read.All", 5]},
+        "https://moot.example/groups": ["User.ReadBasic.All"],
+    }
+    caller = world.caller(**claims)
     wanted = {"openid", "Group.ReadWrite.All", "User.Read", "GroupMember.Read.All", "User.ReadBasic.All"}
     assert caller.permissions == wanted
 
