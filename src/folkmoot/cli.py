@@ -7,7 +7,6 @@ import contextlib
 import gc
 import logging
 import os
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -16,15 +15,14 @@ from typing import Any
 
 import msgspec
 
+from folkmoot.commands import apps, groups, operating, people
+from folkmoot.commands.operating import WrongUse
 from folkmoot.config import Settings, load
 from folkmoot.refusals import Refusal
 
-_PERMISSION = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*(?:\.[A-Za-z-]+){1,3}")
+# Each adds its own command and what is below it.
+_FAMILIES = (apps, people, groups)
 _RUNNING = "running.json"
-
-
-class WrongUse(Refusal):
-    """The command cannot do that."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -80,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
 
     migrate = commands.add_parser("migrate", parents=[shared], help="bring the database to this release's schema")
     migrate.set_defaults(run=_migrate, log_level=logging.INFO)
+
+    for family in _FAMILIES:
+        family.add_parser(commands, shared)
 
     lab = commands.add_parser("lab", help="the development tenant").add_subparsers(required=True, metavar="COMMAND")
     facts = lab.add_parser("facts", parents=[shared], help="print what a test harness needs, as JSON")
@@ -200,12 +201,9 @@ def _curl(settings: Settings, group: str) -> str:
 
 def _token(options: argparse.Namespace, settings: Settings) -> None:
     settings = _as_running(options, settings)
-    for scope in options.scope or ():
-        if not _PERMISSION.fullmatch(scope):
-            raise WrongUse(f"'{scope}' is not the name of a permission; they look like Group.ReadWrite.All.")
+    scopes = operating.permissions(options.scope or ())
     if options.lifetime < 1:
         raise WrongUse("--lifetime must be 1 second or more.")
-    scopes = tuple(options.scope or ())
     if options.app:
         print(_application_token(settings, options.app, scopes, options.lifetime))
     else:

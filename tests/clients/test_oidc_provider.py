@@ -14,14 +14,8 @@ from folkmoot.auth.published import UNKNOWN_SECONDS
 from folkmoot.auth.trust import Trust
 from folkmoot.ops import directory
 from folkmoot.store import everywhere
-from tests.clients.provider import RESOURCE, Provider, providing
+from tests.clients.provider import RESOURCE, Provider
 from tests.harness import DOMAIN, GROUP, PERSON, Client, Graph, address
-
-
-@pytest.fixture(scope="session")
-def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    with providing(tmp_path_factory.mktemp("provider")) as started:
-        yield started
 
 
 @pytest.fixture(scope="module", autouse=True)

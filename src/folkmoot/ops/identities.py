@@ -59,12 +59,16 @@ def arrive(tx: Tx, arrival: Arrival, admission: Admission) -> Person:
 
 
 def link(tx: Tx, issuer: str, kind: identities.Kind, subject: str, object_id: str) -> None:
-    """Say whom an issuer's name means. Raises `Conflict` when it means somebody else already."""
+    """Say whom an issuer's name means. Raises `Conflict` when it means somebody else who is still there."""
     there = identities.object_of(tx, issuer, kind, subject)
-    if there is None:
-        identities.add_name(tx, issuer, kind, subject, object_id)
-    elif there != object_id:
-        raise Conflict(f"'{subject}' of {issuer} is linked to {there} already.")
+    if there == object_id:
+        return
+    if there is not None:
+        find = everywhere.person if kind == "person" else everywhere.application
+        if find(tx, there) is not None:
+            raise Conflict(f"'{subject}' of {issuer} is linked to {there} already.")
+        identities.drop_name(tx, issuer, kind, subject)
+    identities.add_name(tx, issuer, kind, subject, object_id)
 
 
 def _admitted(snapshot: Snapshot, id: str) -> Person:

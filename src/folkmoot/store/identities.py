@@ -45,6 +45,13 @@ _UNLINK = Statement(
         s.identities.c.object_id == bindparam("b_object"), s.identities.c.kind == bindparam("b_kind")
     )
 )
+_UNNAME = Statement(
+    delete(s.identities).where(
+        s.identities.c.issuer == bindparam("b_issuer"),
+        s.identities.c.kind == bindparam("b_kind"),
+        s.identities.c.subject == bindparam("b_subject"),
+    )
+)
 _EVER = Statement(select(s.users.c.id).where(s.users.c.id == bindparam("id")))
 
 _APPLICATIONS = Statement(
@@ -66,6 +73,7 @@ _SET_APPLICATION = Statement(
     .where(s.applications.c.id == bindparam("b_id"))
     .values({name: bindparam(f"new_{name}") for name in ("name", "secret_hash", "roles", "scopes", "profile")})
 )
+_CALLED = Statement(select(s.applications.c.id).where(s.applications.c.name == bindparam("name")).limit(2))
 _DROP_APPLICATION = Statement(delete(s.applications).where(s.applications.c.id == bindparam("b_id")))
 _USERS = Statement(
     select(
@@ -107,6 +115,11 @@ def add_name(tx: Tx, issuer: str, kind: Kind, subject: str, object_id: str) -> N
     tx.run(_LINK, issuer=issuer, kind=kind, subject=subject, object_id=object_id, linked_at=tx.now)
 
 
+def drop_name(tx: Tx, issuer: str, kind: Kind, subject: str) -> None:
+    """Let an issuer's name mean nobody."""
+    tx.run(_UNNAME, b_issuer=issuer, b_kind=kind, b_subject=subject)
+
+
 def drop_names(tx: Tx, kind: Kind, object_id: str) -> None:
     """Take every issuer's name from the user or application."""
     tx.run(_UNLINK, b_object=object_id, b_kind=kind)
@@ -118,6 +131,11 @@ def was_user(snapshot: Snapshot, id: str) -> bool:
 
 
 # ── applications ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def called(snapshot: Snapshot, name: str) -> list[str]:
+    """Up to two ids of applications that are called so."""
+    return [row[0] for row in snapshot.all(_CALLED, name=name)]
 
 
 def set_application(tx: Tx, application: Application) -> None:
