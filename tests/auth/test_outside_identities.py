@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -20,6 +22,8 @@ from folkmoot.ops import directory, identities
 from folkmoot.refusals import Busy, NotAdmitted, TokenInvalid
 from folkmoot.store import everywhere
 from folkmoot.store import identities as rows
+from folkmoot.store.db import Store
+from folkmoot.store.postgres import PostgresStore
 from tests.harness import APPLICATIONS, DOMAIN, PERSON, Graph, address
 
 from .outside import AUDIENCE, ISSUER, FakeIssuer, ec_key
@@ -37,12 +41,12 @@ class World:
         self.trust = Trust(issuer=ISSUER, audience=(AUDIENCE,), **trust)
         self.identities = self.server()
 
-    def server(self) -> Identities:
+    def server(self, store: Store | None = None) -> Identities:
         """Another server on the same database."""
         outside = Outside(self.trust, self.graph.clock, domain=DOMAIN, fetch=self.issuer.fetch)
         own = Validator([TrustedIssuer(AnyOrigin(f"/{TENANT}/v2.0"), GRAPH_AUDIENCES, self.graph.key.key_set)],
                         self.graph.clock)  # fmt: skip
-        return Identities(self.graph.store, own, [outside], tenant=TENANT)
+        return Identities(store or self.graph.store, own, [outside], tenant=TENANT)
 
     def caller(self, token: str | None = None, **claims: Any) -> Caller:
         return self.graph.loop.run(self.identities.caller(token or self.token(**claims)))
@@ -265,11 +269,25 @@ def test_many_first_requests_at_once_add_one_person(graph: Graph) -> None:
     servers = [world.server() for _ in range(3)]
 
     async def all_of_them() -> list[Caller]:
-        import asyncio
-
         return list(await asyncio.gather(*(each.caller(world.token()) for each in servers for _ in range(5))))
 
     assert {caller.oid for caller in graph.loop.run(all_of_them())} == {ADA}
+
+
+def test_two_servers_on_one_database_add_one_person(graph: Graph) -> None:
+    if not isinstance(graph.store, PostgresStore):
+        pytest.skip("a SQLite file has one writer at a time")
+    world = World(graph, **OPEN)
+    with closing(PostgresStore(graph.store._url, graph.clock)) as other:
+        servers = [world.server(), world.server(other)]
+
+        async def both(name: str) -> list[Caller]:
+            token = world.token(sub=name, email=f"{name}@example.org")
+            return list(await asyncio.gather(*(each.caller(token) for each in servers)))
+
+        for number in range(20):
+            found = graph.loop.run(both(f"p{number}"))
+            assert {caller.oid for caller in found} == {identities.made_id(ISSUER, "person", f"p{number}")}
 
 
 def test_people_may_come_as_guests(graph: Graph) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from folkmoot.auth.trust import LISTS, Trust
 from folkmoot.config import SettingWrong, load
 
 PRODUCTION = {"mode": "production", "https_port": 0}
@@ -176,3 +179,37 @@ def test_issuers_that_are_no_named_tables_are_refused(tmp_path: Path, text: str)
     file.write_text(text)
     with pytest.raises(SettingWrong, match="issuers"):
         load({"config": str(file)}, {})
+
+
+# ── the manual ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+SIGN_IN = (Path(__file__).parents[2] / "docs" / "how-to" / "sign-in.md").read_text()
+EXAMPLES = re.findall(r"```toml\n(.*?)```", SIGN_IN, re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_the_manuals_examples_are_settings(tmp_path: Path, example: str) -> None:
+    file = tmp_path / "folkmoot.toml"
+    file.write_text(example)
+    assert load({**PRODUCTION, "config": str(file)}, {}).issuers
+
+
+def test_the_manual_has_every_setting_of_an_issuer_with_its_default() -> None:
+    told = dict(re.findall(r"(?m)^\| `(\w+)` \| ([^|]+) \|", SIGN_IN))
+    assert list(told) == list(Trust.__struct_fields__)
+    made = Trust(issuer="x", audience=("x",))
+    for name, said in told.items():
+        default = getattr(made, name)
+        if name in ("issuer", "audience"):
+            assert said == "needed"
+        elif default in ((), None, {}):
+            assert said in ("nothing", "none", "any", "see below", "by discovery")
+        elif isinstance(default, tuple):
+            assert said == ", ".join(f"`{each}`" for each in default)
+        else:
+            assert said.strip("`") == str(default)
+
+
+def test_lists_are_known_as_such() -> None:
+    fields = {field.name for field in msgspec.structs.fields(Trust) if "tuple" in str(field.type)}
+    assert fields - {"permission_map"} == LISTS

@@ -32,7 +32,7 @@ from folkmoot.auth.tokens import (
 from folkmoot.auth.trust import Trust
 from folkmoot.model import Admission, Application, Arrival, Caller, Person
 from folkmoot.ops import identities as people
-from folkmoot.refusals import Busy, NotAdmitted, TokenInvalid
+from folkmoot.refusals import Busy, Conflict, NotAdmitted, TokenInvalid
 from folkmoot.store import everywhere, identities
 from folkmoot.store.db import Snapshot, Store, Tx
 
@@ -186,6 +186,8 @@ class Identities:
                 permissions=permissions,
                 personal=read.personal(claims),
             )
+        if person is None:
+            people.require_way_in(outside.admission)
         if person is None or people.outdated(person, arrival, outside.admission):
             person = await self._arrived(outside, arrival)
         return Caller(
@@ -207,9 +209,12 @@ class Identities:
         key = f"{arrival.issuer} {arrival.subject}"
         try:
             return await self._store.write(arrive, key=key)
-        except Busy:
-            # Another server on this database may have been quicker.
-            return await self._store.write(arrive, key=key)
+        except (Busy, Conflict, NotAdmitted):
+            # Another server on this database may have been quicker; what it wrote looked like somebody else's.
+            person = await self._store.read(lambda snapshot: people.known(snapshot, arrival), quick=True)
+            if person is None:
+                raise
+            return person
 
 
 def _issuer(signed: Signed) -> str:

@@ -11,6 +11,10 @@ from folkmoot.refusals import Conflict, NotAdmitted
 from folkmoot.store import everywhere, identities
 from folkmoot.store.db import Snapshot, Tx
 
+_UNKNOWN = (
+    "The access token is genuine, but its person is not in this server's directory, and people are not added at their "
+    "first sign-in. An operator can add them with `folkmoot person add`."
+)
 _DELETED = "The person whom the access token names was deleted from this server's directory."
 _NOT_IN_NICKNAME = re.compile(r"[^A-Za-z0-9._+-]+")
 
@@ -37,6 +41,12 @@ def outdated(person: Person, arrival: Arrival, admission: Admission) -> dict[str
     if "mail" in admission.update and arrival.mail and arrival.mail.lower() != (person.mail or "").lower():
         changes["mail"] = arrival.mail
     return changes
+
+
+def require_way_in(admission: Admission) -> None:
+    """Raise `NotAdmitted` when nobody who is unknown could come in, so that no transaction need be begun for them."""
+    if not admission.provision and not admission.link:
+        raise NotAdmitted(_UNKNOWN)
 
 
 def arrive(tx: Tx, arrival: Arrival, admission: Admission) -> Person:
@@ -106,10 +116,7 @@ def _linked(tx: Tx, arrival: Arrival, admission: Admission) -> str | None:
 
 def _added(tx: Tx, arrival: Arrival, admission: Admission) -> str:
     if not admission.provision:
-        raise NotAdmitted(
-            "The access token is genuine, but its person is not in this server's directory, and people are not added "
-            "at their first sign-in. An operator can add them with `folkmoot person add`."
-        )
+        raise NotAdmitted(_UNKNOWN)
     at = (arrival.mail or "").rpartition("@")[2].lower()
     if admission.domains and at not in admission.domains:
         raise NotAdmitted(
@@ -154,7 +161,7 @@ def _sign_in_name(tx: Tx, arrival: Arrival, admission: Admission, id: str) -> st
         name = f"{tried}@{admission.domain}"
         if everywhere.by_address(tx, name) is None:
             return name
-    raise Conflict(f"No free sign-in name for {id}.", target="userPrincipalName")
+    raise NotAdmitted(f"There is no free sign-in name for the access token's person ({id}); an operator can add them.")
 
 
 def _plain(text: str) -> str:
