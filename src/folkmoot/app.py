@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
-from joserfc.jwk import KeySet
 from starlette.applications import Starlette
 from starlette.requests import Request
 
 from folkmoot import pages
+from folkmoot.auth.identities import Identities, Outside
 from folkmoot.auth.issuer import issuer_app
 from folkmoot.auth.keys import SigningKey
+from folkmoot.auth.published import NotPublished, parse_keys
 from folkmoot.auth.secrets import check_password
 from folkmoot.auth.tokens import GRAPH_AUDIENCES, AnyOrigin, TrustedIssuer, Validator
 from folkmoot.config import Settings, SettingWrong
@@ -132,21 +132,47 @@ def open_store(settings: Settings, clock: Callable[[], float] = time.time) -> St
     return PostgresStore(settings.database, clock)
 
 
-@lru_cache(maxsize=1)  # reading it takes longer than all else that is read at a start, and two ask for it
 def development_key(settings: Settings) -> SigningKey:
     """The development issuer's key, made on first use. Never there in production."""
     if settings.mode != "development":
         raise SettingWrong("The development issuer is there in development mode only.", target="mode")
-    return SigningKey.load_or_create(Path(settings.data) / "issuer-key.pem")
+    return _kept_key(Path(settings.data) / "issuer-key.pem")
 
 
-def build(settings: Settings, store: Store, clock: Callable[[], float] = time.time) -> Any:
-    """The ASGI application."""
+@lru_cache(maxsize=1)  # reading it takes longer than all else that is read at a start, and two ask for it
+def _kept_key(file: Path) -> SigningKey:
+    return SigningKey.load_or_create(file)
+
+
+def identities(settings: Settings, store: Store, clock: Callable[[], float] = time.time) -> Identities:
+    """Whose tokens are taken: in development our own issuer's, and in either mode those of the outside issuers."""
+    development = settings.mode == "development"
+    own = None
+    if development:
+        key = development_key(settings)
+        trusted = TrustedIssuer(AnyOrigin(f"/{settings.tenant_id}/v2.0"), GRAPH_AUDIENCES, key.key_set)
+        own = Validator([trusted], clock)
+    for name, trust in settings.issuers.items():
+        if trust.jwks_file is not None:
+            try:
+                parse_keys(Path(trust.jwks_file).read_bytes())
+            except (OSError, NotPublished) as error:
+                named = f"issuers.{name}.jwks_file"
+                raise SettingWrong(f"{named} cannot be used: {error}.", target=named) from error
+    outside = [
+        Outside(trust, clock, domain=settings.domain, loopback_http=development) for trust in settings.issuers.values()
+    ]
+    return Identities(store, own, outside, tenant=settings.tenant_id)
+
+
+def build(
+    settings: Settings, store: Store, clock: Callable[[], float] = time.time, *, who: Identities | None = None
+) -> Any:
+    """The ASGI application. `who`: the `identities` of the same settings, for those who also `start` them."""
     origins = Origins(settings)
     web: Starlette | None = None
     if settings.mode == "development":
         key = development_key(settings)
-        trusted = TrustedIssuer(AnyOrigin(f"/{settings.tenant_id}/v2.0"), GRAPH_AUDIENCES, key.key_set)
         web = issuer_app(
             directory=StoredDirectory(store),
             key=key,
@@ -156,14 +182,9 @@ def build(settings: Settings, store: Store, clock: Callable[[], float] = time.ti
             base_url=lambda request: _origin(origins, request),
             clock=clock,
         )
-    else:
-        keys = _published_keys(settings)
-        trusted = TrustedIssuer(
-            frozenset((settings.issuer or "",)), frozenset((settings.audience or "",)), lambda: keys
-        )
     door = GraphDoor(
         store,
-        Validator([trusted], clock),
+        who or identities(settings, store, clock),
         root=origins.root,
         domain=settings.domain,
         max_body=settings.max_body_bytes,
@@ -209,10 +230,3 @@ def _origin(origins: Origins, request: Request) -> str:
 
 def _hosts(origins: Origins) -> frozenset[str]:
     return frozenset(urlsplit(origin).hostname or "" for origin in origins.all)
-
-
-def _published_keys(settings: Settings) -> KeySet:
-    try:
-        return KeySet.import_key_set(msgspec.json.decode(Path(settings.jwks_file or "").read_bytes()))
-    except (OSError, ValueError, msgspec.DecodeError) as error:
-        raise SettingWrong(f"jwks_file cannot be read: {error}", target="jwks_file") from error

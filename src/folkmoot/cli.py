@@ -7,7 +7,6 @@ import contextlib
 import gc
 import logging
 import os
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -16,16 +15,14 @@ from typing import Any
 
 import msgspec
 
-from folkmoot.commands import grants
+from folkmoot.commands import apps, grants, groups, operating, people
+from folkmoot.commands.operating import WrongUse
 from folkmoot.config import Settings, load
 from folkmoot.refusals import Refusal
 
-_PERMISSION = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*(?:\.[A-Za-z-]+){1,3}")
+# Each adds its own command and what is below it.
+_FAMILIES = (apps, people, groups, grants)
 _RUNNING = "running.json"
-
-
-class WrongUse(Refusal):
-    """The command cannot do that."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -82,7 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     migrate = commands.add_parser("migrate", parents=[shared], help="bring the database to this release's schema")
     migrate.set_defaults(run=_migrate, log_level=logging.INFO)
 
-    grants.add_parser(commands, shared)
+    for family in _FAMILIES:
+        family.add_parser(commands, shared)
 
     lab = commands.add_parser("lab", help="the development tenant").add_subparsers(required=True, metavar="COMMAND")
     facts = lab.add_parser("facts", parents=[shared], help="print what a test harness needs, as JSON")
@@ -110,19 +108,25 @@ def _serve(_: argparse.Namespace, settings: Settings) -> None:
             from folkmoot import lab
 
             asyncio.run(lab.seed(store, settings))
-        application = app.build(settings, store)
+        who = app.identities(settings, store)
+        application = app.build(settings, store, who=who)
         # What was made so far lives as long as the server; collections need not look at it again.
         gc.freeze()
         running = data / _RUNNING
         running.write_bytes(msgspec.json.encode({"https": settings.https_port, "http": settings.http_port}))
         try:
-            server.run(application, sockets, lambda: _say_where(settings))
+            server.run(application, sockets, lambda: _started(settings, who))
         finally:
             with contextlib.suppress(FileNotFoundError):
                 running.unlink()
     finally:
         store.close()
     print("folkmoot: stopped; everything that was answered is stored.")
+
+
+def _started(settings: Settings, who: Any) -> None:
+    _say_where(settings)
+    who.start()
 
 
 def _certificate(settings: Settings) -> tuple[str, str]:
@@ -197,12 +201,9 @@ def _curl(settings: Settings, group: str) -> str:
 
 def _token(options: argparse.Namespace, settings: Settings) -> None:
     settings = _as_running(options, settings)
-    for scope in options.scope or ():
-        if not _PERMISSION.fullmatch(scope):
-            raise WrongUse(f"'{scope}' is not the name of a permission; they look like Group.ReadWrite.All.")
+    scopes = operating.permissions(options.scope or ())
     if options.lifetime < 1:
         raise WrongUse("--lifetime must be 1 second or more.")
-    scopes = tuple(options.scope or ())
     if options.app:
         print(_application_token(settings, options.app, scopes, options.lifetime))
     else:

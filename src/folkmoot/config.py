@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from folkmoot.auth.trust import LISTS, Trust, may_be_fetched
 from folkmoot.refusals import Refusal
 
 
@@ -50,14 +52,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     domain: str = "contoso.onmicrosoft.com"
     """The tenant's domain: of sign-in names, and of new groups' addresses."""
 
-    issuer: str | None = None
-    """In production: the `iss` of the tokens to accept."""
+    issuers: dict[str, Trust] = {}
+    """Outside OpenID Connect issuers whose tokens are taken, each in a table `[issuers.NAME]` (see `auth.trust.Trust`).
 
-    audience: str | None = None
-    """In production: the `aud` of the tokens to accept."""
-
-    jwks_file: str | None = None
-    """In production: a file with the issuer's JSON Web Key Set."""
+    Production needs one; development takes their tokens beside those of its own issuer.
+    """
 
     max_body_bytes: int = 4 * 1024 * 1024
     """The largest request body."""
@@ -73,6 +72,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+_ISSUERS = "FOLKMOOT_ISSUERS_"
+_NAME = re.compile(r"[a-z][a-z0-9]*")
+_MAIL_DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
 def load(overrides: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
@@ -87,7 +89,8 @@ def load(overrides: Mapping[str, Any], environment: Mapping[str, str] = os.envir
             given.update(tomllib.loads(Path(file).read_text("utf-8")))
         except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SettingWrong(f"The settings file {file} cannot be read: {error}", target="config") from error
-    names = Settings.__struct_fields__
+    issuers = _issuers(given.pop("issuers", {}), environment)
+    names = [name for name in Settings.__struct_fields__ if name != "issuers"]
     for name in names:
         text = environment.get(f"FOLKMOOT_{name.upper()}")
         if text is not None:
@@ -97,8 +100,43 @@ def load(overrides: Mapping[str, Any], environment: Mapping[str, str] = os.envir
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingWrong(f"The settings are wrong: {error}.") from error
+    settings = msgspec.structs.replace(settings, issuers=issuers)
     _check(settings)
     return settings
+
+
+def _issuers(tables: Any, environment: Mapping[str, str]) -> dict[str, Trust]:
+    """The outside issuers, from the tables of the file and then from FOLKMOOT_ISSUERS_NAME_SETTING."""
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise SettingWrong("issuers must be tables, each named: [issuers.main].", target="issuers")
+    found: dict[str, dict[str, Any]] = {name: dict(table) for name, table in tables.items()}
+    for variable, text in environment.items():
+        if variable.startswith(_ISSUERS):
+            name, _, setting = variable.removeprefix(_ISSUERS).lower().partition("_")
+            value: Any = text
+            if setting in LISTS:
+                value = [part.strip() for part in text.split(",") if part.strip()]
+            elif setting == "permission_map":
+                try:
+                    value = msgspec.json.decode(text)
+                except msgspec.DecodeError as error:
+                    raise SettingWrong(f"{variable} must be a JSON object: {error}.", target="issuers") from error
+            found.setdefault(name, {})[setting] = value
+    made = {}
+    for name, table in found.items():
+        if not _NAME.fullmatch(name):
+            raise SettingWrong(
+                f"issuers.{name}: an issuer's name has small letters and digits only, as in [issuers.main].",
+                target="issuers",
+            )
+        # One word stands for a list of one.
+        given = {key: [value] if key in LISTS and isinstance(value, str) else value for key, value in table.items()}
+        try:
+            made[name] = msgspec.convert(given, Trust, strict=False)
+        except msgspec.ValidationError as error:
+            where = str(error).replace("`$.", f"`issuers.{name}.")
+            raise SettingWrong(f"The settings of issuers.{name} are wrong: {where}.", target="issuers") from error
+    return made
 
 
 def _check(settings: Settings) -> None:
@@ -110,16 +148,21 @@ def _check(settings: Settings) -> None:
                 target="host",
             )
     else:
-        for name in ("issuer", "audience", "jwks_file"):
-            if getattr(settings, name) is None:
-                raise SettingWrong(
-                    f"Production mode needs the setting {name}: the development issuer is not there.", target=name
-                )
+        if not settings.issuers:
+            raise SettingWrong(
+                "Production mode needs an outside issuer, for the development issuer is not there: give a table "
+                "[issuers.main] with issuer and audience, or FOLKMOOT_ISSUERS_MAIN_ISSUER and …_AUDIENCE.",
+                target="issuers",
+            )
         if settings.https_port and not (settings.certificate and settings.certificate_key):
             raise SettingWrong(
                 "Production mode needs certificate and certificate_key, or https_port 0 behind a proxy that ends TLS.",
                 target="certificate",
             )
+    for name, trust in settings.issuers.items():
+        _check_issuer(f"issuers.{name}", trust, loopback_http=settings.mode == "development")
+    if len({trust.issuer for trust in settings.issuers.values()}) < len(settings.issuers):
+        raise SettingWrong("Two tables of issuers have the same issuer; make them one.", target="issuers")
     if not settings.https_port and not settings.http_port:
         raise SettingWrong("Give https_port or http_port: there is nothing to listen on.", target="https_port")
     for name in ("https_port", "http_port"):
@@ -133,3 +176,32 @@ def _check(settings: Settings) -> None:
         )
     if settings.public_url is not None and not settings.public_url.startswith(("https://", "http://")):
         raise SettingWrong("public_url must begin with https:// (or http://).", target="public_url")
+
+
+def _check_issuer(name: str, trust: Trust, *, loopback_http: bool) -> None:
+    def wrong(setting: str, said: str) -> SettingWrong:
+        return SettingWrong(f"{name}.{setting} {said}", target=f"{name}.{setting}")
+
+    if not trust.issuer:
+        raise wrong("issuer", "must be the iss of the issuer's tokens.")
+    if not any(trust.audience) or not all(trust.audience):
+        raise wrong("audience", "must name the aud of the tokens that are meant for this server.")
+    if trust.jwks_uri is not None and trust.jwks_file is not None:
+        raise wrong("jwks_file", "and jwks_uri are both given; keep one.")
+    url = "https URL" + (", or an http one of this machine" if loopback_http else "")
+    if trust.jwks_uri is not None and not may_be_fetched(trust.jwks_uri, loopback_http=loopback_http):
+        raise wrong("jwks_uri", f"must be an {url}.")
+    found_below = trust.jwks_uri is None and trust.jwks_file is None
+    below = may_be_fetched(trust.issuer, loopback_http=loopback_http) and not {"?", "#"} & set(trust.issuer)
+    if found_below and not below:
+        raise wrong("issuer", f"must be an {url}, for its keys are found below it; or give jwks_uri or jwks_file.")
+    if not 0 <= trust.clock_skew <= 300:
+        raise wrong("clock_skew", "must be 0 to 300 seconds.")
+    if trust.refresh_seconds < 60:
+        raise wrong("refresh_seconds", "must be 60 or more.")
+    for setting in ("subject", "application"):
+        if not all(getattr(trust, setting) or ("",)):
+            raise wrong(setting, "must name a claim.")
+    for domain in trust.provision_domains:
+        if not _MAIL_DOMAIN.fullmatch(domain):
+            raise wrong("provision_domains", f"has '{domain}', which is no mail domain such as example.org.")

@@ -59,6 +59,36 @@ class SignIn(Value, frozen=True, kw_only=True):
     mail: str
 
 
+class Arrival(Value, frozen=True, kw_only=True):
+    """A person as an outside issuer's token names them. `subject` is the issuer's name for them, which never changes.
+
+    `mail` is None unless it may be believed; `sign_in_name` may be anything. `id` is the subject where that is a GUID.
+    """
+
+    issuer: str
+    subject: str
+    id: str | None = None
+    sign_in_name: str | None = None
+    name: str | None = None
+    mail: str | None = None
+
+
+class Admission(Value, frozen=True, kw_only=True):
+    """Whom of an issuer's people the directory takes in, and how.
+
+    `link`: by what a new subject is known to be a user who is there ("id", "mail", "sign_in_name"), in this order.
+    `provision`: whether one who is not there is added, as a guest or as a member; only with mail at one of `domains`,
+    where there are any. `update`: what later sign-ins change ("display_name", "mail"). `domain` is the tenant's.
+    """
+
+    link: tuple[str, ...]
+    provision: bool
+    guest: bool
+    domains: tuple[str, ...]
+    update: tuple[str, ...]
+    domain: str
+
+
 # ── mail participants ────────────────────────────────────────────────────────────────────────────────────────────────
 class EmailAddress(Value, frozen=True):
     """A display name and an SMTP address (RFC 5322 §3.4); either may be unknown."""

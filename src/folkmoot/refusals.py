@@ -53,6 +53,10 @@ class NotOwn(NotAllowed):
     """Only who wrote the post may change it."""
 
 
+class NotAdmitted(NotAllowed):
+    """The access token is genuine, but this server does not know the person or application that it names."""
+
+
 class PersonRequired(Refusal):
     """/me request is only valid with delegated authentication flow."""
 

@@ -8,6 +8,7 @@ import pytest
 from msgraph import GraphServiceClient
 
 from tests.clients.browser import Browser
+from tests.clients.provider import Provider, providing
 from tests.clients.running import running
 from tests.clients.sdk import DEFAULT, client, signed_in
 from tests.server import Server
@@ -22,6 +23,13 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running(tmp_path_factory.mktemp("clients")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    """A certified OpenID provider of somebody else's."""
+    with providing(tmp_path_factory.mktemp("provider")) as started:
         yield started
 
 

@@ -29,7 +29,7 @@ NEXT_DOOR = {
     ("odata", "folkmoot.refusals"): "a clause that cannot be read is refused in the words that every door translates",
     (
         "graph/app.py",
-        "folkmoot.auth.tokens",
+        "folkmoot.auth.identities",
     ): "who asks is the first step of a request; the Graph door is entered with it",
     (
         "graph/surface.py",

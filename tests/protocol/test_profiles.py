@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from folkmoot import app
+from folkmoot.auth.trust import Trust
 from folkmoot.config import Settings
 from tests.harness import Answer, Graph
 from tests.protocol.library import Library
@@ -76,9 +77,8 @@ def test_in_production_nobody_chooses(graph: Graph, tmp_path: Path, monkeypatch:
     keys = tmp_path / "keys.json"
     keys.write_bytes(msgspec.json.encode(graph.key.public_jwks()))
     said_by_token = claims(token)
-    settings = Settings(
-        mode="production", issuer=said_by_token["iss"], audience=said_by_token["aud"], jwks_file=str(keys)
-    )
+    trust = Trust(issuer=said_by_token["iss"], audience=(said_by_token["aud"],), jwks_file=str(keys))
+    settings = Settings(mode="production", issuers={"main": trust})
     monkeypatch.setattr(graph, "application", app.build(settings, graph.store, graph.clock))
     headers = [(b"authorization", f"Bearer {token}".encode()), (b"content-type", b"application/json")]
     headers.append((b"prefer", b"folkmoot.profile=extended"))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from folkmoot.auth.trust import LISTS, Trust
 from folkmoot.config import SettingWrong, load
 
-PRODUCTION = {
-    "mode": "production",
-    "issuer": "https://id",
-    "audience": "moot",
-    "jwks_file": "keys.json",
-    "https_port": 0,
+PRODUCTION = {"mode": "production", "https_port": 0}
+ISSUER = {
+    "FOLKMOOT_ISSUERS_MAIN_ISSUER": "https://id.example.org/realms/moot",
+    "FOLKMOOT_ISSUERS_MAIN_AUDIENCE": "moot",
 }
 
 
@@ -45,9 +46,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
         ({"public_url": "localhost"}, "public_url"),
         ({"mode": "testing"}, "mode"),
         ({"config": "/nowhere/folkmoot.toml"}, "/nowhere/folkmoot.toml"),
-        ({"mode": "production"}, "issuer"),
-        ({**PRODUCTION, "audience": None}, "audience"),
-        ({**PRODUCTION, "https_port": 443}, "certificate"),
+        ({"mode": "production"}, "[issuers.main]"),
     ],
 )
 def test_a_wrong_setting_is_named(given: dict[str, object], named: str) -> None:
@@ -69,4 +68,148 @@ def test_development_listens_beyond_loopback_only_when_told_twice() -> None:
 
 
 def test_production_behind_a_proxy_needs_no_certificate() -> None:
-    assert load(PRODUCTION, {}).mode == "production"
+    assert load(PRODUCTION, ISSUER).mode == "production"
+    with pytest.raises(SettingWrong, match="certificate"):
+        load({**PRODUCTION, "https_port": 443}, ISSUER)
+
+
+# ── outside issuers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+TABLES = """
+[issuers.main]
+issuer = "https://id.example.org/realms/moot"
+audience = ["moot", "api://moot"]
+permissions = "realm_access.roles"
+permission_map = { write = ["Group.ReadWrite.All"] }
+provision = "first-sign-in"
+provision_domains = ["example.org"]
+
+[issuers.entra]
+issuer = "https://login.microsoftonline.com/8f6b1d6a-6f0e-4b2a-9a53-0d7c6c1f5e11/v2.0"
+audience = "11111111-1111-4111-8111-111111111111"
+subject = "oid"
+link = "id"
+"""
+
+
+def test_outside_issuers_are_tables_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "folkmoot.toml"
+    file.write_text(TABLES)
+    issuers = load({"config": str(file)}, {}).issuers
+    main, entra = issuers["main"], issuers["entra"]
+    assert (main.audience, main.permissions) == (("moot", "api://moot"), ("realm_access.roles",))
+    assert (main.permission_map, main.provision) == ({"write": ("Group.ReadWrite.All",)}, "first-sign-in")
+    assert (entra.audience, entra.subject, entra.link, entra.provision) == (
+        ("11111111-1111-4111-8111-111111111111",),
+        ("oid",),
+        ("id",),
+        "off",
+    )
+
+
+def test_the_environment_says_the_same_and_wins(tmp_path: Path) -> None:
+    file = tmp_path / "folkmoot.toml"
+    file.write_text(TABLES)
+    environment = {
+        "FOLKMOOT_ISSUERS_MAIN_AUDIENCE": "a, b",
+        "FOLKMOOT_ISSUERS_MAIN_CLOCK_SKEW": "5",
+        "FOLKMOOT_ISSUERS_MAIN_PERMISSION_MAP": '{"read": ["Group.Read.All"]}',
+        "FOLKMOOT_ISSUERS_OTHER_ISSUER": "https://other.example.org",
+        "FOLKMOOT_ISSUERS_OTHER_AUDIENCE": "moot",
+        "FOLKMOOT_ISSUERS_OTHER_LINK": "mail,sign_in_name",
+    }
+    issuers = load({"config": str(file)}, environment).issuers
+    assert list(issuers) == ["main", "entra", "other"]
+    assert (issuers["main"].audience, issuers["main"].clock_skew) == (("a", "b"), 5)
+    assert issuers["main"].permission_map == {"read": ("Group.Read.All",)}
+    assert issuers["other"].link == ("mail", "sign_in_name")
+
+
+@pytest.mark.parametrize(
+    ("setting", "text", "named"),
+    [
+        ("AUDIENCE", "", "issuers.main.audience"),
+        ("ISSUER", "http://id.example.org", "issuers.main.issuer must be an https URL"),
+        ("ISSUER", "http://127.0.0.1:9000", "issuers.main.issuer must be an https URL"),
+        ("ISSUER", "https://id.example.org/?tenant=1", "issuers.main.issuer"),
+        ("JWKS_URI", "http://id.example.org/keys", "issuers.main.jwks_uri"),
+        ("JWKS_URI", "http://localhost/keys", "issuers.main.jwks_uri"),
+        ("JWKS_URI", "https://user@id.example.org/keys", "issuers.main.jwks_uri"),
+        ("CLOCK_SKEW", "301", "issuers.main.clock_skew"),
+        ("CLOCK_SKEW", "soon", "issuers.main"),
+        ("REFRESH_SECONDS", "1", "issuers.main.refresh_seconds"),
+        ("PROVISION", "always", "issuers.main.provision"),
+        ("PROVISION_DOMAINS", "example", "'example'"),
+        ("SUBJECT", "", "issuers.main.subject"),
+        ("LINK", "name", "issuers.main.link"),
+        ("PERMISSION_MAP", "write", "FOLKMOOT_ISSUERS_MAIN_PERMISSION_MAP"),
+        ("AUDIENCES", "moot", "audiences"),
+    ],
+)
+def test_a_wrong_setting_of_an_issuer_is_named(setting: str, text: str, named: str) -> None:
+    with pytest.raises(SettingWrong) as refused:
+        load(PRODUCTION, ISSUER | {f"FOLKMOOT_ISSUERS_MAIN_{setting}": text})
+    assert named in refused.value.message
+
+
+def test_an_issuer_on_this_machine_may_do_without_tls_in_development_only() -> None:
+    here = ISSUER | {"FOLKMOOT_ISSUERS_MAIN_ISSUER": "http://127.0.0.1:9000"}
+    assert load({}, here).issuers["main"].issuer == "http://127.0.0.1:9000"
+    with pytest.raises(SettingWrong, match="https"):
+        load({}, ISSUER | {"FOLKMOOT_ISSUERS_MAIN_ISSUER": "http://id.example.org"})
+
+
+def test_issuers_are_told_apart() -> None:
+    twice = {name.replace("MAIN", "OTHER"): text for name, text in ISSUER.items()}
+    with pytest.raises(SettingWrong, match="same issuer"):
+        load({}, ISSUER | twice)
+
+
+def test_keys_come_from_one_place() -> None:
+    both = {"FOLKMOOT_ISSUERS_MAIN_JWKS_URI": "https://id/keys", "FOLKMOOT_ISSUERS_MAIN_JWKS_FILE": "keys.json"}
+    with pytest.raises(SettingWrong, match="jwks_file"):
+        load({}, ISSUER | both)
+
+
+@pytest.mark.parametrize(
+    "text", ['issuers = "https://id"', "[issuers]\nissuer = 'x'", "[issuers.'Main Id']\nissuer = 'x'"]
+)
+def test_issuers_that_are_no_named_tables_are_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "folkmoot.toml"
+    file.write_text(text)
+    with pytest.raises(SettingWrong, match="issuers"):
+        load({"config": str(file)}, {})
+
+
+# ── the manual ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+SIGN_IN = (Path(__file__).parents[2] / "docs" / "how-to" / "sign-in.md").read_text()
+EXAMPLES = re.findall(r"```toml\n(.*?)```", SIGN_IN, re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_the_manuals_examples_are_settings(tmp_path: Path, example: str) -> None:
+    file = tmp_path / "folkmoot.toml"
+    file.write_text(example)
+    assert load({**PRODUCTION, "config": str(file)}, {}).issuers
+
+
+def test_the_manual_has_every_setting_of_an_issuer_with_its_default() -> None:
+    told = dict(re.findall(r"(?m)^\| `(\w+)` \| ([^|]+) \|", SIGN_IN))
+    assert list(told) == list(Trust.__struct_fields__)
+    made = Trust(issuer="x", audience=("x",))
+    for name, said in told.items():
+        default = getattr(made, name)
+        if name in ("issuer", "audience"):
+            assert said == "needed"
+        elif default in ((), None, {}):
+            assert said in ("nothing", "none", "any", "see below", "by discovery")
+        elif isinstance(default, tuple):
+            assert said == ", ".join(f"`{each}`" for each in default)
+        else:
+            assert said.strip("`") == str(default)
+
+
+def test_lists_are_known_as_such() -> None:
+    fields = {field.name for field in msgspec.structs.fields(Trust) if "tuple" in str(field.type)}
+    assert fields - {"permission_map"} == LISTS

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ NBF_SKEW: Final = 300  # seconds that a token is taken before its nbf, as Entra'
 
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 _ORIGIN = re.compile(r"https?://[^/?#@\s]+")
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class AnyOrigin(Container[str]):
@@ -68,6 +68,7 @@ class TrustedIssuer:
 class _Header(msgspec.Struct):
     alg: str
     kid: str | None = None
+    typ: str | None = None
     crit: Any = None
 
 
@@ -92,6 +93,23 @@ class _Claims(msgspec.Struct):
     unique_name: str = ""
 
 
+@dataclass(frozen=True)
+class Signed:
+    """A token taken apart: its header, the bytes of its claims, the text that was signed, and the signature."""
+
+    header: _Header
+    payload: bytes
+    text: bytes
+    signature: bytes
+
+
+NOT_TRUSTED: Final = "The access token's issuer (iss) is not trusted by this server."
+UNKNOWN_KEY: Final = "The access token's signing key (kid) is not one of its issuer's keys."
+EXPIRED: Final = "Lifetime validation failed, the token is expired."
+TOO_EARLY: Final = "Lifetime validation failed, the token is not yet valid."
+_NO_OBJECTS = "The access token's header and claims are not JSON objects in base64url."
+_NOT_JSON = (msgspec.DecodeError, binascii.Error, UnicodeDecodeError, RecursionError, OverflowError)
+
 _decode_header = msgspec.json.Decoder(_Header).decode
 _decode_claims = msgspec.json.Decoder(_Claims).decode
 
@@ -110,6 +128,11 @@ class Validator:
         self._exp_skew = exp_skew
         self._seen: dict[str, tuple[Caller, float]] = {}  # by token, oldest first: (caller, not taken from then on)
 
+    def known(self, token: str) -> Caller | None:
+        """The caller of a token that was validated before and has not expired since."""
+        seen = self._seen.get(token)
+        return seen[0] if seen is not None and self._clock() < seen[1] else None
+
     def caller(self, token: str) -> Caller:
         """The caller that the compact JWT `token` names. TokenInvalid when it is not to be trusted, for any cause."""
         seen = self._seen.get(token)
@@ -126,56 +149,88 @@ class Validator:
         return caller
 
     def _verified(self, token: str, now: float) -> _Claims:
-        if len(token) > MAX_TOKEN:
-            raise TokenInvalid(f"The access token is longer than {MAX_TOKEN} characters.")
-        match = _COMPACT.fullmatch(token)
-        if match is None:
-            raise TokenInvalid(
-                "The access token is not a JSON Web Token: three base64url parts with dots between them."
-            )
+        signed = open_token(token)
         try:
-            header_bytes, payload, signature = (_base64url(part) for part in match.groups())
-            header, claims = _decode_header(header_bytes), _decode_claims(payload)
+            claims = _decode_claims(signed.payload)
         except msgspec.ValidationError as error:  # its text names types and the claim, no values of ours or theirs
             raise TokenInvalid(f"The access token has a wrong header or claim: {error}.") from None
-        except (msgspec.DecodeError, binascii.Error, UnicodeDecodeError, RecursionError, OverflowError):
-            raise TokenInvalid("The access token's header and claims are not JSON objects in base64url.") from None
-        self._check_signature(header, claims, token[: match.end(2)], signature)
+        except _NOT_JSON:
+            raise TokenInvalid(_NO_OBJECTS) from None
+        self._check_signature(signed, claims)
         self._check_claims(claims, now)
         return claims
 
-    def _check_signature(self, header: _Header, claims: _Claims, signed: str, signature: bytes) -> None:
-        algorithm = ALGORITHMS.get(header.alg)
-        if algorithm is None:
-            raise TokenInvalid(f"The access token's algorithm is not allowed; it must be {' or '.join(ALGORITHMS)}.")
-        if header.crit is not None:  # RFC 7515 §4.1.11: what must be understood and is not, is refused
-            raise TokenInvalid("The access token has a critical header that this server does not understand.")
+    def _check_signature(self, signed: Signed, claims: _Claims) -> None:
+        check_header(signed, ALGORITHMS)
         trusted = [each for each in self._issuers if claims.iss in each.issuers]
         if not trusted:
-            raise TokenInvalid("The access token's issuer (iss) is not trusted by this server.")
-        found = next(((each, key) for each in trusted if (key := _key(each.keys(), header.kid))), None)
+            raise TokenInvalid(NOT_TRUSTED)
+        found = next(((each, key) for each in trusted if (key := _key(each.keys(), signed.header.kid))), None)
         if found is None:
-            raise TokenInvalid("The access token's signing key (kid) is not one of its issuer's keys.")
+            raise TokenInvalid(UNKNOWN_KEY)
         issuer, key = found
-        try:
-            algorithm.check_key(key)
-            genuine = algorithm.verify(signed.encode("ascii"), signature, key)
-        except (JoseError, ValueError, TypeError):
-            genuine = False
-        if not genuine:
-            raise TokenInvalid("The access token's signature is not valid.")
-        if issuer.audiences.isdisjoint([claims.aud] if isinstance(claims.aud, str) else claims.aud):
-            meant = ", ".join(sorted(issuer.audiences))
-            raise TokenInvalid(f"Access token validation failure. Invalid audience: aud must be one of {meant}.")
+        check_signature(signed, key, ALGORITHMS)
+        check_audience(claims.aud, issuer.audiences)
 
     def _check_claims(self, claims: _Claims, now: float) -> None:
         if now >= claims.exp + self._exp_skew:
-            raise TokenInvalid("Lifetime validation failed, the token is expired.")
+            raise TokenInvalid(EXPIRED)
         if claims.nbf is not None and now < claims.nbf - NBF_SKEW:
-            raise TokenInvalid("Lifetime validation failed, the token is not yet valid.")
+            raise TokenInvalid(TOO_EARLY)
         for claim, value in (("oid", claims.oid), ("tid", claims.tid), ("appid or azp", claims.appid or claims.azp)):
-            if not _GUID.fullmatch(value.lower()):
+            if not GUID.fullmatch(value.lower()):
                 raise TokenInvalid(f"The access token's claim {claim} is missing or not a GUID.")
+
+
+# ── for tokens of every issuer ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def open_token(token: str) -> Signed:
+    """The parts of a compact JWT, none of them believed yet. TokenInvalid when it is no such thing."""
+    if len(token) > MAX_TOKEN:
+        raise TokenInvalid(f"The access token is longer than {MAX_TOKEN} characters.")
+    match = _COMPACT.fullmatch(token)
+    if match is None:
+        raise TokenInvalid("The access token is not a JSON Web Token: three base64url parts with dots between them.")
+    try:
+        header, payload, signature = (_base64url(part) for part in match.groups())
+        return Signed(_decode_header(header), payload, token[: match.end(2)].encode("ascii"), signature)
+    except msgspec.ValidationError as error:
+        raise TokenInvalid(f"The access token has a wrong header or claim: {error}.") from None
+    except _NOT_JSON:
+        raise TokenInvalid(_NO_OBJECTS) from None
+
+
+def check_header(signed: Signed, algorithms: Container[str]) -> None:
+    """Raise TokenInvalid for an algorithm that is not one of `algorithms`, and for critical headers."""
+    if signed.header.alg not in algorithms:
+        raise TokenInvalid(f"The access token's algorithm is not allowed; it must be {_either(algorithms)}.")
+    if signed.header.crit is not None:  # RFC 7515 §4.1.11: what must be understood and is not, is refused
+        raise TokenInvalid("The access token has a critical header that this server does not understand.")
+
+
+def check_signature(signed: Signed, key: Key, algorithms: Mapping[str, Any]) -> None:
+    """Raise TokenInvalid unless `key` made the signature; the header was checked before."""
+    algorithm = algorithms[signed.header.alg]
+    try:
+        algorithm.check_key(key)
+        genuine = algorithm.verify(signed.text, signed.signature, key)
+    except (JoseError, ValueError, TypeError):
+        genuine = False
+    if not genuine:
+        raise TokenInvalid("The access token's signature is not valid.")
+
+
+def check_audience(aud: str | list[str], audiences: frozenset[str]) -> None:
+    """Raise TokenInvalid unless one of the token's audiences is one of `audiences`."""
+    if audiences.isdisjoint([aud] if isinstance(aud, str) else aud):
+        meant = ", ".join(sorted(audiences))
+        raise TokenInvalid(f"Access token validation failure. Invalid audience: aud must be one of {meant}.")
+
+
+def _either(algorithms: Any) -> str:
+    *others, last = algorithms
+    return f"{', '.join(others)} or {last}" if others else str(last)
 
 
 def _caller(claims: _Claims) -> Caller:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from folkmoot.auth.tokens import Validator
+from folkmoot.auth.identities import Identities
 from folkmoot.graph import body as bodies
 from folkmoot.graph import ids
 from folkmoot.graph.call import Call
@@ -68,7 +68,7 @@ class GraphDoor:
     def __init__(
         self,
         store: Store,
-        validator: Validator,
+        identities: Identities,
         *,
         root: Callable[[Mapping[str, Any], bytes], str],
         domain: str,
@@ -77,7 +77,7 @@ class GraphDoor:
         development: bool = False,
     ) -> None:
         self._store = store
-        self._validator = validator
+        self._identities = identities
         self._root = root
         self._domain = domain
         self._max_body = max_body
@@ -140,7 +140,7 @@ class GraphDoor:
         scheme, _, token = given.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise TokenMissing
-        caller = self._validator.caller(token.strip())
+        caller = await self._identities.caller(token.strip())
         profile = self._asked_profile(headers) or await self._profile(caller.application)
         return caller if profile == caller.profile else msgspec.structs.replace(caller, profile=profile)
 

@@ -50,6 +50,7 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.TokenInvalid: (401, "InvalidAuthenticationToken", "InvalidAuthenticationToken"),
     r.PrivilegeMissing: (403, "Authorization_RequestDenied", "Authorization_RequestDenied"),
     r.SendAsDenied: (403, "ErrorSendAsDenied", "ErrorSendAsDenied"),
+    r.NotAdmitted: (403, "ErrorAccessDenied", "Authorization_IdentityNotFound"),
     r.NotAllowed: (403, "ErrorAccessDenied", "Authorization_RequestDenied"),
     r.PersonRequired: (400, "BadRequest", "BadRequest"),
     r.NoSuchObject: (404, "Request_ResourceNotFound", "Request_ResourceNotFound"),

@@ -62,6 +62,23 @@ _HOLDERS = Statement(
     .where(s.memberships.c.group_id == bindparam("g"), s.memberships.c.role == bindparam("role"))
     .limit(bindparam("n"))
 )
+# For commands, which print all there is page by page: `:after` is the last id seen.
+GROUPS_PAGE = Statement(
+    select(s.groups.c.group_id, s.groups.c.display_name, s.groups.c.mail, s.groups.c.visibility)
+    .where(s.groups.c.deleted_at.is_(None), s.groups.c.group_id > bindparam("after"))
+    .order_by(s.groups.c.group_id)
+    .limit(bindparam("n"))
+)
+HOLDERS_PAGE = Statement(
+    select(s.memberships.c.object_id, s.memberships.c.object_type)
+    .where(
+        s.memberships.c.group_id == bindparam("g"),
+        s.memberships.c.role == bindparam("role"),
+        s.memberships.c.object_id > bindparam("after"),
+    )
+    .order_by(s.memberships.c.object_id)
+    .limit(bindparam("n"))
+)
 _ADD_MEMBERSHIP = Statement(insert(s.memberships))
 _ADD_OBJECT_GROUP = Statement(insert(s.object_groups))
 _DROP_MEMBERSHIP = Statement(

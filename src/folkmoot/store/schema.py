@@ -116,6 +116,19 @@ applications = Table(
     _text("profile"),
 )
 
+# Which user or application an outside issuer's name for somebody (`sub`, `client_id`) means here. `kind`: "person" or
+# "app". Once linked, a name stays with its object, whatever mail address or sign-in name its tokens carry later.
+identities = Table(
+    "identities",
+    meta,
+    _text("issuer", key=True),
+    _text("kind", key=True),
+    _text("subject", key=True),
+    _guid("object_id"),
+    _time("linked_at"),
+    Index("identities_object_id_idx", "object_id"),
+)
+
 groups = Table(
     "groups",
     meta,
