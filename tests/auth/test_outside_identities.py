@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,11 +13,11 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import OctKey
 
-from folkmoot import lab
+from folkmoot import app, lab
 from folkmoot.auth.identities import REMEMBERED_SECONDS, Identities, Outside
 from folkmoot.auth.tokens import GRAPH_AUDIENCES, PERSONAL_TENANT, AnyOrigin, TrustedIssuer, Validator
 from folkmoot.auth.trust import Trust
-from folkmoot.config import Settings
+from folkmoot.config import Settings, SettingWrong
 from folkmoot.model import Caller, UserDraft
 from folkmoot.ops import directory, identities
 from folkmoot.refusals import Busy, NotAdmitted, TokenInvalid
@@ -26,7 +27,7 @@ from folkmoot.store.db import Store
 from folkmoot.store.postgres import PostgresStore
 from tests.harness import APPLICATIONS, DOMAIN, PERSON, Graph, address
 
-from .outside import AUDIENCE, ISSUER, FakeIssuer, ec_key
+from .outside import AUDIENCE, ISSUER, FakeIssuer, ec_key, public
 
 TENANT = Settings().tenant_id
 ADA = identities.made_id(ISSUER, "person", "ada")
@@ -444,3 +445,16 @@ def test_a_linked_subject_needs_no_provisioning(graph: Graph) -> None:
     id = world.write(add)
     assert world.caller().oid == id
     assert graph.store.read_here(lambda s: rows.names_of(s, "person", id)) == [(ISSUER, "ada")]
+
+
+def test_a_key_file_that_cannot_be_used_stops_the_start(graph: Graph, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    trust = Trust(issuer=ISSUER, audience=(AUDIENCE,), jwks_file=str(keys))
+    settings = msgspec.structs.replace(graph.settings, mode="production", issuers={"main": trust})
+    for content in (None, b"", b'{"keys": []}'):
+        if content is not None:
+            keys.write_bytes(content)
+        with pytest.raises(SettingWrong, match=r"issuers\.main\.jwks_file"):
+            app.build(settings, graph.store, graph.clock)
+    keys.write_bytes(public(ec_key("first")))
+    assert app.build(settings, graph.store, graph.clock)

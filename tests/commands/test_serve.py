@@ -168,9 +168,9 @@ def test_production_has_no_issuer_and_no_people(tmp_path: Path) -> None:
     keys.write_text('{"keys": []}')
     environment = {
         "FOLKMOOT_MODE": "production",
-        "FOLKMOOT_ISSUER": "https://id.example.org",
-        "FOLKMOOT_AUDIENCE": "moot",
-        "FOLKMOOT_JWKS_FILE": str(keys),
+        "FOLKMOOT_ISSUERS_MAIN_ISSUER": "https://id.example.org",
+        "FOLKMOOT_ISSUERS_MAIN_AUDIENCE": "moot",
+        "FOLKMOOT_ISSUERS_MAIN_JWKS_FILE": str(keys),
         "FOLKMOOT_HTTPS_PORT": "0",
     }
     for command in (("token",), ("lab", "facts")):

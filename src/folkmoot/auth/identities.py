@@ -32,7 +32,7 @@ from folkmoot.auth.tokens import (
 from folkmoot.auth.trust import Trust
 from folkmoot.model import Admission, Application, Arrival, Caller, Person
 from folkmoot.ops import identities as people
-from folkmoot.refusals import Busy, Conflict, NotAdmitted, TokenInvalid
+from folkmoot.refusals import Busy, NotAdmitted, Refusal, TokenInvalid
 from folkmoot.store import everywhere, identities
 from folkmoot.store.db import Snapshot, Store, Tx
 
@@ -209,12 +209,15 @@ class Identities:
         key = f"{arrival.issuer} {arrival.subject}"
         try:
             return await self._store.write(arrive, key=key)
-        except (Busy, Conflict, NotAdmitted):
-            # Another server on this database may have been quicker; what it wrote looked like somebody else's.
+        except Exception as error:
+            # Another server on this database may have been quicker: what it wrote looked like somebody else's, or took
+            # a key that was free a moment before.
             person = await self._store.read(lambda snapshot: people.known(snapshot, arrival), quick=True)
-            if person is None:
+            if person is not None:
+                return person
+            if isinstance(error, Refusal) and not isinstance(error, Busy):
                 raise
-            return person
+            return await self._store.write(arrive, key=key)
 
 
 def _issuer(signed: Signed) -> str:

@@ -111,7 +111,7 @@ def named(snapshot: Snapshot, kind: Kind, subject: str) -> list[str]:
 
 
 def add_name(tx: Tx, issuer: str, kind: Kind, subject: str, object_id: str) -> None:
-    """Link an issuer's name. `Busy` where another server linked it meanwhile."""
+    """Link an issuer's name. The database refuses the row where another server linked the name meanwhile."""
     tx.run(_LINK, issuer=issuer, kind=kind, subject=subject, object_id=object_id, linked_at=tx.now)
 
 

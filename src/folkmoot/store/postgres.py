@@ -218,9 +218,7 @@ class PostgresWriter(Writer):
     def _translate(self, error: Exception) -> Exception:
         if isinstance(error, (errors.DiskFull, errors.OutOfMemory)):
             return StorageFull()
-        # A key that another server took meanwhile: nothing was applied, and the next try finds it there.
-        raced = (errors.SerializationFailure, errors.DeadlockDetected, errors.UniqueViolation)
-        if isinstance(error, (psycopg.OperationalError, *raced)):
+        if isinstance(error, (psycopg.OperationalError, errors.SerializationFailure, errors.DeadlockDetected)):
             log.warning("PostgreSQL refused a write: %s", type(error).__name__)
             return Busy()
         return error
