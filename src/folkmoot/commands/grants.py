@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 from typing import Any
 
+from folkmoot.commands import operating
 from folkmoot.config import Settings
-from folkmoot.model import Caller, Standing
-from folkmoot.refusals import Refusal
 from folkmoot.store.db import Snapshot, Tx
-
-
-class NotFoundHere(Refusal):
-    """There is no such thing."""
 
 
 def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
@@ -40,11 +34,10 @@ def _add(options: argparse.Namespace, settings: Settings) -> None:
     from folkmoot.ops import grants
 
     def give(tx: Tx) -> str:
-        standing = _standing(tx, options.group, settings)
+        standing = operating.standing(tx, options.group, settings)
         return grants.give(tx, standing, _application(options.application, settings), options.permission)
 
-    with _store(settings) as store:
-        print(store.write_here(give))
+    print(operating.write(settings, give))
 
 
 def _remove(options: argparse.Namespace, settings: Settings) -> None:
@@ -52,17 +45,16 @@ def _remove(options: argparse.Namespace, settings: Settings) -> None:
     from folkmoot.store import grants as rows
 
     def take(tx: Tx) -> None:
-        standing = _standing(tx, options.group, settings)
+        standing = operating.standing(tx, options.group, settings)
         application = _application(options.application, settings)
         wanted = options.permission.lower()
         for id, client, permission in rows.every(tx, standing.group):
             if client == application and permission.lower() == wanted:
                 grants.take(tx, standing, id)
                 return
-        raise NotFoundHere(f"The application has no grant '{options.permission}' in this group.")
+        raise operating.NotThere(f"The application has no grant '{options.permission}' in this group.")
 
-    with _store(settings) as store:
-        store.write_here(take)
+    operating.write(settings, take)
 
 
 def _list(options: argparse.Namespace, settings: Settings) -> None:
@@ -71,43 +63,13 @@ def _list(options: argparse.Namespace, settings: Settings) -> None:
 
     def lines(snapshot: Snapshot) -> list[str]:
         found = []
-        for id, client, permission in rows.every(snapshot, _group(snapshot, options.group, settings)):
+        for id, client, permission in rows.every(snapshot, operating.group(snapshot, options.group, settings)):
             application = everywhere.application(snapshot, client)
             found.append(f"{id}  {client}  {permission}  {application.name if application else ''}".rstrip())
         return found
 
-    with _store(settings) as store:
-        for line in store.read_here(lines):
-            print(line)
-
-
-def _store(settings: Settings) -> Any:
-    from folkmoot import app
-
-    return contextlib.closing(app.open_store(settings))
-
-
-def _group(snapshot: Snapshot, name: str, settings: Settings) -> str:
-    """The id of the group that the command line names."""
-    from folkmoot.store import everywhere
-
-    if "@" not in name and everywhere.group_exists(snapshot, _guid(name)):
-        return _guid(name)
-    found = everywhere.by_address(snapshot, name if "@" in name else f"{name}@{settings.domain}")
-    if found is None or found[0] != "group":
-        raise NotFoundHere(f"There is no group '{name}'.")
-    return found[1]
-
-
-def _standing(tx: Tx, name: str, settings: Settings) -> Standing:
-    """The group as the operator stands in it, who may do everything: an application is asked for no membership."""
-    from folkmoot.ops import access
-
-    operator = Caller(kind="app", oid=_NOBODY, tenant=settings.tenant_id, application=_NOBODY, permissions=frozenset())
-    return access.enter(tx, operator, _group(tx, name, settings))
-
-
-_NOBODY = "00000000-0000-0000-0000-000000000000"
+    for line in operating.read(settings, lines):
+        print(line)
 
 
 def _application(name: str, settings: Settings) -> str:
@@ -118,16 +80,7 @@ def _application(name: str, settings: Settings) -> str:
         for key, application in lab.APPLICATIONS.items():
             if name.lower() == key.lower():
                 return application.id
-    if _guid(name) == _NOBODY:
-        raise NotFoundHere(f"'{name}' is not an application's client id.")
-    return _guid(name)
-
-
-def _guid(text: str) -> str:
-    """`text` as a GUID, or one that nothing has."""
-    from uuid import UUID
-
-    try:
-        return str(UUID(text))
-    except ValueError:
-        return _NOBODY
+    id = operating.guid(name)
+    if id is None:
+        raise operating.NotThere(f"'{name}' is not an application's client id.")
+    return id

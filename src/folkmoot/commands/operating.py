@@ -100,7 +100,7 @@ def group(snapshot: Snapshot, name: str, settings: Settings) -> str:
         return id
     found = everywhere.by_address(snapshot, whole(name, settings))
     if found is None or found[0] != "group" or not everywhere.group_exists(snapshot, found[1]):
-        raise NotThere(f"There is no group '{name}': give an id, a mail address, or what is before its @.")
+        raise NotThere(f"There is no group '{name}'. Give an id, a mail address, or what is before its @.")
     return found[1]
 
 
