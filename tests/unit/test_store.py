@@ -86,7 +86,7 @@ def guid(number: int) -> str:
 
 
 def put(tx: Tx, number: int) -> None:
-    tx.run(ADD, group_id=guid(number % 10**12), seq=number)
+    tx.run(ADD, group_id=guid(number % 10**12), seq=number, changed_at=None)
 
 
 def add(number: int) -> Callable[[Tx], int]:
@@ -646,7 +646,7 @@ def test_a_database_is_brought_to_the_schema_once(nothing: Place) -> None:
         migrate.upgrade(nothing)
         assert migrate.current(nothing) == migrate.HEAD
         with contextlib.closing(opened(nothing)) as store:
-            store.write_here(lambda tx: tx.run(ADD, group_id=tx.new_id(), seq=1))
+            store.write_here(lambda tx: tx.run(ADD, group_id=tx.new_id(), seq=1, changed_at=None))
     with contextlib.closing(opened(nothing)) as store:
         assert stored(store) == [1, 1]
 

@@ -29,7 +29,7 @@ def insert(
     for draft in drafts:
         id = tx.new_id()
         _store(tx, standing.group, conversation, thread, post, id, draft)
-        record(tx, standing.group, standing.caller.oid, ("created", "attachment", id))
+        record(tx, standing.group, standing.caller.oid, ("created", "attachment", id, post))
 
 
 def add(tx: Tx, place: Place, post: Post, draft: AttachmentDraft) -> str:
@@ -66,13 +66,13 @@ def restate(tx: Tx, place: Place, post: Post, kind: Literal["created", "deleted"
     standing, group = place.standing, place.standing.group
     version = next_seq(tx, group)
     by = standing.caller.oid
-    record(tx, group, by, ("updated", "post", post.id))
-    record(tx, group, by, (kind, "attachment", attachment))
+    record(tx, group, by, ("updated", "post", post.id, post.thread))
+    record(tx, group, by, (kind, "attachment", attachment, post.id))
     rows.touch_post(tx, group, post.id, version, rows.holds_attachments(tx, group, "post", post.id))
     has = rows.holds_attachments(tx, group, "thread", post.thread)
     if has != bool(place.thread.has_attachments):
         rows.mark(tx, group, "thread", post.thread, has)
-        record(tx, group, by, ("updated", "thread", post.thread))
+        record(tx, group, by, ("updated", "thread", post.thread, post.conversation))
     has = rows.holds_attachments(tx, group, "conversation", post.conversation)
     if has != bool(place.conversation.has_attachments):
         rows.mark(tx, group, "conversation", post.conversation, has)

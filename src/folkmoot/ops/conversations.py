@@ -31,8 +31,8 @@ def start(tx: Tx, standing: Standing, topic: str, draft: ThreadDraft) -> str:
         tx,
         standing.group,
         standing.caller.oid,
-        ("created", "post", post),
-        ("created", "thread", id),
+        ("created", "post", post, id),
+        ("created", "thread", id, id),
         ("created", "conversation", id),
     )
     attachments.insert(tx, standing, id, id, post, draft.post.attachments)

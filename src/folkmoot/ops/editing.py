@@ -45,7 +45,7 @@ def amend(tx: Tx, place: Place, post: Post, amendment: PostAmendment, matches: M
     edits.amend(tx, group, post.id, new_type, new_content, _encode(new_categories).decode(), at, next_seq(tx, group))
     topics = (place.thread.topic, place.conversation.topic)
     search.amend_post(tx, group, post.conversation, post.thread, post.id, topics)
-    record(tx, group, standing.caller.oid, ("updated", "post", post.id))
+    record(tx, group, standing.caller.oid, ("updated", "post", post.id, post.thread))
     if amendment.preview is not None and amendment.preview != place.thread.preview:
         newest = edits.newest(tx, group, post.thread)
         if newest is not None and newest[0] == post.id:
@@ -67,7 +67,7 @@ def remove(tx: Tx, place: Place, post: Post, matches: Matches) -> None:
         raise Changed
     search.remove_post(tx, group, post.conversation, post.thread, post.id)
     edits.remove(tx, group, post.id)
-    record(tx, group, standing.caller.oid, ("deleted", "post", post.id))
+    record(tx, group, standing.caller.oid, ("deleted", "post", post.id, post.thread))
     newest = edits.newest(tx, group, post.thread)
     if newest is None:
         threads.drop(tx, place)
@@ -86,7 +86,7 @@ def _restate(tx: Tx, place: Place, told: Thread) -> None:
     """Make the thread tell of the posts that it has now, and the conversation where that is about it, too."""
     standing, thread, conversation = place.standing, place.thread, place.conversation
     rows.deliver(tx, standing.group, told, conversation)
-    record(tx, standing.group, standing.caller.oid, ("updated", "thread", thread.id))
+    record(tx, standing.group, standing.caller.oid, ("updated", "thread", thread.id, thread.conversation))
     fewer = bool(thread.has_attachments) != bool(told.has_attachments)
     if thread.last_delivered_at >= conversation.last_delivered_at or fewer:
         threads.restate(tx, standing, conversation)

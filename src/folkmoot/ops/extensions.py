@@ -131,4 +131,4 @@ def _touch(tx: Tx, standing: Standing, post: Post) -> None:
 
 def _record(tx: Tx, standing: Standing, post: Post, kind: Kind, id: str) -> None:
     by = standing.caller.oid
-    record(tx, standing.group, by, ("updated", "post", post.id), (kind, "extension", id))
+    record(tx, standing.group, by, ("updated", "post", post.id, post.thread), (kind, "extension", id, post.id))

@@ -61,8 +61,8 @@ def reply(tx: Tx, place: Place, draft: PostDraft, to: Post | None = None) -> str
         tx,
         standing.group,
         standing.caller.oid,
-        ("created", "post", post),
-        ("updated", "thread", thread.id),
+        ("created", "post", post, thread.id),
+        ("updated", "thread", thread.id, conversation.id),
         ("updated", "conversation", conversation.id),
     )
     attachments.insert(tx, standing, conversation.id, thread.id, post, draft.attachments)
@@ -82,7 +82,7 @@ def forward(tx: Tx, standing: Standing, post: Post, comment: str, to: tuple[Reci
         to_recipients=_encode(to).decode(),
         created_at=tx.now,
     )
-    record(tx, standing.group, standing.caller.oid, ("forwarded", "post", post.id))
+    record(tx, standing.group, standing.caller.oid, ("forwarded", "post", post.id, post.thread))
 
 
 def insert(

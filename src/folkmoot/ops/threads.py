@@ -30,8 +30,8 @@ def start(tx: Tx, standing: Standing, conversation: Conversation, draft: ThreadD
         tx,
         standing.group,
         standing.caller.oid,
-        ("created", "post", post),
-        ("created", "thread", thread),
+        ("created", "post", post, thread),
+        ("created", "thread", thread, conversation.id),
         ("updated", "conversation", conversation.id),
     )
     attachments.insert(tx, standing, conversation.id, thread, post, draft.post.attachments)
@@ -83,7 +83,7 @@ def amend(tx: Tx, place: Place, amendment: ThreadAmendment) -> None:
     tx.run(rows.AMEND_THREAD, g=standing.group, item=thread.id, new_topic=topic, new_is_locked=locked)
     if topic != thread.topic:
         search.rename_thread(tx, standing.group, thread.conversation, thread.id, (topic, place.conversation.topic))
-    record(tx, standing.group, standing.caller.oid, ("updated", "thread", thread.id))
+    record(tx, standing.group, standing.caller.oid, ("updated", "thread", thread.id, thread.conversation))
 
 
 def remove(tx: Tx, place: Place) -> None:
@@ -104,7 +104,7 @@ def drop(tx: Tx, place: Place) -> None:
         tx,
         standing.group,
         standing.caller.oid,
-        ("deleted", "thread", thread.id),
+        ("deleted", "thread", thread.id, thread.conversation),
         ("updated" if stays else "deleted", "conversation", thread.conversation),
     )
 

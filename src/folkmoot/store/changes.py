@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -26,15 +27,20 @@ Noun = Literal[
     "preference",
 ]
 
+# A change: its kind, the noun, the item's id, and what the item is part of (see `schema.changes.parent`).
+Happened = tuple[Kind, Noun, str] | tuple[Kind, Noun, str, str]
+
 _BEGIN = Statement(insert(s.sequences), keeps_memo=True)
 _ADVANCE = Statement(
-    update(s.sequences).where(s.sequences.c.group_id == bindparam("g")).values(seq=bindparam("new_seq")),
+    update(s.sequences)
+    .where(s.sequences.c.group_id == bindparam("g"))
+    .values(seq=bindparam("new_seq"), changed_at=bindparam("new_changed_at")),
     keeps_memo=True,
 )
 # Rows in one insert, largest first: a statement costs PostgreSQL's driver as much as its parameters do, and one of more
 # than 50 parameters it parses anew each time.
 _SIZES = (6, 3, 1)
-_COLUMNS = ("seq", "at", "kind", "noun", "item", "by")
+_COLUMNS = ("seq", "at", "kind", "noun", "item", "by", "parent")
 
 
 @lru_cache(maxsize=len(_SIZES))
@@ -47,7 +53,7 @@ def _append(count: int) -> Statement:
 
 def begin(tx: Tx, group: str) -> None:
     """Begin the log of a new group."""
-    tx.run(_BEGIN, group_id=group, seq=0)
+    tx.run(_BEGIN, group_id=group, seq=0, changed_at=tx.now)
     tx.heads[group] = 0
 
 
@@ -56,27 +62,37 @@ def next_seq(tx: Tx, group: str) -> int:
     return tx.heads[group] + 1
 
 
-def record(tx: Tx, group: str, by: str | None, *happened: tuple[Kind, Noun, str]) -> None:
-    """Append `happened` (kind, noun, id) to the group's log.
+def record(tx: Tx, group: str, by: str | None, *happened: Happened) -> None:
+    """Append what `happened` to the group's log.
 
     The transaction has the group's turn (see `rows.standing`), so that numbers are in the order of the commits. The
     rows are written when the batch ends.
     """
     tx.wrote = True
-    for kind, noun, item in happened:
+    for each in happened:
+        kind, noun, item = each[:3]
         tx.heads[group] += 1
         tx.log.append(
-            {"g": group, "seq": tx.heads[group], "at": tx.now, "kind": kind, "noun": noun, "item": item, "by": by}
+            {
+                "g": group,
+                "seq": tx.heads[group],
+                "at": tx.now,
+                "kind": kind,
+                "noun": noun,
+                "item": item,
+                "by": by,
+                "parent": each[3] if len(each) > 3 else None,
+            }
         )
 
 
-def flush(tx: Tx) -> None:
-    """Write what was recorded; the last thing before the commit."""
+def flush(tx: Tx) -> Iterable[str]:
+    """Write what was recorded, the last thing before the commit. The groups in which something changed."""
     by_group: dict[str, list[dict[str, Any]]] = {}
     for row in tx.log:
         by_group.setdefault(row["g"], []).append(row)
     for group, rows in by_group.items():
-        tx.run(_ADVANCE, g=group, new_seq=tx.heads[group])
+        tx.run(_ADVANCE, g=group, new_seq=tx.heads[group], new_changed_at=rows[-1]["at"])
         start = 0
         for size in _SIZES:
             while len(rows) - start >= size:
@@ -84,3 +100,4 @@ def flush(tx: Tx) -> None:
                 tx.run(_append(size), g=group, **values)
                 start += size
     tx.log.clear()
+    return by_group

@@ -19,6 +19,7 @@ from sqlalchemy.dialects.sqlite import pysqlite as sqlite_dialect
 from sqlalchemy.sql import ClauseElement
 
 from folkmoot.store.ids import IdSource
+from folkmoot.store.wake import Wake
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -174,7 +175,7 @@ class Queue(Protocol):
 class Store(ABC):
     """A database. Close it to finish what waits.
 
-    `takes_hints` says that a `Hint` given to `write` saves round trips.
+    `takes_hints` says that a `Hint` given to `write` saves round trips. `wake` tells who listens of what was committed.
     """
 
     dialect: Dialect
@@ -183,6 +184,7 @@ class Store(ABC):
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         self.ids = IdSource()
+        self.wake = Wake()
         self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="reader")
         self.writers: Sequence[Queue] = ()
 

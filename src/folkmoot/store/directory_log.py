@@ -53,10 +53,10 @@ def note(tx: Tx, kind: Kind, object_id: str, *aspects: str, related: str | None 
     )
 
 
-def flush(tx: Tx) -> None:
-    """Number and write what was noted; the last thing before the commit."""
+def flush(tx: Tx) -> bool:
+    """Number and write what was noted, the last thing before the commit. Whether there was anything."""
     if not tx.directory_log:
-        return
+        return False
     row = tx.one(_HEAD_TO_WRITE)
     if row is None:
         tx.run(_BEGIN, id=1, seq=0)
@@ -67,6 +67,7 @@ def flush(tx: Tx) -> None:
     tx.run(_ADVANCE, new_seq=seq)
     tx.run(_PRUNE, before=tx.now - KEPT_SECONDS)
     tx.directory_log.clear()
+    return True
 
 
 def head(snapshot: Snapshot) -> int:

@@ -20,6 +20,7 @@ from folkmoot.refusals import Busy, OutcomeUnknown, StorageFull
 from folkmoot.store import bridge, rows
 from folkmoot.store.db import Dialect, Job, ReadFunction, Row, Snapshot, Statement, Store, Tx
 from folkmoot.store.ids import IdSource
+from folkmoot.store.wake import Wake
 from folkmoot.store.writer import Writer
 
 T = TypeVar("T")
@@ -165,10 +166,10 @@ class PostgresTx(Tx):
 class PostgresWriter(Writer):
     """One of the writers; a group's writes always go to the same one, so they never wait for each other's locks."""
 
-    def __init__(self, url: str, number: int, clock: Callable[[], float], ids: IdSource) -> None:
+    def __init__(self, url: str, number: int, clock: Callable[[], float], ids: IdSource, wake: Wake) -> None:
         self._url = url
         self._connection: Connection | None = None
-        super().__init__(f"writer-{number}", clock, ids)
+        super().__init__(f"writer-{number}", clock, ids, wake)
 
     def _attempt(self, jobs: Sequence[Job[Any]]) -> None:
         if self._connection is None or self._connection.closed:
@@ -240,7 +241,7 @@ class PostgresStore(Store):
         self._local = threading.local()
         self._opened: list[Connection] = []
         self._loops: dict[asyncio.AbstractEventLoop, LoopConnections] = {}
-        self.writers = tuple(PostgresWriter(url, number, clock, self.ids) for number in range(WRITERS))
+        self.writers = tuple(PostgresWriter(url, number, clock, self.ids, self.wake) for number in range(WRITERS))
 
     async def read(self, function: ReadFunction[T], *, quick: bool = False) -> T:
         # What may be long must not hold the loop while it is put into words.

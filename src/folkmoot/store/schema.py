@@ -166,8 +166,16 @@ groups = Table(
     Index("groups_deleted_idx", "deleted_at"),
 )
 
-# The number of the last change in each group. A table of its own, since each post rewrites the row.
-sequences = Table("sequences", meta, _guid("group_id", key=True), Column("seq", BigInteger, nullable=False))
+# The number of the last change in each group, and when that was: followers that heard nothing ask what changed lately.
+# A table of its own, since each post rewrites the row.
+sequences = Table(
+    "sequences",
+    meta,
+    _guid("group_id", key=True),
+    Column("seq", BigInteger, nullable=False),
+    _time("changed_at", null=True),
+    Index("sequences_changed_at_idx", "changed_at"),
+)
 
 # Members and owners of a group; an owner need not be a member.
 memberships = Table(
@@ -478,7 +486,8 @@ idempotency_keys = Table(
 # ── changes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 # What happened, in order and without gaps within a group. Followers (delta, webhooks, the event stream, outgoing mail)
-# read it; nothing else tells them anything.
+# read it; nothing else tells them anything. `parent` is where the item is or was: of a post its thread, of a thread its
+# conversation, of an attachment or an extension its post.
 changes = Table(
     "changes",
     meta,
@@ -489,6 +498,87 @@ changes = Table(
     _text("noun"),
     _guid("item"),
     _guid("by", null=True),
+    _guid("parent", null=True),
+)
+
+# ── subscriptions ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+# Who asked to be told of changes, and where. `watched` is the noun: "conversation", "thread", "post", "group" or
+# "user". Without a group: all groups that the creator may see, or the directory. `parent` narrows posts to a thread.
+# `expires_at` and `created_at` are microseconds, since clients read back what they sent.
+subscriptions = Table(
+    "subscriptions",
+    meta,
+    _guid("id", key=True),
+    _text("application"),
+    _guid("creator"),
+    _text("creator_kind"),
+    _text("resource"),
+    _text("watched"),
+    _guid("group_id", null=True),
+    _guid("parent", null=True),
+    _text("change_type"),
+    _text("notification_url"),
+    _text("lifecycle_url", null=True),
+    _text("client_state", null=True),
+    _flag("include_resource_data"),
+    _text("certificate", null=True),
+    _text("certificate_id", null=True),
+    _text("tls_version", null=True),
+    _text("url_app_id", null=True),
+    _time("expires_at"),
+    _time("created_at"),
+    # When its owner was last told to renew or reauthorize it; null once that was done.
+    _time("reminded_at", null=True),
+    # Since when it tells nothing, because its creator may not see the group any more.
+    _time("paused_at", null=True),
+    Index("subscriptions_creator_idx", "creator", "application", "id"),
+    Index("subscriptions_group_idx", "group_id"),
+    Index("subscriptions_expires_idx", "expires_at"),
+)
+
+# Up to which change of a group each subscription has been told. A subscription to all groups gets a row for a group
+# when that first changes; the directory's changes have the group `wake.DIRECTORY`.
+subscription_cursors = Table(
+    "subscription_cursors",
+    meta,
+    _guid("group_id", key=True),
+    _guid("subscription_id", key=True),
+    Column("seq", BigInteger, nullable=False),
+    Index("subscription_cursors_subscription_idx", "subscription_id"),
+)
+
+# How it stands with each URL that is notified. One server at a time has it, until `leased_until`; without failures
+# there may be no row. Times are seconds with their fraction.
+endpoints = Table(
+    "endpoints",
+    meta,
+    _text("url", key=True),
+    Column("failures", BigInteger, nullable=False),
+    Column("failing_since", Double, nullable=True),
+    Column("retry_at", Double, nullable=True),
+    _text("leased_by", null=True),
+    Column("leased_until", Double, nullable=True),
+)
+
+# Each attempt to notify, for each subscription that it was about. `first_seq` to `last_seq` are the changes of
+# `group_id` that it told of.
+deliveries = Table(
+    "deliveries",
+    meta,
+    _guid("subscription_id", key=True),
+    _guid("id", key=True),
+    Column("at", Double, nullable=False),
+    _text("endpoint"),
+    _text("kind"),  # "notification", "lifecycle" or "replay"
+    _guid("group_id", null=True),
+    Column("first_seq", BigInteger, nullable=True),
+    Column("last_seq", BigInteger, nullable=True),
+    Column("notifications", BigInteger, nullable=False),
+    Column("status", BigInteger, nullable=True),
+    Column("milliseconds", BigInteger, nullable=False),
+    _text("error", null=True),
+    Index("deliveries_at_idx", "at"),
 )
 
 # ── changes of the directory ─────────────────────────────────────────────────────────────────────────────────────────

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from folkmoot.refusals import Busy, StorageFull
 from folkmoot.store.db import Dialect, Job, ReadFunction, Row, Snapshot, Store, Tx
 from folkmoot.store.ids import IdSource
+from folkmoot.store.wake import Wake
 from folkmoot.store.writer import Writer
 
 T = TypeVar("T")
@@ -67,9 +68,9 @@ class SqliteTx(Tx):
 class SqliteWriter(Writer):
     """The one writer of a database file."""
 
-    def __init__(self, path: Path, clock: Callable[[], float], ids: IdSource) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float], ids: IdSource, wake: Wake) -> None:
         self._connection = connect(path)
-        super().__init__("writer", clock, ids)
+        super().__init__("writer", clock, ids, wake)
 
     def _attempt(self, jobs: Sequence[Job[Any]]) -> None:
         connection = self._connection
@@ -104,7 +105,7 @@ class SqliteStore(Store):
         self._path = path
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
-        self.writers = (SqliteWriter(path, clock, self.ids),)
+        self.writers = (SqliteWriter(path, clock, self.ids, self.wake),)
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)

@@ -19,6 +19,7 @@ from folkmoot.refusals import Busy, OutcomeUnknown, Refusal
 from folkmoot.store import changes, directory_log
 from folkmoot.store.db import Job, Tx
 from folkmoot.store.ids import IdSource
+from folkmoot.store.wake import DIRECTORY, Wake
 
 # More waiting writes than this and the server says so at once, rather than answer all of them late.
 QUEUE_LIMIT = 10_000
@@ -33,7 +34,9 @@ class _Rollback(Exception):
 class Writer(ABC):
     """A thread that commits waiting writes together. Subclasses say how a transaction begins, ends and is undone."""
 
-    def __init__(self, name: str, clock: Callable[[], float], ids: IdSource) -> None:
+    def __init__(self, name: str, clock: Callable[[], float], ids: IdSource, wake: Wake) -> None:
+        self._wake = wake
+        self._changed: set[str] = set()
         self._queue: SimpleQueue[Job[Any] | None] = SimpleQueue()
         self._clock = clock
         self._ids = ids
@@ -103,6 +106,9 @@ class Writer(ABC):
                         self._attempt([job])
                     except Exception as alone:
                         job.outcome = (True, self._judge(alone))
+        if self._changed:
+            self._wake.told(self._changed)
+            self._changed = set()
         by_loop: dict[asyncio.AbstractEventLoop, list[Job[Any]]] = {}
         for job in batch:
             by_loop.setdefault(job.loop, []).append(job)
@@ -127,8 +133,10 @@ class Writer(ABC):
                 if tx.wrote:
                     raise _Rollback from refusal
                 job.outcome = (True, refusal)
-        changes.flush(tx)
-        directory_log.flush(tx)
+        # Of a batch that is undone after all, the hint is an idle one.
+        self._changed.update(changes.flush(tx))
+        if directory_log.flush(tx):
+            self._changed.add(DIRECTORY)
 
 
 def _settle(jobs: list[Job[Any]]) -> None:

@@ -1,0 +1,85 @@
+"""Who is told of changes: subscriptions, their cursors and deliveries; and what a change was part of."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+GUID = sa.Text().with_variant(postgresql.UUID(as_uuid=False), "postgresql")
+TEXT = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+
+
+def upgrade() -> None:
+    """Create the tables and add the columns. What the log has already stays without a parent: nobody followed it."""
+    op.add_column("sequences", sa.Column("changed_at", sa.BigInteger(), nullable=True))
+    op.create_index("sequences_changed_at_idx", "sequences", ["changed_at"])
+    op.add_column("changes", sa.Column("parent", GUID, nullable=True))
+    op.create_table(
+        "subscriptions",
+        sa.Column("id", GUID, nullable=False),
+        sa.Column("application", TEXT, nullable=False),
+        sa.Column("creator", GUID, nullable=False),
+        sa.Column("creator_kind", TEXT, nullable=False),
+        sa.Column("resource", TEXT, nullable=False),
+        sa.Column("watched", TEXT, nullable=False),
+        sa.Column("group_id", GUID, nullable=True),
+        sa.Column("parent", GUID, nullable=True),
+        sa.Column("change_type", TEXT, nullable=False),
+        sa.Column("notification_url", TEXT, nullable=False),
+        sa.Column("lifecycle_url", TEXT, nullable=True),
+        sa.Column("client_state", TEXT, nullable=True),
+        sa.Column("include_resource_data", sa.Boolean(), nullable=False),
+        sa.Column("certificate", TEXT, nullable=True),
+        sa.Column("certificate_id", TEXT, nullable=True),
+        sa.Column("tls_version", TEXT, nullable=True),
+        sa.Column("url_app_id", TEXT, nullable=True),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("reminded_at", sa.BigInteger(), nullable=True),
+        sa.Column("paused_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="subscriptions_pkey"),
+    )
+    op.create_index("subscriptions_creator_idx", "subscriptions", ["creator", "application", "id"])
+    op.create_index("subscriptions_group_idx", "subscriptions", ["group_id"])
+    op.create_index("subscriptions_expires_idx", "subscriptions", ["expires_at"])
+    op.create_table(
+        "subscription_cursors",
+        sa.Column("group_id", GUID, nullable=False),
+        sa.Column("subscription_id", GUID, nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("group_id", "subscription_id", name="subscription_cursors_pkey"),
+    )
+    op.create_index("subscription_cursors_subscription_idx", "subscription_cursors", ["subscription_id"])
+    op.create_table(
+        "endpoints",
+        sa.Column("url", TEXT, nullable=False),
+        sa.Column("failures", sa.BigInteger(), nullable=False),
+        sa.Column("failing_since", sa.Double(), nullable=True),
+        sa.Column("retry_at", sa.Double(), nullable=True),
+        sa.Column("leased_by", TEXT, nullable=True),
+        sa.Column("leased_until", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("url", name="endpoints_pkey"),
+    )
+    op.create_table(
+        "deliveries",
+        sa.Column("subscription_id", GUID, nullable=False),
+        sa.Column("id", GUID, nullable=False),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.Column("endpoint", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("group_id", GUID, nullable=True),
+        sa.Column("first_seq", sa.BigInteger(), nullable=True),
+        sa.Column("last_seq", sa.BigInteger(), nullable=True),
+        sa.Column("notifications", sa.BigInteger(), nullable=False),
+        sa.Column("status", sa.BigInteger(), nullable=True),
+        sa.Column("milliseconds", sa.BigInteger(), nullable=False),
+        sa.Column("error", TEXT, nullable=True),
+        sa.PrimaryKeyConstraint("subscription_id", "id", name="deliveries_pkey"),
+    )
+    op.create_index("deliveries_at_idx", "deliveries", ["at"])
