@@ -387,3 +387,53 @@ class ThreadAmendment(Value, frozen=True, kw_only=True):
 
     topic: str | None = None
     is_locked: bool | None = None
+
+
+ChangeType = Literal["created", "updated", "deleted"]
+Watched = Literal["conversation", "thread", "post", "group", "user"]
+
+
+class Change(Value, frozen=True):
+    """An entry of the change log of `group`: `parent` is the thread of a post, the conversation of a thread, the post
+    of an attachment or an extension. `by` is who did it.
+    """
+
+    group: str
+    seq: int
+    at: int
+    kind: str
+    noun: str
+    item: str
+    by: str | None
+    parent: str | None
+
+
+class Subscription(Value, frozen=True, kw_only=True):
+    """Who asked to be told of changes, of what, and where (Graph: subscription).
+
+    `creator` is the directory id of a person or of a service principal, as `creator_kind` says. Without a `group` it
+    is about all groups that the creator may see, or about the directory; `parent` narrows posts to one thread.
+    `expires_at` and `created_at` are microseconds since the epoch. `certificate` is base64 of an X.509 certificate.
+    """
+
+    id: str
+    application: str
+    creator: str
+    creator_kind: Literal["person", "app"]
+    resource: str
+    watched: Watched
+    group: str | None
+    parent: str | None
+    change_types: tuple[ChangeType, ...]
+    notification_url: str
+    lifecycle_url: str | None
+    client_state: str | None
+    include_resource_data: bool
+    certificate: str | None
+    certificate_id: str | None
+    tls_version: str | None
+    url_app_id: str | None
+    expires_at: int
+    created_at: int
+    reminded_at: int | None = None
+    paused_at: int | None = None

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Literal
 
-from sqlalchemy import BindParameter, bindparam, insert, update
+from sqlalchemy import BindParameter, bindparam, insert, select, update
 
+from folkmoot.model import Change
 from folkmoot.store import schema as s
-from folkmoot.store.db import Statement, Tx
+from folkmoot.store.db import Snapshot, Statement, Tx
 
 Kind = Literal["created", "updated", "deleted", "forwarded"]
 Noun = Literal[
@@ -30,6 +31,14 @@ Noun = Literal[
 # A change: its kind, the noun, the item's id, and what the item is part of (see `schema.changes.parent`).
 Happened = tuple[Kind, Noun, str] | tuple[Kind, Noun, str, str]
 
+_c = s.changes.c
+_SINCE = Statement(
+    select(_c.group_id, _c.seq, _c.at, _c.kind, _c.noun, _c.item, _c.by, _c.parent)
+    .where(_c.group_id == bindparam("g"), _c.seq > bindparam("since"))
+    .order_by(_c.seq)
+    .limit(bindparam("at_most"))
+)
+_HEAD = Statement(select(s.sequences.c.seq).where(s.sequences.c.group_id == bindparam("g")))
 _BEGIN = Statement(insert(s.sequences), keeps_memo=True)
 _ADVANCE = Statement(
     update(s.sequences)
@@ -101,3 +110,14 @@ def flush(tx: Tx) -> Iterable[str]:
                 start += size
     tx.log.clear()
     return by_group
+
+
+def head(snapshot: Snapshot, group: str) -> int:
+    """The number of the group's last change; 0 where there is no such group."""
+    row = snapshot.one(_HEAD, g=group)
+    return row[0] if row else 0
+
+
+def since(snapshot: Snapshot, group: str, seq: int, at_most: int) -> list[Change]:
+    """The changes that follow the number `seq`, oldest first."""
+    return [Change(*row) for row in snapshot.all(_SINCE, g=group, since=seq, at_most=at_most)]
