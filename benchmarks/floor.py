@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import re
 import sys
 import time
 from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
@@ -35,6 +36,7 @@ _TYPE = b"application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Co
 _ID = "00000000-0000-4000-8000-000000000000"  # where the server makes one for each item of a batch
 _ME = {"g": tenant.GROUP, "me": tenant.PERSON, "name": tenant.PERSON_NAME, "address": tenant.PERSON_ADDRESS}
 _TO = _encode([{"emailAddress": {"name": tenant.GROUP_NAME, "address": tenant.GROUP_ADDRESS}}]).decode()
+_TAG = re.compile(r"<[^>]*>")
 _GROUP = tenant.GROUP.encode()
 _GROUP_BYTES = bytes.fromhex(tenant.GROUP.replace("-", ""))
 
@@ -211,6 +213,7 @@ def _top(scope: Any) -> int:
 def _values(body: Any, values: dict[str, Any]) -> dict[str, Any]:
     content = body["content"]
     values.update(_ME, type=body["contentType"], content=content, preview=content[:242], now=int(time.time()))
+    values["words"] = _TAG.sub(" ", content).lower()
     return values
 
 

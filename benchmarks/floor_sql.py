@@ -72,16 +72,18 @@ def _settle(batch: list[Waiting]) -> None:
 
 _SENDERS = """CASE WHEN EXISTS (SELECT 1 FROM json_each(unique_senders) WHERE value = :name) THEN unique_senders
     ELSE json_insert(unique_senders, '$[#]', :name) END"""
-_S_ADVANCE = "UPDATE sequences SET seq = seq + 3 WHERE group_id = :g RETURNING seq"
+_S_ADVANCE = "UPDATE sequences SET seq = seq + 3, changed_at = :now WHERE group_id = :g RETURNING seq"
 _S_POST = """INSERT INTO posts (group_id, id, conversation_id, thread_id, in_reply_to, author, from_name, from_address,
         sender_name, sender_address, content_type, content, new_participants, categories, has_attachments, received_at,
         created_at, modified_at, version)
     VALUES (:g, :p, :c, :t, NULL, :me, :name, :address, :name, :address, :type, :content, '[]', '[]', 0, :now, :now,
         :now, :seq - 2)"""
-_S_CHANGES = """INSERT INTO changes (group_id, seq, at, kind, noun, item, by) VALUES
-    (:g, :seq - 2, :now, 'created', 'post', :p, :me),
-    (:g, :seq - 1, :now, :kind, 'thread', :t, :me),
-    (:g, :seq, :now, :kind, 'conversation', :c, :me)"""
+_S_WORDS = """INSERT INTO post_words (group_id, conversation_id, thread_id, post_id, words)
+    VALUES (:g, :c, :t, :p, :words)"""
+_S_CHANGES = """INSERT INTO changes (group_id, seq, at, kind, noun, item, by, parent) VALUES
+    (:g, :seq - 2, :now, 'created', 'post', :p, :me, :t),
+    (:g, :seq - 1, :now, :kind, 'thread', :t, :me, :c),
+    (:g, :seq, :now, :kind, 'conversation', :c, :me, NULL)"""
 _S_CREATE = (
     """INSERT INTO conversations (group_id, id, topic, has_attachments, last_delivered_at, unique_senders, preview,
         created_at)
@@ -90,10 +92,12 @@ _S_CREATE = (
         preview, is_locked, to_recipients, cc_recipients, started_by, created_at)
     VALUES (:g, :t, :c, :topic, 0, :now, json_array(:name), :preview, 0, :to, '[]', :me, :now)""",
     _S_POST,
+    _S_WORDS,
     _S_CHANGES,
 )
 _S_REPLY = (
     _S_POST,
+    _S_WORDS,
     f"""UPDATE threads SET last_delivered_at = max(last_delivered_at, :now), unique_senders = {_SENDERS},
         preview = :preview WHERE group_id = :g AND id = :t""",  # noqa: S608  (no text from outside)
     f"""UPDATE conversations SET last_delivered_at = max(last_delivered_at, :now), unique_senders = {_SENDERS},
@@ -139,19 +143,21 @@ class FloorSqlite(FloorStore):
 
 # ── PostgreSQL: one statement for all the rows of a write ────────────────────────────────────────────────────────────
 
-_P_SEQ = """WITH s AS (UPDATE sequences SET seq = seq + 3 WHERE group_id = %(g)s RETURNING seq),
+_P_SEQ = """WITH s AS (UPDATE sequences SET seq = seq + 3, changed_at = %(now)s WHERE group_id = %(g)s RETURNING seq),
 p AS (INSERT INTO posts (group_id, id, conversation_id, thread_id, in_reply_to, author, from_name, from_address,
         sender_name, sender_address, content_type, content, new_participants, categories, has_attachments, received_at,
         created_at, modified_at, version)
     SELECT %(g)s, %(p)s, %(c)s, %(t)s, NULL, %(me)s, %(name)s, %(address)s, %(name)s, %(address)s, %(type)s,
         %(content)s, '[]', '[]', false, %(now)s, %(now)s, %(now)s, seq - 2 FROM s),
+w AS (INSERT INTO post_words (group_id, conversation_id, thread_id, post_id, words)
+    VALUES (%(g)s, %(c)s, %(t)s, %(p)s, to_tsvector('simple', %(words)s))),
 """
 _P_SENDERS = """CASE WHEN unique_senders @> jsonb_build_array(%(name)s::text) THEN unique_senders
     ELSE unique_senders || to_jsonb(%(name)s::text) END"""
-_P_CHANGES = """INSERT INTO changes (group_id, seq, at, kind, noun, item, by)
-SELECT %(g)s, seq + n, %(now)s, kind, noun, item, %(me)s FROM s, (VALUES
-    (-2, 'created', 'post', %(p)s::uuid), (-1, %(kind)s, 'thread', %(t)s::uuid),
-    (0, %(kind)s, 'conversation', %(c)s::uuid)) AS happened (n, kind, noun, item)"""
+_P_CHANGES = """INSERT INTO changes (group_id, seq, at, kind, noun, item, by, parent)
+SELECT %(g)s, seq + n, %(now)s, kind, noun, item, %(me)s, parent FROM s, (VALUES
+    (-2, 'created', 'post', %(p)s::uuid, %(t)s::uuid), (-1, %(kind)s, 'thread', %(t)s::uuid, %(c)s::uuid),
+    (0, %(kind)s, 'conversation', %(c)s::uuid, NULL)) AS happened (n, kind, noun, item, parent)"""
 _P_CREATE = f"""{_P_SEQ}
 c AS (INSERT INTO conversations (group_id, id, topic, has_attachments, last_delivered_at, unique_senders, preview,
         created_at)
