@@ -153,6 +153,20 @@ def test_the_best_come_first_when_asked(graph: Graph) -> None:
     refused(adele.get(f"{CONVERSATIONS}?$orderby=relevance"), 400, "ErrorInvalidUrlQuery", "$orderby")
 
 
+@pytest.mark.parametrize(
+    "text", ["launch", '"launch plan"', "launch hasAttachments:false", "laun* received>2026-01-01"]
+)
+def test_the_best_are_the_same_whether_words_are_common_or_rare(
+    library: Library, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """PostgreSQL looks for common words in the newest posts, and for rare ones in its index."""
+    found = []
+    for sample in (0, 10**6):
+        monkeypatch.setattr(searching, "SAMPLE", sample)
+        found.append(topics(library.as_("AdeleV"), text, "&$orderby=relevance"))
+    assert found[0] == found[1] != []
+
+
 @pytest.mark.parametrize("walk", [1, 7, 1_000])
 @pytest.mark.parametrize("few", [0, 2_000])
 def test_pages_neither_lose_nor_repeat(graph: Graph, monkeypatch: pytest.MonkeyPatch, walk: int, few: int) -> None:

@@ -45,6 +45,8 @@ WALK = {"sqlite": 400, "postgresql": 40}  # rows that are looked at first; a loo
 FEW = 500  # matches that are put in order without a walk, where they can be counted so far
 LATER = 8  # so many times as many, where neither was enough
 RANKED = 5_000  # posts whose relevance is compared: the newest that match
+SAMPLE = 200  # newest posts that tell PostgreSQL how common the words are, before it compares
+COMMON = 20  # one post in so many, or more, and the newest are found by a walk
 BEST = 1_000  # items that come by relevance
 
 _EVER = 2**62
@@ -117,7 +119,16 @@ def _dated(each: Alternative) -> bool:
 class SearchPlan(Plan):
     """A plan of what `$search` finds. Unless an order is asked for, the newest come first."""
 
-    __slots__ = ("_alternatives", "_bounds", "_by", "_walked", "_walks", "natural", "ranked")
+    __slots__ = (
+        "_alternatives",
+        "_bounds",
+        "_by",
+        "_walked",
+        "_walks",
+        "natural",
+        "ranked",
+        "ranked_by_walk",
+    )
 
     def __init__(self, feed: Feed, options: Options, asked: Asked, *, app: bool, now: int) -> None:
         if asked.ranked:
@@ -137,7 +148,10 @@ class SearchPlan(Plan):
         self.count = Statement(select(func.count()).select_from(self._base.subquery()))
         self._walks: dict[tuple[bool, bool], Statement] = {}
         self._bounds: dict[bool, Statement] = {}
-        self.ranked = self._by_rank(plain) if asked.ranked else None
+        self.ranked = self._by_rank(plain, walk=False) if asked.ranked else None
+        # Words of one post in a few are looked for in the newest posts: the index would give them all, to be sorted.
+        walkable = asked.ranked and len(asked.alternatives) == 1 and set(self._by.within) == {"g"}
+        self.ranked_by_walk = self._by_rank(plain, walk=True) if walkable else None
         self._walked = plain
 
     def _finds(self, n: int, *, by_index: bool, ranked: bool = False) -> Select[Any]:
@@ -166,12 +180,15 @@ class SearchPlan(Plan):
         # With an OFFSET it stays a look at one row; PostgreSQL would make a join of it and look at all of them.
         return select(literal(1)).select_from(source).where(*condition, *above, within).offset(0)
 
-    def _by_rank(self, plain: Select[Any]) -> Statement:
+    def _by_rank(self, plain: Select[Any], *, walk: bool) -> Statement:
         best = []
         for n in range(len(self._alternatives)):
-            weighed = search.Weighed(s.post_words.c.words).label("weighed")
-            one = self._finds(n, by_index=True, ranked=True).add_columns(weighed).order_by(search.Newest())
-            newest = one.limit(RANKED).subquery(f"newest{n}")
+            if walk:
+                newest = self._newest(n).subquery(f"newest{n}")
+            else:
+                weighed = search.Weighed(s.post_words.c.words).label("weighed")
+                one = self._finds(n, by_index=True, ranked=True).add_columns(weighed).order_by(search.Newest())
+                newest = one.limit(RANKED).subquery(f"newest{n}")
             best.append(select(newest.c.item, search.Score(newest.c.weighed, f"q{n}").label("score")))
         each = union_all(*best).subquery("each")
         score = func.max(each.c.score).label("score")
@@ -179,6 +196,25 @@ class SearchPlan(Plan):
         scored = _materialized(by_item.order_by(score.desc(), each.c.item.desc()).limit(BEST).cte("scored"))
         query = plain.where(self._by.key == scored.c.item).order_by(scored.c.score.desc(), self._by.key.desc())
         return Statement(query.limit(bindparam("limit")).offset(bindparam("skip")))
+
+    def _newest(self, n: int) -> Select[Any]:
+        """What `_finds` gives to be weighed, by looking at each of the newest posts until there are enough."""
+        each, w, p = self._alternatives[n], s.post_words.c, s.posts.c
+        words = (
+            select(search.Weighed(w.words))
+            .where(w.group_id == bindparam("g"), w.conversation_id == p.conversation_id)
+            .where(w.thread_id == p.thread_id, w.post_id == p.id, search.Matches(w.words, f"q{n}", by_index=False))
+            .correlate(s.posts)
+            .scalar_subquery()
+        )
+        condition = [p.group_id == bindparam("g")]
+        if _dated(each):
+            condition += [p.received_at >= bindparam(f"since{n}"), p.received_at < bindparam(f"until{n}")]
+        if each.attached is not None:
+            condition.append(p.has_attachments == bindparam(f"attached{n}"))
+        newest = select(self._by.of_post.label("item"), words.label("weighed")).where(*condition)
+        looked_at = newest.order_by(p.id.desc()).limit(RANKED * COMMON).subquery(f"looked_at{n}")
+        return select(looked_at).where(looked_at.c.weighed.is_not(None)).limit(RANKED)
 
     def walk(self, cursor: Sequence[Any] | None, *, bounded: bool) -> Statement:
         """The statement for what is found among the rows after `cursor`, down to the one whose keys are `b0`, …"""
@@ -220,6 +256,27 @@ _SOME = Statement(
     )
 )
 
+_newest = (
+    select(s.posts.c.conversation_id, s.posts.c.thread_id, s.posts.c.id)
+    .where(s.posts.c.group_id == bindparam("g"))
+    .order_by(s.posts.c.id.desc())
+    .limit(SAMPLE)
+    .subquery("newest")
+)
+_HELD = Statement(
+    select(func.count())
+    .select_from(s.post_words)
+    .join(
+        _newest,
+        and_(
+            _w.conversation_id == _newest.c.conversation_id,
+            _w.thread_id == _newest.c.thread_id,
+            _w.post_id == _newest.c.id,
+        ),
+    )
+    .where(_w.group_id == bindparam("g"), search.Matches(_w.words, "q0", by_index=False))
+)
+
 
 def rows(
     snapshot: Snapshot, plan: SearchPlan, asked: Asked, skiptoken: str | None, parameters: dict[str, Any]
@@ -232,7 +289,12 @@ def rows(
     if plan.ranked is not None:
         start = _place(skiptoken, plan, asked) if skiptoken is not None else parameters["skip"]
         parameters["skip"] = start
-        return snapshot.all(plan.ranked, **parameters), start + limit - 1
+        ranked = plan.ranked
+        if plan.ranked_by_walk is not None and snapshot.dialect == "postgresql" and asked.alternatives[0].text:
+            held = snapshot.one(_HELD, g=parameters["g"], q0=parameters["q0"])
+            if held is not None and held[0] * COMMON >= SAMPLE:
+                ranked = plan.ranked_by_walk
+        return snapshot.all(ranked, **parameters), start + limit - 1
     cursor = plan.cursor(skiptoken, asked.text) if skiptoken is not None else None
     for number, value in enumerate(cursor or ()):
         if value is not None:
