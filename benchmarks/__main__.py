@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from benchmarks import attachments, lists, machine, measure, paging, profiling
+from benchmarks import attachments, lists, log, machine, measure, paging, profiling
 from benchmarks.fill import fill
 from benchmarks.load import Load
 from benchmarks.servers import Databases, Kind, Place, databases, floor, server, token
@@ -41,6 +41,7 @@ def main() -> None:
             "lines": [],
             "paging": [],
             "lists": [],
+            "log": [],
             "attachments": [],
             "processes": [],
         }
@@ -52,6 +53,8 @@ def main() -> None:
                         _compare(load, made, options, [name for name in WORKLOADS if name in wanted], results)
                     if "paging" in wanted:
                         results["paging"] += paging.run(made, options)
+                    if "log" in wanted:
+                        results["log"] += log.run(load, made, options)
                     if "lists" in wanted:
                         results["lists"] += lists.run(made, options)
                     if {"attachment-up", "attachment-down"} & set(wanted):
@@ -68,7 +71,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         action="append",
-        choices=[*WORKLOADS, "paging", "lists", *attachments.NAMES],
+        choices=[*WORKLOADS, "paging", "lists", "log", *attachments.NAMES],
         help="this one; may be repeated",
     )
     parser.add_argument("--database", choices=get_args(Kind), help="this one (default: each)")

@@ -139,10 +139,23 @@ class Running:
 @contextlib.contextmanager
 def server(place: Place, *, profile: Path | None = None) -> Iterator[Running]:
     """`folkmoot serve` on `place`; under the profiler when there is a file for what that finds."""
+    how = ["folkmoot"] if profile is None else ["benchmarks.profiling", str(profile)]
+    with _serving(how, place) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def server_without_log(place: Place) -> Iterator[Running]:
+    """The server that writes no change log (see `log`)."""
+    with _serving(["benchmarks.log"], place) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def _serving(module: Sequence[str], place: Place) -> Iterator[Running]:
     port = free_port()
-    how = ["folkmoot", "serve"] if profile is None else ["benchmarks.profiling", str(profile), "serve"]
     ports = ["--http-port", str(port), "--https-port", str(free_port())]
-    with _running([sys.executable, "-m", *how, *place.options, *ports], port, place) as running:
+    with _running([sys.executable, "-m", *module, "serve", *place.options, *ports], port, place) as running:
         yield running
 
 
