@@ -12,10 +12,12 @@ import contextlib
 import re
 import socket
 import ssl
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
@@ -70,6 +72,10 @@ class Unanswered(Exception):
         super().__init__(reason)
 
 
+class Late(Unanswered):
+    """There is no answer in time."""
+
+
 def may_be_dialled(address: Address, *, development: bool) -> bool:
     """Whether an address is one of the public Internet, or in development of this machine and its neighbours.
 
@@ -118,18 +124,22 @@ class Outgoing:
         """Send `content`; the answer, of whatever status. Redirects are answers, too. It may arrive twice.
 
         `seconds` is for the whole of it: looking up the name, connecting, sending and the last byte of the answer.
-        Raises `Unanswered` when there is no answer by then, and where the URL or an address of its host is refused.
+        Raises `Late` when there is no answer by then, and `Unanswered` also where the URL or an address of its host is
+        refused.
         """
-        began = time.monotonic()
         try:
             parts = self._parts(url)
         except UrlRefused as refusal:
             raise Unanswered(refusal.message) from refusal
+        if "httpcore" not in sys.modules:
+            # It loads slowly, and most servers notify nobody.
+            await asyncio.to_thread(import_module, "httpcore")
+        began = time.monotonic()
         try:
             async with asyncio.timeout(seconds):
                 status, content_type, body = await self._exchange(parts, content, headers)
         except TimeoutError as error:
-            raise Unanswered(f"there was no complete answer within {seconds:g} seconds") from error
+            raise Late(f"there was no complete answer within {seconds:g} seconds") from error
         return Reply(status, content_type, body, round((time.monotonic() - began) * 1000))
 
     async def close(self) -> None:
@@ -179,14 +189,16 @@ class Outgoing:
             port=parts.port,
             target=((parts.path or "/") + (f"?{parts.query}" if parts.query else "")).encode(),
         )
-        sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+        # RFC 9110 §7.2; the host of the URL is without the brackets of an IPv6 address.
+        sent = [(b"Host", parts.netloc.encode())]
+        sent += [(name.encode(), value.encode()) for name, value in headers.items()]
         while True:
             with contextlib.suppress(_Stale):
                 return await _sent(pool, url, sent, content)
 
     async def _pool(self, parts: SplitResult) -> httpcore.AsyncConnectionPool:
         """The connections to a host. A pool for each, since a pool looks at all its connections with each request."""
-        import httpcore  # loads slowly, and most servers notify nobody
+        import httpcore
 
         if self._trusted is None and parts.scheme == "https":
             self._trusted = await asyncio.to_thread(ssl.create_default_context)
