@@ -243,6 +243,10 @@ group/threads ChangeTracking
 conversation/threads ChangeTracking
 conversationThread/posts ChangeTracking
 post/inReplyTo ChangeTracking
+GraphService/subscriptions CountRestrictions
+GraphService/subscriptions ExpandRestrictions
+GraphService/subscriptions FilterRestrictions
+GraphService/subscriptions SortRestrictions
 """
 TRUE = """
 group/conversations SearchRestrictions

@@ -421,9 +421,20 @@ def test_an_application_by_itself_sees_what_was_made_by_it(graph: Graph) -> None
 def test_a_list_comes_in_pages(graph: Graph) -> None:
     adele = graph.as_("AdeleV")
     made = [subscribe(adele).json["id"] for _ in range(5)]
-    pages = list(adele.pages("/subscriptions?$top=2&$select=id"))
-    assert [len(page) for page in pages] == [2, 2, 1]
-    assert [item["id"] for page in pages for item in page] == sorted(made)
+    refused(adele.get("/subscriptions?$top=2"), 400, _BAD, "$top")
+    pages = [adele.get("/subscriptions?$top=2&$select=id", **EXTENDED)]
+    while (link := pages[-1].json.get("@odata.nextLink")) is not None:
+        pages.append(adele.get(link, **EXTENDED))
+    assert [len(page.ids) for page in pages] == [2, 2, 1]
+    assert [id for page in pages for id in page.ids] == sorted(made)
+
+
+def test_a_strict_application_follows_the_link_to_the_next_page(graph: Graph) -> None:
+    adele = graph.as_("AdeleV")
+    made = {graph.subscribed(adele.token, client_state=str(number)) for number in range(101)}
+    first, second = adele.pages("/subscriptions")
+    assert (len(first), len(second)) == (100, 1)
+    assert {item["id"] for item in first + second} == made
 
 
 def test_an_account_that_is_off_has_nothing(graph: Graph) -> None:

@@ -68,7 +68,7 @@ class Feed:
     there that are the caller's to manage. `single`: it is one item, whose properties that are only sent alone can be
     selected. `kinds` are the nouns of a mixed collection, by the value of `kind`. `inside` are properties that
     `$expand` adds to an item, by what it calls them in lower case; the value of `kind` of those that have them is in
-    `inside_kind`.
+    `inside_kind`. `plain`: strict applications can neither filter nor sort it, nor ask for pages of a size.
     """
 
     name: str
@@ -89,6 +89,7 @@ class Feed:
     largest_page: int = 999
     directory: bool = False
     single: bool = False
+    plain: bool = False
     search: SearchBy | None = None
 
 
@@ -309,7 +310,7 @@ _lasts = _n.expires_at > _bind("now")
 
 def _subscriptions(name: str, condition: ColumnElement[bool]) -> tuple[Feed, Feed]:
     """Subscriptions that somebody may see, and one of them. Only its owner learns the secret of one."""
-    more: dict[str, Any] = {"context": "subscriptions"}
+    more: dict[str, Any] = {"context": "subscriptions", "plain": True}
     one = SUBSCRIPTION if name in ("subscriptions", "subscriptions.application") else LISTED
     return (
         _feed(name, LISTED, and_(condition, _lasts), (_n.id, False), **more),

@@ -23,7 +23,7 @@ from folkmoot.odata.query import Options
 from folkmoot.ops import access, grants
 from folkmoot.ops import subscriptions as verbs
 from folkmoot.outgoing import Late, Outgoing, Unanswered
-from folkmoot.refusals import BadBody, NoSuchSubscription, NotValidated, PrivilegeMissing, UrlRefused
+from folkmoot.refusals import BadBody, BadClause, NoSuchSubscription, NotValidated, PrivilegeMissing, UrlRefused
 from folkmoot.store.db import Snapshot, Store, Tx
 
 HANDSHAKE_SECONDS = 10.0
@@ -52,6 +52,11 @@ class Listed(Page):
     """A page of the subscriptions that the caller may see."""
 
     def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
+        if call.caller.profile == "strict":
+            # "This method does not support the OData query parameters" (Graph: List subscriptions).
+            for name, _ in call.options.texts:
+                if name != "$skiptoken":
+                    raise BadClause(f"{name} is not supported on subscriptions.", target=name)
         scope = self.scope(snapshot, call)
         return Answer(200, page(snapshot, FEEDS[scope.pop("feed")], call.options, scope, call.road, call.caller))
 
