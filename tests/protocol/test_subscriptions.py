@@ -54,13 +54,13 @@ def at(minutes: float) -> str:
     return iso(START + minutes * 60)
 
 
-def certificate(key: Any) -> str:
+def certificate(key: Any, encoding: Encoding = Encoding.DER) -> str:
     """Base64 of a self-signed certificate of a key."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "listener")])
     start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(1).not_valid_before(start).not_valid_after(start + dt.timedelta(days=3650))
-    return b64encode(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)).decode()
+    return b64encode(builder.sign(key, hashes.SHA256()).public_bytes(encoding)).decode()
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +172,8 @@ def test_resource_data_needs_a_certificate_and_is_for_extended_ones(graph: Graph
     assert kept(graph, answer.json["id"]).certificate == rsa_certificate
     assert subscribe(adele, EXTENDED, **rich | {"encryptionCertificateId": None}).target == "encryptionCertificateId"
     assert subscribe(adele, EXTENDED, **rich | {"resource": "users"}).target == "includeResourceData"
+    pem = certificate(rsa.generate_private_key(65537, 2048), Encoding.PEM)
+    assert subscribe(adele, EXTENDED, **rich | {"encryptionCertificate": pem}).status == 201
     for key in (rsa.generate_private_key(65537, 1024), ec.generate_private_key(ec.SECP256R1())):  # noqa: S505
         weak = subscribe(adele, EXTENDED, **rich | {"encryptionCertificate": certificate(key)})
         assert "RSA key of 2048 to 4096 bits" in refused(weak, 400, _BAD, "encryptionCertificate")

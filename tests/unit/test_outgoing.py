@@ -233,9 +233,11 @@ def test_a_second_address_is_tried_where_the_first_does_not_answer() -> None:
 def test_redirects_are_answers() -> None:
     async def check() -> None:
         async with listening() as inner:
-            to = f"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{inner.port}/\r\nContent-Length: 0\r\n\r\n".encode()
+            where = f"Location: http://127.0.0.1:{inner.port}/\r\nRetry-After: 7"
+            to = f"HTTP/1.1 302 Found\r\n{where}\r\nContent-Length: 0\r\n\r\n".encode()
             async with listening(to) as outer, client(development=True) as outgoing:
-                assert (await outgoing.post(f"http://127.0.0.1:{outer.port}/", b"", {}, seconds=5)).status == 302
+                reply = await outgoing.post(f"http://127.0.0.1:{outer.port}/", b"", {}, seconds=5)
+                assert (reply.status, reply.retry_after) == (302, "7")
             assert inner.connections == 0
 
     asyncio.run(check())

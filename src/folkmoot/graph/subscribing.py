@@ -174,20 +174,22 @@ def _tls_version(text: str | None) -> str:
 
 
 def _certificate(text: str | None) -> str | None:
-    """Base64 of an X.509 certificate with an RSA key that data can be encrypted for."""
+    """Base64 of an X.509 certificate, in DER or PEM as clients send either, with an RSA key to encrypt data for."""
     if not text:
         return None
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-    from cryptography.x509 import load_der_x509_certificate
+    from cryptography.x509 import InvalidVersion, load_der_x509_certificate, load_pem_x509_certificate
 
     name = "encryptionCertificate"
     try:
         if len(text) > LONGEST_CERTIFICATE:
             raise ValueError
-        key = load_der_x509_certificate(b64decode(text, validate=True)).public_key()
-    except (Base64Error, ValueError, UnsupportedAlgorithm):
-        raise BadBody(f"{name} is base64 of an X.509 certificate (DER).", target=name) from None
+        raw = b64decode("".join(text.split()), validate=True)
+        read = load_pem_x509_certificate if raw.lstrip().startswith(b"-----BEGIN") else load_der_x509_certificate
+        key = read(raw).public_key()
+    except (Base64Error, ValueError, UnsupportedAlgorithm, InvalidVersion):
+        raise BadBody(f"{name} is base64 of an X.509 certificate, in DER or PEM.", target=name) from None
     least, most = KEY_BITS
     if not isinstance(key, RSAPublicKey) or not least <= key.key_size <= most:
         raise BadBody(f"{name} must have an RSA key of {least} to {most} bits.", target=name)
