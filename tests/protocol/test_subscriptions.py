@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, select
 from folkmoot import lab
 from folkmoot.ops import subscriptions as verbs
 from folkmoot.outgoing import Late, Reply, Unanswered
-from folkmoot.store import schema, subscriptions
+from folkmoot.store import everywhere, schema, subscriptions
 from folkmoot.store.changes import head
 from folkmoot.store.db import Statement
 from folkmoot.store.wake import DIRECTORY
@@ -237,7 +237,29 @@ def test_an_endpoint_that_does_not_repeat_the_token_is_none(graph: Graph, target
     assert adele.get("/subscriptions").value == []
 
 
-def test_the_content_type_may_say_more(graph: Graph) -> None:
+def test_while_an_endpoint_thinks_nobody_waits_and_all_may_change(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joni = graph.as_("JoniS")
+    place = joni.start(group="HR")
+    original = graph.endpoints.post
+    answers = []
+
+    async def post(url: str, content: bytes, headers: Any, *, seconds: float) -> Reply:
+        body = b'{"post": {"body": {"content": "Meanwhile"}}}'
+        own = {"Authorization": f"Bearer {joni.token}", "Content-Type": "application/json"}
+        answers.append(await graph.asking("POST", f"{ROOT}{place.thread_path()}/reply", body, own))
+        await graph.store.write(lambda tx: everywhere.drop_membership(tx, GROUP["HR"], "member", PERSON["JoniS"]))
+        return await original(url, content, headers, seconds=seconds)
+
+    monkeypatch.setattr(graph.endpoints, "post", post)
+    answer = subscribe(joni, resource=f"groups/{GROUP['HR']}/conversations")
+    assert [each.status for each in answers] == [202]
+    refused(answer, 403, "Authorization_RequestDenied")
+    assert joni.get("/subscriptions").value == []
+
+
+def test_the_content_type_may_say_more(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     adele = graph.as_("AdeleV")
     original = graph.endpoints.post
 
@@ -247,11 +269,8 @@ def test_the_content_type_may_say_more(graph: Graph) -> None:
             content_type="Text/Plain; charset=UTF-8"
         )
 
-    graph.endpoints.post = post  # type: ignore[method-assign]
-    try:
-        assert subscribe(adele).status == 201
-    finally:
-        del graph.endpoints.post
+    monkeypatch.setattr(graph.endpoints, "post", post)
+    assert subscribe(adele).status == 201
 
 
 def test_who_may_not_read_makes_nobody_ask(graph: Graph) -> None:
