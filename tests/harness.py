@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+from uuid import NAMESPACE_URL, uuid5
 
 import httpx
 import msgspec
@@ -30,9 +31,10 @@ from folkmoot import app, lab
 from folkmoot.auth.keys import SigningKey
 from folkmoot.auth.minting import mint
 from folkmoot.config import Settings
-from folkmoot.model import Application, Caller, GroupDraft, SignIn
+from folkmoot.model import Application, Caller, GroupDraft, SignIn, Subscription
 from folkmoot.ops import access, deleted, directory
-from folkmoot.store import migrate, schema
+from folkmoot.outgoing import Outgoing, Reply, Unanswered
+from folkmoot.store import migrate, schema, subscriptions
 from folkmoot.store.db import Statement, Store, Tx
 from folkmoot.store.postgres import PostgresStore
 from folkmoot.store.sqlite import SqliteStore
@@ -97,6 +99,26 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.now += seconds
+
+
+class Endpoints(Outgoing):
+    """Other people's servers: each repeats the token of a validation, unless `answers` has something for its URL.
+
+    What is sent to them is kept in `asked`, URL by URL.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(development=True)
+        self.asked: list[tuple[str, bytes, Mapping[str, str]]] = []
+        self.answers: dict[str, Reply | Unanswered] = {}
+
+    async def post(self, url: str, content: bytes, headers: Mapping[str, str], *, seconds: float) -> Reply:
+        self.asked.append((url, content, headers))
+        answer = self.answers.get(url.partition("?")[0])
+        if isinstance(answer, Unanswered):
+            raise answer
+        given = parse_qs(urlsplit(url).query).get("validationToken", [""])[0]
+        return answer or Reply(200, "text/plain", given.encode(), 1)
 
 
 @dataclass(frozen=True)
@@ -322,6 +344,7 @@ class Graph:
     key: SigningKey = field(repr=False)
     settings: Settings = field(repr=False)
     loop: asyncio.Runner = field(repr=False)
+    endpoints: Endpoints = field(default_factory=Endpoints, repr=False)
     _http: httpx.AsyncClient = field(init=False, repr=False)
     _tokens: dict[tuple[object, ...], str] = field(default_factory=dict, repr=False)
     _seen: dict[str, int] = field(default_factory=dict, repr=False)
@@ -426,6 +449,44 @@ class Graph:
         self._seen.clear()
         self.changes()
 
+    def subscribed(self, token: str | None, *, group: str = "SalesAndMarketing", **more: Any) -> str:
+        """The id of a subscription of whoever has the token, to a group's conversations; it is added where it is not.
+
+        Its creation asks nobody, so that it may stand in a store that tests read together.
+        """
+        claims = {} if token is None else _claims(token)
+        creator, application = claims.get("oid", PERSON["AdeleV"]), claims.get("appid", lab.PUBLIC_CLIENT.id)
+        id = str(uuid5(NAMESPACE_URL, f"{creator} {application} {group} {sorted(more.items())}"))
+        given = {
+            "id": id,
+            "application": application,
+            "creator": creator,
+            "creator_kind": "app" if claims.get("idtyp") == "app" else "person",
+            "resource": f"groups/{GROUP[group]}/conversations",
+            "watched": "conversation",
+            "group": GROUP[group],
+            "parent": None,
+            "change_types": ("created",),
+            "notification_url": "https://hooks.example/notify",
+            "lifecycle_url": None,
+            "client_state": "secret",
+            "include_resource_data": False,
+            "certificate": None,
+            "certificate_id": None,
+            "tls_version": "v1_2",
+            "url_app_id": None,
+            "expires_at": (START + 2 * 86_400) * 1_000_000,
+            "created_at": START * 1_000_000,
+            **more,
+        }
+
+        def add(tx: Tx) -> None:
+            if subscriptions.one(tx, id) is None:
+                subscriptions.add(tx, Subscription(**given), group=given["group"], seq=0)
+
+        self.loop.run(self.store.write(add))
+        return id
+
     def run(self, statement: Statement, **parameters: Any) -> None:
         """Change the store behind the server's back: for states that no request of today can bring about."""
         self.loop.run(self.store.write(lambda tx: tx.run(statement, **parameters)))
@@ -434,6 +495,12 @@ class Graph:
         """Let go of the store."""
         self.loop.run(self._http.aclose())
         self.store.close()
+
+
+def _claims(token: str) -> dict[str, Any]:
+    part = token.split(".")[1]
+    found: dict[str, Any] = msgspec.json.decode(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return found
 
 
 _CHANGES = Statement(
@@ -500,6 +567,8 @@ class Workshop:
         served, reset = self._served[database]
         reset()
         served.clock.now = START
+        served.endpoints.asked.clear()
+        served.endpoints.answers.clear()
         served.forget()
         return served
 
@@ -513,7 +582,9 @@ class Workshop:
         clock = Clock()
         with _seeded_postgres() if database == "postgresql" else _seeded_sqlite(self.folder) as (connect, reset):
             store = connect(clock)
-            graph = Graph(store, clock, app.build(self.settings, store, clock), self.key, self.settings, self.loop)
+            endpoints = Endpoints()
+            application = app.build(self.settings, store, clock, outgoing=endpoints)
+            graph = Graph(store, clock, application, self.key, self.settings, self.loop, endpoints)
             try:
                 yield graph, reset
             finally:

@@ -25,6 +25,7 @@ from folkmoot.graph.app import VERSION, GraphDoor
 from folkmoot.graph.uploading import PATH as UPLOADS
 from folkmoot.graph.uploading import UploadDoor
 from folkmoot.model import Application, Person, SignIn
+from folkmoot.outgoing import Outgoing
 from folkmoot.store import everywhere, migrate
 from folkmoot.store.db import Store
 
@@ -166,9 +167,15 @@ def identities(settings: Settings, store: Store, clock: Callable[[], float] = ti
 
 
 def build(
-    settings: Settings, store: Store, clock: Callable[[], float] = time.time, *, who: Identities | None = None
+    settings: Settings,
+    store: Store,
+    clock: Callable[[], float] = time.time,
+    *,
+    who: Identities | None = None,
+    outgoing: Outgoing | None = None,
 ) -> Any:
-    """The ASGI application. `who`: the `identities` of the same settings, for those who also `start` them."""
+    """The ASGI application. `who`: the `identities` of the same settings, for those who also `start` them; `outgoing`:
+    what others who send to clients' URLs share with it."""
     origins = Origins(settings)
     web: Starlette | None = None
     if settings.mode == "development":
@@ -185,6 +192,7 @@ def build(
     door = GraphDoor(
         store,
         who or identities(settings, store, clock),
+        outgoing or Outgoing(development=settings.mode == "development"),
         root=origins.root,
         domain=settings.domain,
         max_body=settings.max_body_bytes,

@@ -437,3 +437,22 @@ class Subscription(Value, frozen=True, kw_only=True):
     created_at: int
     reminded_at: int | None = None
     paused_at: int | None = None
+
+
+class SubscriptionDraft(Value, frozen=True, kw_only=True):
+    """A subscription that somebody asks for; see `Subscription`. `expires_at` is what is wished for."""
+
+    resource: str
+    watched: Watched
+    group: str | None
+    parent: str | None
+    change_types: tuple[ChangeType, ...]
+    notification_url: str
+    lifecycle_url: str | None
+    client_state: str | None
+    include_resource_data: bool
+    certificate: str | None
+    certificate_id: str | None
+    tls_version: str
+    url_app_id: str | None
+    expires_at: int

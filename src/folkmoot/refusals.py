@@ -76,6 +76,10 @@ class NoSuchObject(NotFound):
         )
 
 
+class NoSuchSubscription(NotFound):
+    """The object was not found."""
+
+
 class IdMalformed(Refusal):
     """Id is malformed."""
 
@@ -113,8 +117,29 @@ class BadBody(Refusal):
     """The request body is not valid. `target` is the path of the property, such as `threads[0].posts[0].body`."""
 
 
+class UrlRefused(Refusal):
+    """The URL may not be notified."""
+
+
 class BadHeader(Refusal):
     """A request header cannot be read. `target` is its name."""
+
+
+class LifetimeWrong(BadBody):
+    """A subscription cannot last until then. `target` is `expirationDateTime`."""
+
+
+class NotValidated(Refusal):
+    """Subscription validation request failed. Notification endpoint must respond with 200 OK to validation request."""
+
+    def __init__(self, message: str | None = None, *, target: str | None = None, detail: str = "") -> None:
+        """`detail` says what the endpoint did instead, for those who are told (see the doors)."""
+        self.detail = detail
+        super().__init__(message, target=target)
+
+
+class TooManySubscriptions(Refusal):
+    """There are as many subscriptions as there may be."""
 
 
 class Unprocessable(Refusal):

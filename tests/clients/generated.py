@@ -1,4 +1,6 @@
-"""Every method of the Python SDK's generated request builders for what is said in groups, found by walking them."""
+"""Every method of the Python SDK's generated request builders for what is said in groups and for subscriptions to it,
+found by walking them.
+"""
 
 from __future__ import annotations
 
@@ -63,6 +65,9 @@ def every(client: GraphServiceClient) -> list[Method]:
     steps = (Step("groups"), Step("by_group_id", "group-id"))
     group = client.groups.by_group_id("{group-id}")
     found = [each for name in BRANCHES for each in _below(getattr(group, name), (*steps, Step(name)))]
+    # Web push came to v1.0 after the revision of the description that this surface follows.
+    subscriptions = _below(client.subscriptions, (Step("subscriptions"),))
+    found += [each for each in subscriptions if each.path != "/subscriptions/getVapidPublicKey()"]
     return sorted(found, key=lambda each: (each.path, METHODS.index(each.name)))
 
 

@@ -1,4 +1,5 @@
-"""Every generated method of the Python SDK for what is said in groups, called, and the list of them in the manual.
+"""Every generated method of the Python SDK for what is said in groups, and for subscriptions, called, and the list of
+them in the manual.
 
 The list is `docs/manual/sdk.md`. When this says that it is out of date: FOLKMOOT_WRITE=1 with this test writes it.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +33,14 @@ from msgraph.generated.models.file_attachment import FileAttachment
 from msgraph.generated.models.o_data_errors.o_data_error import ODataError
 from msgraph.generated.models.open_type_extension import OpenTypeExtension
 from msgraph.generated.models.reference_create import ReferenceCreate
+from msgraph.generated.models.subscription import Subscription
 
 from folkmoot.graph.resolve import resolve
 from folkmoot.graph.surface import BY_ADDRESS
 from folkmoot.odata.path import parse_path
 from folkmoot.refusals import UnknownSegment
 from tests.clients.generated import Method, every
+from tests.clients.listener import Listener, listening
 from tests.clients.sdk import SALES, conversation, person, recipient, reply, thread
 from tests.server import Server
 
@@ -64,8 +68,9 @@ def expected(method: Method) -> int:
 class Caller:
     """Adele, who makes what a method needs to be there, and calls it."""
 
-    def __init__(self, server: Server, client: GraphServiceClient) -> None:
+    def __init__(self, server: Server, client: GraphServiceClient, listener: Listener) -> None:
         self._server = server
+        self._listener = listener
         self._client = client
         self._keys: dict[str, str] = {}
         self._count = 0
@@ -120,7 +125,8 @@ class Caller:
         try:
             listed = (await collection.get()).value
             if not listed:
-                await collection.post(self._attachment() if key == "attachment-id" else self._extension())
+                made = {"attachment-id": self._attachment, "subscription-id": self._subscription}
+                await collection.post(made.get(key, self._extension)())
                 listed = (await collection.get()).value
         except ODataError:
             return "unknown"
@@ -160,6 +166,8 @@ class Caller:
                 odata_type="#microsoft.graph.openTypeExtension", additional_data={"colour": "blue"}
             ),
             "$ref": lambda: self._reference(method),
+            "subscriptions": self._subscription,
+            "{subscription-id}": lambda: Subscription(expiration_date_time=datetime.now(UTC) + timedelta(days=2)),
             "validateProperties": lambda: ValidatePropertiesPostRequestBody(
                 display_name="A new group", mail_nickname="a-new-group"
             ),
@@ -177,6 +185,14 @@ class Caller:
             odata_type="#microsoft.graph.fileAttachment", name="a.txt", content_type="text/plain", content_bytes=b"a"
         )
 
+    def _subscription(self) -> Subscription:
+        return Subscription(
+            change_type="created",
+            notification_url=self._listener.origin,
+            resource=f"groups/{SALES}/conversations",
+            expiration_date_time=datetime.now(UTC) + timedelta(days=1),
+        )
+
     def _extension(self) -> OpenTypeExtension:
         self._count += 1
         return OpenTypeExtension(
@@ -188,7 +204,16 @@ class Caller:
 
 @pytest.fixture
 async def caller(server: Server, adele: GraphServiceClient) -> AsyncIterator[Caller]:
-    made = Caller(server, adele)
+    with listening() as listener:
+        made = Caller(server, adele, listener)
+        async for each in _noted(made, adele):
+            yield each
+        for subscription in (await adele.subscriptions.get()).value:
+            await adele.subscriptions.by_subscription_id(subscription.id).delete()
+
+
+async def _noted(made: Caller, adele: GraphServiceClient) -> AsyncIterator[Caller]:
+    """The caller, who hears the status of every answer."""
     http: httpx.AsyncClient = adele.request_adapter._http_client
 
     async def note(response: httpx.Response) -> None:
@@ -201,7 +226,7 @@ async def caller(server: Server, adele: GraphServiceClient) -> AsyncIterator[Cal
 
 async def test_every_method_is_answered_as_the_surface_says(caller: Caller, adele: GraphServiceClient) -> None:
     outcomes = [(method, await caller.call(method)) for method in every(adele)]
-    assert len(outcomes) >= 103  # families A–E of the published surface
+    assert len(outcomes) >= 109  # families A–F of the published surface
     wrong = {
         f"{method.name.upper()} {method.path}": (status, expected(method))
         for method, status in outcomes
@@ -220,9 +245,10 @@ def written(outcomes: list[tuple[Method, int]]) -> str:
     lines = [
         "# What the Python SDK can call",
         "",
-        "Every method of the unmodified `msgraph-sdk` for what is said in groups, found by walking its request",
-        "builders, called against a started server by an owner of the group, and how it was answered. `make test`",
-        "calls them all and fails when this page says something else (`tests/clients/test_every_sdk_method.py`). The",
+        "Every method of the unmodified `msgraph-sdk` for what is said in groups, and for subscriptions, found by",
+        "walking its request builders, called against a started server by an owner of the group, and how it was",
+        "answered. `make test` calls them all and fails when this page says something else",
+        "(`tests/clients/test_every_sdk_method.py`). The",
         "JavaScript SDK, which has no generated methods, asks each of these requests as well.",
         "",
         f"{served} of {len(outcomes)} methods succeed.",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemathesis import Case
 
 from tests.harness import PERSON, ROOT, Answer, Graph, Place
-from tests.protocol.rows import EVERYTHING
+from tests.protocol.rows import EVERYTHING, SUBSCRIPTION
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 KEY = re.compile(r"\{([^}]+)\}")
@@ -27,6 +27,7 @@ SEEDS: dict[str, tuple[str, Any]] = {
         {"@odata.type": "#microsoft.graph.openTypeExtension", "extensionName": "org.example.x", "colour": "red"},
     ),
     "directoryObject-id": ("/$ref", {"@odata.id": f"{ROOT}/users/{PERSON['AlexW']}"}),
+    "subscription-id": ("", SUBSCRIPTION),
 }
 
 POST = {"body": {"contentType": "text", "content": "Hello"}}
@@ -40,6 +41,8 @@ BODIES: dict[str, Any] = {
     "$ref": SEEDS["directoryObject-id"][1],
     "attachments": SEEDS["attachment-id"][1],
     "extensions": SEEDS["extension-id"][1],
+    "subscriptions": SUBSCRIPTION,
+    "{subscription-id}": {"expirationDateTime": SUBSCRIPTION["expirationDateTime"]},
 }
 
 

@@ -17,6 +17,7 @@ from folkmoot.graph.entities import CONVERSATION, POST, THREAD
 from folkmoot.graph.extensions import EXTENSION, MULTI_VALUE, SINGLE_VALUE
 from folkmoot.graph.grant_noun import GRANT
 from folkmoot.graph.resolve import resolve
+from folkmoot.graph.subscription_noun import SUBSCRIPTION
 from folkmoot.graph.surface import SURFACE
 from folkmoot.odata.edm import Complex, Edm, Enumeration, Field
 from folkmoot.odata.path import parse_path
@@ -35,18 +36,7 @@ SAID = {
 }
 
 # Published, and not served yet. What is served is taken off this list; nothing is put on it.
-NOT_YET = set(
-    """
-    GET subscriptions
-    POST subscriptions
-    GET subscription
-    PATCH subscription
-    DELETE subscription
-    POST subscription/reauthorize
-    """.strip()
-    .replace("    ", "")
-    .splitlines()
-)
+NOT_YET: set[str] = set()
 # In the reference, but not in the published description (Graph: get attachment).
 DOCUMENTED_ONLY = {"GET attachment/$value"}
 NOT_YET_BELOW_A_POST: set[str] = set()
@@ -150,7 +140,7 @@ def ours(field: Field) -> tuple[Any, bool, bool]:
 @published_only
 @pytest.mark.parametrize(
     "noun",
-    [CONVERSATION, THREAD, POST, ATTACHMENT, SINGLE_VALUE, MULTI_VALUE, GRANT],
+    [CONVERSATION, THREAD, POST, ATTACHMENT, SINGLE_VALUE, MULTI_VALUE, GRANT, SUBSCRIPTION],
     ids=lambda noun: noun.entity.name,
 )
 def test_properties_are_those_that_are_published(noun: Noun) -> None:

@@ -71,6 +71,17 @@ NEW_USER = {
 EXTENDED = {"Prefer": "folkmoot.profile=extended"}
 GRANT = {"clientAppId": lab.EXTENDED.id, "permission": "Group-Conversation.Read.Group"}
 REFERENCE = {"@odata.id": f"{ROOT}/directoryObjects/{PERSON['PattiF']}"}
+# Stands for the id of a subscription of whoever asks.
+OWN = "5b5c0000-0000-4000-8000-000000000001"
+# What one of which permissions lets an application follow.
+FOLLOW = READ | GROUPS | USERS
+SUBSCRIPTION = {
+    "changeType": "created,updated",
+    "notificationUrl": "https://hooks.example/notify?code=a%20b",
+    "resource": f"groups/{GROUP['SalesAndMarketing']}/conversations",
+    "expirationDateTime": "2026-11-25T10:00:00Z",
+    "clientState": "secret",
+}
 # Those who may post in the tests still may.
 SENDERS = {
     "acceptedSenders": {"@odata.id": f"{ROOT}/groups/{GROUP['SalesAndMarketing']}"},
@@ -151,10 +162,15 @@ class Request:
             place = client.graph.as_("AdeleV").attach(place)
         return place
 
+    def spelt(self, client: Client, place: Place, security_group: str = "Platform") -> str:
+        """The path for a place as that client asks for it: what belongs to somebody is the client's."""
+        path = self.path(place, security_group)
+        return path.replace(OWN, client.graph.subscribed(client.token)) if OWN in path else path
+
     def send(self, client: Client, place: Place, query: str = "", security_group: str = "Platform") -> Answer:
         """Ask for it; an attachment or extension is added to a post where the place has none."""
         place = self.furnish(client, place)
-        path = self.path(place, security_group)
+        path = self.spelt(client, place, security_group)
         if query:
             path += ("&" if "?" in path else "?") + query
         return client.with_body(self.method, path, self.body, self.headers or {})
@@ -353,6 +369,15 @@ def _all() -> Iterator[Request]:
     yield Request("DELETE directoryObjects/object", anything, only, only, 204)
     yield from _questions("directoryObjects/object", anything, DIRECTORY_READ)
     yield from _of_all("directoryObjects", DIRECTORY_READ)
+    # ── subscriptions ──
+    reading = FOLLOW | {"Subscription.Read.All"}
+    yield Request("GET subscriptions", "/subscriptions", reading, FOLLOW)
+    yield Request("POST subscriptions", "/subscriptions", READ, NONE, 201, SUBSCRIPTION)
+    yield Request("GET subscription", f"/subscriptions/{OWN}", reading, FOLLOW)
+    renewal = {"expirationDateTime": "2026-11-24T10:00:00.5Z"}
+    yield Request("PATCH subscription", f"/subscriptions/{OWN}", READ, READ, 200, renewal)
+    yield Request("DELETE subscription", f"/subscriptions/{OWN}", READ, READ, 204)
+    yield Request("POST subscription/reauthorize", f"/subscriptions/{OWN}/reauthorize", READ, NONE, 204)
     # ── what was deleted ──
     items = "/directory/deletedItems"
     for kind, permissions in (("group", GROUPS_READ), ("user", USERS_READ)):

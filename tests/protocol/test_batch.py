@@ -71,7 +71,7 @@ def reply(content: str) -> dict[str, Any]:
 def test_a_read_is_answered_as_it_is_alone(library: Library, request_: Request) -> None:
     client = library.as_("AdeleV", scopes=EVERYTHING)
     alone = request_.send(client, library.launch)
-    got = ask(client, item("1", request_.path(library.launch), headers=dict(request_.headers or {})))["1"]
+    got = ask(client, item("1", request_.spelt(client, library.launch), headers=dict(request_.headers or {})))["1"]
     assert got["status"] == alone.status == 200
     assert got["headers"]["Content-Type"] == alone.headers["content-type"]
     if alone.headers["content-type"] == JSON:
@@ -87,7 +87,7 @@ def test_a_write_is_answered_as_it_is_alone(graph: Graph, request_: Request) -> 
     client = graph.as_("admin" if request_.row in FOR_ADMINISTRATORS else "AdeleV", scopes=EVERYTHING)
     request_.prepare(client, place)
     graph.changes()
-    path, headers = request_.path(place), dict(request_.headers or {})
+    path, headers = request_.spelt(client, place), dict(request_.headers or {})
     got = ask(client, item("1", path, request_.method, request_.body, headers=headers))["1"]
     assert got["status"] == request_.answers, got
     if request_ in POSTING:

@@ -48,7 +48,8 @@ def test_what_is_no_profile_is_left_aside(graph: Graph, value: str) -> None:
 
 @each([r for r in REQUESTS if not r.only_extended and r.method == "GET" and r.answers == 200])
 def test_what_is_read_is_the_same_under_both(library: Library, request_: Request) -> None:
-    adele, path = library.as_("AdeleV", scopes=EVERYTHING), request_.path(library.launch)
+    adele = library.as_("AdeleV", scopes=EVERYTHING)
+    path = request_.spelt(adele, library.launch)
     own = dict(request_.headers or {})
     assert adele.get(path, **(own | STRICT)).content == adele.get(path, **(own | EXTENDED)).content
 
@@ -109,7 +110,7 @@ def test_an_extended_application_hears_what_is_missing(library: Library, request
         assert name in message
     assert "roles" in message
     headers = dict(request_.headers or {}) | EXTENDED
-    path = request_.path(library.launch)
+    path = request_.spelt(adele, library.launch)
     message = said(adele.with_body(request_.method, path, request_.body, headers))
     for name in request_.delegated:
         assert name in message

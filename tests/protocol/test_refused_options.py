@@ -18,7 +18,7 @@ SINGLE = [
     request
     for request in REQUESTS
     if request.row.removeprefix("GET ")
-    in ("conversation", "thread", "post", "attachment", "extension", "group", "user")
+    in ("conversation", "thread", "post", "attachment", "extension", "group", "user", "subscription")
     or (request.method == "GET" and request.row.endswith("/object"))
 ]
 # Delta takes options of its own; an item as another type is not there, whatever is asked of it.

@@ -16,7 +16,7 @@ import msgspec
 from folkmoot.auth.identities import Identities
 from folkmoot.graph import body as bodies
 from folkmoot.graph import ids
-from folkmoot.graph.call import Call
+from folkmoot.graph.call import Call, missing
 from folkmoot.graph.consistency import checked
 from folkmoot.graph.content import filled
 from folkmoot.graph.describe_service import described
@@ -34,6 +34,7 @@ from folkmoot.odata.path import parse_path
 from folkmoot.odata.prefer import parse_prefer
 from folkmoot.odata.query import Options, parse_options
 from folkmoot.ops import grants
+from folkmoot.outgoing import Outgoing
 from folkmoot.refusals import (
     BadClause,
     BodyTooLarge,
@@ -60,15 +61,16 @@ class GraphDoor:
     """Serves `/v1.0/…`.
 
     `root` gives the service root (`https://localhost:8443/v1.0`) under which a request reached the server; `domain` is
-    the mail domain of new groups; `max_body` the largest request body, `max_attachment` the largest attachment, both in
-    bytes. In `development` a request may say under which profile it is answered:
-    `Prefer: folkmoot.profile=strict` or `=extended`.
+    the mail domain of new groups; `outgoing` sends to URLs that clients name; `max_body` is the largest request body,
+    `max_attachment` the largest attachment, both in bytes. In `development` a request may say under which profile it is
+    answered: `Prefer: folkmoot.profile=strict` or `=extended`.
     """
 
     def __init__(
         self,
         store: Store,
         identities: Identities,
+        outgoing: Outgoing,
         *,
         root: Callable[[Mapping[str, Any], bytes], str],
         domain: str,
@@ -78,6 +80,7 @@ class GraphDoor:
     ) -> None:
         self._store = store
         self._identities = identities
+        self._outgoing = outgoing
         self._root = root
         self._domain = domain
         self._max_body = max_body
@@ -183,6 +186,7 @@ class GraphDoor:
             largest_attachment=self._max_attachment,
             headers=headers,
             prefer=prefer,
+            lacking=unless_granted,
         )
         row_read = row.read
         if row_read is not None and row.method == "GET":
@@ -203,6 +207,8 @@ class GraphDoor:
         if row_read is not None:
             asked = _granted(row_read, row, unless_granted)
             return await self._store.read(lambda snapshot: asked(snapshot, call))
+        if row.before is not None:
+            await row.before(self._store, self._outgoing, call)
         write = row.write
         assert write is not None  # noqa: S101  (a row reads, writes or serves)
         if row.once and caller.profile == "extended" and (key := read_key(headers)) is not None:
@@ -227,7 +233,7 @@ class GraphDoor:
             # The cloud says no more than that.
             raise denied
         by_grant = row.grants if caller.kind == "app" and caller.profile == "extended" else frozenset()
-        refusal = denied(_missing(caller, enough, by_grant))
+        refusal = denied(missing(caller, enough, by_grant))
         if not by_grant:
             raise refusal
         return refusal
@@ -313,17 +319,6 @@ def _enough(row: Row, resolved: Resolved, caller: Caller) -> frozenset[str]:
     return row.delegated | row.own if oneself and row.own else row.delegated
 
 
-def _missing(caller: Caller, enough: frozenset[str], grants: frozenset[str]) -> str:
-    """What would have been enough, in words."""
-    if not enough and not grants:
-        return "No permission lets an application do this; a signed-in person can."
-    kind = "application permissions (roles)" if caller.kind == "app" else "delegated permissions (scopes)"
-    text = f"The access token needs one of the {kind} {', '.join(sorted(enough))}"
-    if grants:
-        text += f"; or the application needs the grant {' or '.join(sorted(grants))} in this group"
-    return f"{text}."
-
-
 Work = TypeVar("Work", bound=Snapshot)
 
 
@@ -331,7 +326,7 @@ def _granted(
     work: Callable[[Work, Call], Answer], row: Row, refusal: NotAllowed | None
 ) -> Callable[[Work, Call], Answer]:
     """`work`; where the token alone does not permit it, `refusal` unless the application has a grant in the group."""
-    if refusal is None:
+    if refusal is None or row.judges:
         return work
 
     def where_granted(snapshot: Work, call: Call) -> Answer:

@@ -13,7 +13,7 @@ from folkmoot.graph.road import Road
 from folkmoot.model import Caller, Conversation, Extension, Place, Post, Standing
 from folkmoot.odata.query import Options
 from folkmoot.ops import access
-from folkmoot.refusals import NoSuchObject, NotFound
+from folkmoot.refusals import NoSuchObject, NotAllowed, NotFound
 from folkmoot.store import everywhere, extensions, rows
 from folkmoot.store.db import Snapshot
 
@@ -22,9 +22,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """A request that found its row.
 
     `keys` are the ids on the wire by noun ("group", "conversation", "thread", "post", "attachment", "extension",
-    "user", "object"); `hops` counts the inReplyTo steps after the post; `body` is what the row's `prepare` made of the
-    request body; `headers` are those of the request, names in lower case; `prefer` is what its Prefer header asks for
-    (see `odata.prefer`); `largest_attachment` is how many bytes one may have.
+    "user", "object", "subscription"); `hops` counts the inReplyTo steps after the post; `body` is what the row's
+    `prepare` made of the request body; `headers` are those of the request, names in lower case; `prefer` is what its
+    Prefer header asks for (see `odata.prefer`); `largest_attachment` is how many bytes one may have; `lacking` is the
+    refusal for a permission that the token lacks, where the row judges by itself whether a grant makes up for it.
     """
 
     caller: Caller
@@ -37,6 +38,18 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     largest_attachment: int = 0
     headers: Mapping[bytes, bytes] = msgspec.field(default_factory=dict)
     prefer: Mapping[str, str] = msgspec.field(default_factory=dict)
+    lacking: NotAllowed | None = None
+
+
+def missing(caller: Caller, enough: frozenset[str], grants: frozenset[str]) -> str:
+    """What would have been enough, in words."""
+    if not enough and not grants:
+        return "No permission lets an application do this; a signed-in person can."
+    kind = "application permissions (roles)" if caller.kind == "app" else "delegated permissions (scopes)"
+    text = f"The access token needs one of the {kind} {', '.join(sorted(enough))}"
+    if grants:
+        text += f"; or the application needs the grant {' or '.join(sorted(grants))} in this group"
+    return f"{text}."
 
 
 def find_group(snapshot: Snapshot, call: Call) -> Standing:

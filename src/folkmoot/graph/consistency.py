@@ -22,7 +22,8 @@ _NOT_INDEXED = {
 
 
 # Lists that the mailbox keeps, though directory objects are in them: the published clients count them without a header.
-_OF_THE_MAILBOX = ("group/acceptedSenders", "group/rejectedSenders")
+# Subscriptions are in no such index either.
+_OF_THE_MAILBOX = ("group/acceptedSenders", "group/rejectedSenders", "subscriptions")
 
 
 def checked(noun: Noun, address: str, options: Options, *, eventual: bool, profile: Profile) -> Options:

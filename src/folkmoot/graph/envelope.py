@@ -53,6 +53,7 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.NotAdmitted: (403, "ErrorAccessDenied", "Authorization_IdentityNotFound"),
     r.NotAllowed: (403, "ErrorAccessDenied", "Authorization_RequestDenied"),
     r.PersonRequired: (400, "BadRequest", "BadRequest"),
+    r.NoSuchSubscription: (404, "ResourceNotFound", "ResourceNotFound"),
     r.NoSuchObject: (404, "Request_ResourceNotFound", "Request_ResourceNotFound"),
     r.NotFound: (404, "ErrorItemNotFound", "Request_ResourceNotFound"),
     r.IdMalformed: (400, "ErrorInvalidIdMalformed", "Request_BadRequest"),
@@ -65,6 +66,11 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.BadExpand: (400, "ExpandNotSupported", "ExpandNotSupported"),
     r.BadClause: (400, "ErrorInvalidUrlQuery", "Request_BadRequest"),
     r.BadBody: (400, "BadRequest", "Request_BadRequest"),
+    # The codes of a service behind the cloud's door, which it hands on.
+    r.UrlRefused: (400, "ValidationError", "ValidationError"),
+    r.NotValidated: (400, "ValidationError", "ValidationError"),
+    r.LifetimeWrong: (400, "ExtensionError", "ExtensionError"),
+    r.TooManySubscriptions: (403, "quotaLimitReached", "quotaLimitReached"),
     r.BadHeader: (400, "BadRequest", "Request_BadRequest"),
     r.NotJson: (415, "UnsupportedMediaType", "Request_UnsupportedMediaType"),
     r.BodyTooLarge: (413, "RequestEntityTooLarge", "Request_EntityTooLarge"),
@@ -114,7 +120,7 @@ def refused(
     elif isinstance(refusal, r.Busy):
         headers = (("Retry-After", "1"),)
     message = refusal.message
-    if profile == "extended" and isinstance(refusal, r.NotAllowed) and refusal.detail:
+    if profile == "extended" and isinstance(refusal, (r.NotAllowed, r.NotValidated)) and refusal.detail:
         message = f"{message} {refusal.detail}"
     return failed(
         status,

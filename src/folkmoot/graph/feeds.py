@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import BindParameter, FromClause, and_, bindparam, false, func, literal, or_, select, union_all
+from sqlalchemy import BindParameter, FromClause, and_, bindparam, false, func, literal, or_, select, true, union_all
 from sqlalchemy.sql import ColumnElement
 
 from folkmoot.graph import attachments
@@ -15,6 +15,7 @@ from folkmoot.graph.entities import CONVERSATION, POST, THREAD
 from folkmoot.graph.extensions import EXTENSION, MULTI_VALUE, SINGLE_VALUE
 from folkmoot.graph.grant_noun import GRANT
 from folkmoot.graph.people import GROUP, USER, group_noun, user_noun
+from folkmoot.graph.subscription_noun import LISTED, SUBSCRIPTION
 from folkmoot.odata.edm import Edm, Entity, Field
 from folkmoot.store import schema as s
 from folkmoot.store.dialect import AnyOf
@@ -67,7 +68,7 @@ class Feed:
     there that are the caller's to manage. `single`: it is one item, whose properties that are only sent alone can be
     selected. `kinds` are the nouns of a mixed collection, by the value of `kind`. `inside` are properties that
     `$expand` adds to an item, by what it calls them in lower case; the value of `kind` of those that have them is in
-    `inside_kind`.
+    `inside_kind`. `plain`: strict applications can neither filter nor sort it, nor ask for pages of a size.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Feed:
     largest_page: int = 999
     directory: bool = False
     single: bool = False
+    plain: bool = False
     search: SearchBy | None = None
 
 
@@ -302,6 +304,29 @@ _GRANTS: tuple[Feed, ...] = (
 )  # fmt: skip
 
 
+_n = s.subscriptions.c
+_lasts = _n.expires_at > _bind("now")
+
+
+def _subscriptions(name: str, condition: ColumnElement[bool]) -> tuple[Feed, Feed]:
+    """Subscriptions that somebody may see, and one of them. Only its owner learns the secret of one."""
+    more: dict[str, Any] = {"context": "subscriptions", "plain": True}
+    one = SUBSCRIPTION if name in ("subscriptions", "subscriptions.application") else LISTED
+    return (
+        _feed(name, LISTED, and_(condition, _lasts), (_n.id, False), **more),
+        _feed(f"{name}.one", one, and_(condition, _lasts, _n.id == _bind("x")), (_n.id, False), **more),
+    )
+
+
+_by_application = _n.application == _bind("application")
+_SUBSCRIPTIONS: tuple[Feed, ...] = (
+    *_subscriptions("subscriptions", and_(_n.creator == _bind("me"), _by_application)),
+    *_subscriptions("subscriptions.application", _by_application),
+    *_subscriptions("subscriptions.person", _n.creator == _bind("me")),
+    *_subscriptions("subscriptions.all", true()),
+)
+
+
 def _narrowed(feed: Feed, name: str, condition: ColumnElement[bool]) -> Feed:
     return replace(feed, name=f"{feed.name}.{name}", condition=and_(feed.condition, condition))
 
@@ -345,5 +370,5 @@ def _kinds(feeds: Mapping[str, Feed]) -> tuple[Feed, ...]:
     )
 
 
-_NAMED = {feed.name: feed for feed in (*_MAIL, *_ATTACHMENTS, *_EXTENSIONS, *_DIRECTORY, *_GRANTS)}
+_NAMED = {feed.name: feed for feed in (*_MAIL, *_ATTACHMENTS, *_EXTENSIONS, *_DIRECTORY, *_GRANTS, *_SUBSCRIPTIONS)}
 FEEDS: Mapping[str, Feed] = _NAMED | {feed.name: feed for feed in _kinds(_NAMED)}

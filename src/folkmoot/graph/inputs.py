@@ -153,6 +153,35 @@ class GrantIn(Body, rename="camel"):
     permission: str
 
 
+class SubscriptionIn(Body, rename="camel"):
+    """subscription, at creation."""
+
+    resource: str
+    change_type: str
+    notification_url: str
+    expiration_date_time: str
+    lifecycle_notification_url: str | None = None
+    client_state: str | None = None
+    include_resource_data: bool | None = None
+    encryption_certificate: str | None = None
+    encryption_certificate_id: str | None = None
+    latest_supported_tls_version: str | None = None
+    notification_url_app_id: str | None = None
+
+
+class SubscriptionPatchIn(Body, rename="camel"):
+    """What a PATCH of a subscription may change, and what it may repeat."""
+
+    expiration_date_time: str | None = None
+    encryption_certificate: str | None = None
+    encryption_certificate_id: str | None = None
+    resource: str | None = None
+    notification_url: str | None = None
+    lifecycle_notification_url: str | None = None
+    client_state: str | None = None
+    include_resource_data: bool | None = None
+
+
 class ReferenceIn(Body):
     """A reference to another object."""
 

@@ -209,18 +209,19 @@ def _collection(address: str, item: str, profile: Profile, *, expand: bool) -> R
         return Restrictions(readable="GET" in here, countable=counted, expandable=expand)
     feed = FEEDS[page.feed]
     fields = feed.noun.entity.fields
+    asked = profile == "extended" or not feed.plain
     return Restrictions(
         countable=counted,
-        filterable=True,
-        non_filterable=tuple(field.name for field in fields if not field.filter),
-        sortable=True,
-        non_sortable=tuple(field.name for field in fields if not field.sort),
+        filterable=asked,
+        non_filterable=tuple(field.name for field in fields if asked and not field.filter),
+        sortable=asked,
+        non_sortable=tuple(field.name for field in fields if asked and not field.sort),
         searchable=feed.search is not None and (feed.search.strict or profile == "extended"),
         expandable=expand,
         insertable="POST" in here,
         updatable="PATCH" in one or "PUT" in one,
         deletable="DELETE" in one,
-        top=True,
-        skip=True,
+        top=asked,
+        skip=asked,
         tracked=bool(rows(f"{address}/delta", profile)),
     )

@@ -30,6 +30,7 @@ _NOUNS = {
     "extension": "extension",
     "directoryObject": "object",
     "resourceSpecificPermissionGrant": "grant",
+    "subscription": "subscription",
 }
 # Noun → navigation property in lower case → how it is spelt, the noun it leads to, whether to many.
 _BELOW: Mapping[str, Mapping[str, tuple[str, str, bool]]] = {
@@ -46,7 +47,7 @@ _BELOW: Mapping[str, Mapping[str, tuple[str, str, bool]]] = {
         "post": POST,
     }.items()
 } | {"directory": {"deleteditems": ("deletedItems", "object", True)}}
-_ROOT = {"groups": "group", "users": "user", "directoryObjects": "object"}
+_ROOT = {"groups": "group", "users": "user", "directoryObjects": "object", "subscriptions": "subscription"}
 _SPELT = {name.lower(): name for name in _ROOT}
 _CASTS = {cast.lower(): cast for cast in CASTS}
 _ADDRESSES = {address.lower(): address for address in BY_ADDRESS}

@@ -9,7 +9,7 @@ two profiles do otherwise stands in `only_extended`, `grants`, `once` and `diffe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,17 +27,20 @@ from folkmoot.graph import (
     inputs,
     reads,
     senders,
+    subscribing,
     writes,
 )
 from folkmoot.graph import grants as granting
+from folkmoot.graph import subscriptions as following
 from folkmoot.graph.batch import Serve, serve_batch
 from folkmoot.graph.call import Call
 from folkmoot.graph.delta import Delta
 from folkmoot.graph.envelope import Answer, Area
 from folkmoot.ops import grants
 from folkmoot.ops.senders import Verdict
+from folkmoot.outgoing import Outgoing
 from folkmoot.refusals import BadBody
-from folkmoot.store.db import Tx
+from folkmoot.store.db import Store, Tx
 
 Permissions = frozenset[str]
 
@@ -76,12 +79,13 @@ class Row:
 
     `own` are delegated permissions that suffice where the path names the caller. A write takes a body of the type
     `takes`, which `prepare` turns into what the verb works on, outside the transaction; `slow` says that this takes
-    long enough to leave the event loop. `only_extended`: strict applications meet a method that is not allowed, as the
-    cloud has none there.
+    long enough to leave the event loop. `before` is what has to be waited for outside the transaction, before a write.
+    `only_extended`: strict applications meet a method that is not allowed, as the cloud has none there.
 
-    `grants`: what suffices in one group for an extended application that lacks the permission. `once`: an extended
-    application may send an Idempotency-Key. `differs` says in words what else is otherwise for extended applications,
-    `source` which page or description of Graph the row follows, and what was decided where those say nothing.
+    `grants`: what suffices in one group for an extended application that lacks the permission; with `judges` the path
+    does not say which group, and the verb looks (see `Call.lacking`). `once`: an extended application may send an
+    Idempotency-Key. `differs` says in words what else is otherwise for extended applications, `source` which page or
+    description of Graph the row follows, and what was decided where those say nothing.
     """
 
     method: str
@@ -96,9 +100,11 @@ class Row:
     serve: Serve | None = None
     takes: type[msgspec.Struct] | None = None
     prepare: Callable[[Any], Any] | None = None
+    before: Callable[[Store, Outgoing, Call], Awaitable[None]] | None = None
     slow: bool = False
     only_extended: bool = False
     grants: Permissions = _NONE
+    judges: bool = False
     once: bool = False
     differs: str = ""
     source: str = ""
@@ -410,6 +416,43 @@ _DELETED: tuple[Row, ...] = (
     _do("POST", "directoryObjects/object/restore", writes.restore, _RESTORE, source="Restore deleted item", **_DIR),
 )
 
+
+def _followed(row: Row, **more: Any) -> Row:
+    """The row, where an extended application with a grant in the subscription's group needs no permission."""
+    return replace(row, grants=frozenset(grants.PERMISSIONS), judges=True, **more)
+
+
+_FOLLOW = following.FOLLOW
+_SEE = _FOLLOW | {following.READ_ALL}
+_ALSO = "also threads, posts, all groups, the directory; applications by themselves; resource data"
+_SUBSCRIPTIONS: tuple[Row, ...] = (
+    replace(
+        _get("subscriptions", following.Listed("subscriptions", following.seen), _SEE, source="List subscriptions",
+             **_DIR),
+        application=_FOLLOW,
+    ),
+    _followed(
+        _do("POST", "subscriptions", following.create, _FOLLOW, _NONE, takes=inputs.SubscriptionIn,
+            prepare=subscribing.draft, differs=_ALSO,
+            source="Create subscription: of conversations application not supported", **_DIR),
+        before=following.validate,
+    ),
+    _followed(
+        _get("subscription", following.One("subscriptions.one", following.seen), _SEE, source="Get subscription",
+             **_DIR),
+        application=_FOLLOW,
+    ),
+    _followed(
+        _do("PATCH", "subscription", following.renew, _FOLLOW, takes=inputs.SubscriptionPatchIn,
+            prepare=subscribing.renewal, source="Update subscription", **_DIR)
+    ),
+    _followed(_do("DELETE", "subscription", following.remove, _FOLLOW, source="Delete subscription", **_DIR)),
+    _followed(
+        _do("POST", "subscription/reauthorize", following.reauthorize, _FOLLOW, _NONE,
+            source="subscription: reauthorize: of conversations application not supported", **_DIR)
+    ),
+)  # fmt: skip
+
 SURFACE: tuple[Row, ...] = (
     # ── conversations ────────────────────────────────────────────────────────────────────────────────────────────────
     *_collection("group/conversations", "conversations", reads.in_group, _R,
@@ -538,6 +581,8 @@ SURFACE: tuple[Row, ...] = (
         source="Get directoryObject", **_DIR),
     _do("DELETE", "directoryObjects/object", writes.delete_object, frozenset(("Directory.ReadWrite.All",)),
         source="Delete directoryObject", **_DIR),
+    # ── subscriptions ────────────────────────────────────────────────────────────────────────────────────────────────
+    *_SUBSCRIPTIONS,
     # ── the service ──────────────────────────────────────────────────────────────────────────────────────────────────
     _serve("POST", "$batch", serve_batch, source="JSON batching"),
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 import msgspec
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, delete, func, insert, null, select, update
 
 from folkmoot.model import ChangeType, Subscription
 from folkmoot.store import schema as s
@@ -16,6 +16,50 @@ COLUMNS = tuple(_c)
 
 _ONE = Statement(select(*COLUMNS).where(_c.id == bindparam("id")))
 _ADD = Statement(insert(s.subscriptions), keeps_memo=True)
+_CHANGE = Statement(
+    update(s.subscriptions)
+    .where(_c.id == bindparam("b_id"))
+    .values(
+        expires_at=bindparam("new_expires_at"),
+        certificate=bindparam("new_certificate"),
+        certificate_id=bindparam("new_certificate_id"),
+    ),
+    keeps_memo=True,
+)
+_CALM = Statement(
+    update(s.subscriptions).where(_c.id == bindparam("b_id")).values(reminded_at=null(), paused_at=null()),
+    keeps_memo=True,
+)
+_REMOVE = Statement(delete(s.subscriptions).where(_c.id == bindparam("b_id")), keeps_memo=True)
+_REMOVE_CURSORS = Statement(
+    delete(s.subscription_cursors).where(s.subscription_cursors.c.subscription_id == bindparam("b_id")),
+    keeps_memo=True,
+)
+# Those that somebody else is about to remove are left to them.
+_EXPIRED = Statement(
+    select(_c.id)
+    .where(_c.expires_at <= bindparam("now"))
+    .order_by(_c.expires_at)
+    .limit(bindparam("n"))
+    .with_for_update(skip_locked=True)
+)
+# Counted only as far as matters.
+_OF_APPLICATION = Statement(
+    select(func.count()).select_from(
+        select(_c.id)
+        .where(_c.application == bindparam("application"), _c.expires_at > bindparam("now"))
+        .limit(bindparam("n"))
+        .subquery()
+    )
+)
+_OF_GROUP = Statement(
+    select(func.count()).select_from(
+        select(_c.id)
+        .where(_c.group_id == bindparam("g"), _c.expires_at > bindparam("now"))
+        .limit(bindparam("n"))
+        .subquery()
+    )
+)
 _ADD_CURSOR = Statement(insert(s.subscription_cursors), keeps_memo=True)
 
 
@@ -42,3 +86,43 @@ def add(tx: Tx, subscription: Subscription, *, group: str | None, seq: int) -> N
     tx.run(_ADD, **values)
     if group is not None:
         tx.run(_ADD_CURSOR, group_id=group, subscription_id=subscription.id, seq=seq)
+
+
+def change(tx: Tx, id: str, *, expires_at: int, certificate: str | None, certificate_id: str | None) -> None:
+    """Store what of a subscription can change."""
+    tx.run(
+        _CHANGE,
+        b_id=id,
+        new_expires_at=expires_at,
+        new_certificate=certificate,
+        new_certificate_id=certificate_id,
+    )
+
+
+def calm(tx: Tx, id: str) -> None:
+    """Take back that its owner was reminded, and that it is paused."""
+    tx.run(_CALM, b_id=id)
+
+
+def remove(tx: Tx, id: str) -> None:
+    """Delete a subscription and its place in the logs. What was delivered is still told of."""
+    tx.run(_REMOVE_CURSORS, b_id=id)
+    tx.run(_REMOVE, b_id=id)
+
+
+def remove_expired(tx: Tx, now: int, at_most: int) -> None:
+    """Delete up to `at_most` of the subscriptions that ended before `now`, in microseconds."""
+    for (id,) in tx.all(_EXPIRED, now=now, n=at_most):
+        remove(tx, id)
+
+
+def of_application(snapshot: Snapshot, application: str, now: int, at_most: int) -> int:
+    """How many subscriptions an application has at `now` (microseconds), counted up to `at_most`."""
+    row = snapshot.one(_OF_APPLICATION, application=application, now=now, n=at_most)
+    return row[0] if row else 0
+
+
+def of_group(snapshot: Snapshot, group: str, now: int, at_most: int) -> int:
+    """How many subscriptions are about one group alone at `now` (microseconds), counted up to `at_most`."""
+    row = snapshot.one(_OF_GROUP, g=group, now=now, n=at_most)
+    return row[0] if row else 0

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { test } from "node:test";
+import { createServer } from "node:http";
+import { after, test } from "node:test";
 import { CLOUD, SALES, person, signedIn, text } from "./server.mjs";
 
 const page = readFileSync(new URL("../../../docs/manual/sdk.md", import.meta.url), "utf8");
@@ -16,6 +17,19 @@ const adele = await signedIn("AdeleV");
 // Nobody may be on both lists.
 const sender = { acceptedSenders: person("LeeG"), rejectedSenders: person("LynneR") };
 const reference = (path) => `${CLOUD}/users/${sender[path.split("/")[3]].id}`;
+// An endpoint for notifications.
+const listener = createServer((request, answer) => {
+  request.resume();
+  answer.setHeader("Content-Type", "text/plain");
+  answer.end(new URL(request.url, "http://localhost").searchParams.get("validationToken") ?? "");
+});
+await new Promise((listens) => listener.listen(0, "127.0.0.1", listens));
+after(async () => {
+  for (const { id } of (await adele.api("/subscriptions").get()).value) await adele.api(`/subscriptions/${id}`).delete();
+  listener.close();
+  listener.closeAllConnections();
+});
+const inHours = (hours) => new Date(Date.now() + hours * 3_600_000).toISOString();
 let counted = 0;
 const bodies = {
   conversations: () => ({ topic: "Another", threads: [{ posts: [text("Hello")] }] }),
@@ -32,6 +46,13 @@ const bodies = {
   }),
   "{extension-id}": () => ({ "@odata.type": "#microsoft.graph.openTypeExtension", colour: "blue" }),
   $ref: (path) => ({ "@odata.id": reference(path) }),
+  subscriptions: () => ({
+    changeType: "created",
+    notificationUrl: `http://127.0.0.1:${listener.address().port}/`,
+    resource: `groups/${SALES}/conversations`,
+    expirationDateTime: inHours(2),
+  }),
+  "{subscription-id}": () => ({ expirationDateTime: inHours(48) }),
   validateProperties: () => ({ displayName: "A new group", mailNickname: "a-new-group-js" }),
 };
 
@@ -95,7 +116,7 @@ async function prepared(method, path) {
   else await adele.api(`${on}/$ref`).responseType("raw").post(bodies.$ref(path));
 }
 
-test("the list is read", () => assert.ok(list.length >= 103, `${list.length}`));
+test("the list is read", () => assert.ok(list.length >= 109, `${list.length}`));
 
 test("every request is answered as the list says", async () => {
   const wrong = [];

@@ -46,6 +46,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="subscriptions_pkey"),
     )
     op.create_index("subscriptions_creator_idx", "subscriptions", ["creator", "application", "id"])
+    op.create_index("subscriptions_application_idx", "subscriptions", ["application", "id", "expires_at"])
     op.create_index("subscriptions_group_idx", "subscriptions", ["group_id"])
     op.create_index("subscriptions_expires_idx", "subscriptions", ["expires_at"])
     op.create_table(
