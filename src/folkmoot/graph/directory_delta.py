@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
-from folkmoot.graph import clauses, ids
+from folkmoot.graph import clauses, delta, ids
 from folkmoot.graph.call import Call
+from folkmoot.graph.delta import LARGEST_PAGE, PAGE, removed
 from folkmoot.graph.envelope import Answer
 from folkmoot.graph.feeds import FEEDS
 from folkmoot.graph.read import listed
 from folkmoot.graph.reads import Read
-from folkmoot.odata import tokens
 from folkmoot.odata.edm import Edm
 from folkmoot.odata.expr import Binary, Expr, Literal, Path
 from folkmoot.odata.query import Options, parse_select
@@ -29,8 +28,6 @@ from folkmoot.store import directory_log, everywhere
 from folkmoot.store.db import Snapshot
 from folkmoot.store.directory_log import Kind
 
-PAGE = 100
-LARGEST_PAGE = 999
 MAX_IDS = 50
 # Members and owners in one page; of a group that has more, the rest comes with the next page.
 MEMBERS_IN_PAGE = 1000
@@ -63,7 +60,7 @@ class State(msgspec.Struct, frozen=True, array_like=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Delta(Read):
+class DirectoryDelta(Read):
     """A round of delta over the collection `feed`, "groups" or "users"."""
 
     def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
@@ -105,10 +102,10 @@ class _Round:
     def _state(self) -> State:
         options, now = self.call.options, self.snapshot.now
         token = options.deltatoken
-        self._supported(options)
+        delta.check_options(options, ("$select", "$filter"), "$select and $filter by id are")
         if options.skiptoken is not None:
             state = self._read(options.skiptoken, "$skiptoken", ("list", "changes"))
-        elif token and token != "latest":  # noqa: S105  (not a secret)
+        elif token and not delta.begins(options):
             known = self._read(token, "$deltatoken", ("done",))
             state = State(
                 "changes", known.high, directory_log.head(self.snapshot), now, known.select, known.only, "", None
@@ -126,26 +123,10 @@ class _Round:
                 raise self._gone(state)
         return state
 
-    def _supported(self, options: Options) -> None:
-        given = [name for name, _ in options.texts]
-        later = options.skiptoken is not None or bool(options.deltatoken and options.deltatoken != "latest")
-        for name in given:
-            if name not in ("$select", "$filter", "$deltatoken", "$format"):
-                raise BadClause(f"{name} is not supported by delta; $select and $filter by id are.", target=name)
-            if later and name in ("$select", "$filter"):
-                raise BadClause(
-                    f"{name} belongs to the first request of delta; the token of a later one holds it.", target=name
-                )
-        if options.skiptoken is not None and options.deltatoken is not None:
-            raise BadClause("A link of delta holds $skiptoken or $deltatoken, not both.", target="$deltatoken")
-
     def _read(self, text: str, target: str, modes: Iterable[str]) -> State:
-        try:
-            state = State(*tokens.decode(text, f"delta {self.kind}", types=_TYPES))  # type: ignore[arg-type]
-        except BadClause:
-            state = None
-        if state is None or state.mode not in modes or None in (state.since, state.high, state.at, state.after):
-            raise BadClause(f"{target} is not one that this server gave out for {self.name}.", target=target)
+        state = delta.read(State, text, f"delta {self.kind}", _TYPES, target, self.name)
+        if state.mode not in modes or None in (state.since, state.high, state.at, state.after):
+            raise delta.foreign(target, self.name)
         only = (state.only or "").split(",")
         if (state.after and ids.guid(state.after) is None) or (state.only and not all(map(ids.guid, only))):
             raise BadClause(f"{target} is damaged; start over without it.", target=target)
@@ -156,20 +137,16 @@ class _Round:
         return state
 
     def _gone(self, state: State) -> SyncStateGone:
-        """410 with the URL that starts over, with the options of the first request."""
-        url = f"{self.url}?$deltatoken="
-        if state.select is not None:
-            url += f"&$select={quote(state.select, safe=',')}"
+        first = [] if state.select is None else [("$select", state.select)]
         if state.only:
-            url += "&$filter=" + quote(" or ".join(f"id eq '{id}'" for id in state.only.split(",")), safe="'")
-        return SyncStateGone(url)
+            first.append(("$filter", " or ".join(f"id eq '{id}'" for id in state.only.split(","))))
+        return delta.gone(self.url, first)
 
     # ── what is answered ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def answer(self) -> dict[str, Any]:
         """The page, with the link that goes on."""
-        wanted = self.call.prefer.get("odata.maxpagesize", "")
-        size = min(int(wanted), LARGEST_PAGE) if wanted.isdecimal() and int(wanted) > 0 else PAGE
+        size = delta.preferred_size(self.call.prefer) or PAGE
         state = self.state
         found: list[dict[str, Any]] = []
         rest: State | None = None
@@ -180,17 +157,10 @@ class _Round:
         context = f"{self.call.road.root}/$metadata#{self.name}"
         if self.select:
             context += f"({','.join(self.select)})"
-        sent: dict[str, Any] = {"@odata.context": context}
-        if rest is not None:
-            sent["@odata.nextLink"] = f"{self.url}?$skiptoken={self._token(rest)}"
-        else:
-            done = msgspec.structs.replace(state, mode="done", since=0, after="", within=None)
-            sent["@odata.deltaLink"] = f"{self.url}?$deltatoken={self._token(done)}"
-        sent["value"] = found
-        return sent
-
-    def _token(self, state: State) -> str:
-        return tokens.encode(msgspec.structs.astuple(state), f"delta {self.kind}")
+        shape = f"delta {self.kind}"
+        more = None if rest is None else delta.token(rest, shape)
+        done = msgspec.structs.replace(state, mode="done", since=0, after="", within=None)
+        return delta.sent(context, self.url, found, more=more, done=delta.token(done, shape))
 
     def _rows(self, feed: str, options: Options, size: int, **scope: Any) -> tuple[list[dict[str, Any]], str | None]:
         return listed(
@@ -285,10 +255,10 @@ class _Round:
         aspects = {aspect for aspect, _ in rows}
         if item is None:
             if gone:
-                return _removed(id, "changed"), None
+                return removed(id, "changed"), None
             if not self._saw(id, aspects):
                 return None, None
-            return _removed(id, "deleted" if "purged" in aspects else "changed"), None
+            return removed(id, "deleted" if "purged" in aspects else "changed"), None
         came = bool(aspects & {"created", "restored"})
         if self.kind == "group" and not self.sees_all:
             came = came or "visibility" in aspects or id in self._about_me()
@@ -337,7 +307,7 @@ class _Round:
         for id in lost:
             kind = known[id]["@odata.type"] if id in known else self._kind_of_gone(id)
             if kind is not None:
-                entries.append({"@odata.type": kind, **_removed(id, "deleted")})
+                entries.append({"@odata.type": kind, **removed(id, "deleted")})
         if entries:
             item[f"{role}s@delta"] = [*item.get(f"{role}s@delta", ()), *entries]
 
@@ -356,10 +326,6 @@ class _Round:
         if self.kind == "user" or self.sees_all:
             return True
         return ("visibility" in aspects and self.sees_public) or id in self._about_me()
-
-
-def _removed(id: str, reason: str) -> dict[str, Any]:
-    return {"id": id, "@removed": {"reason": reason}}
 
 
 def _previous(ordered: list[str], id: str) -> str:
