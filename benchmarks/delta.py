@@ -1,6 +1,6 @@
 """Whether delta costs the same wherever it is: the first page of 100,000 posts, one in the middle, the last, and later.
 
-Later: a delta link when nothing has changed, and one page of the log of so many changes.
+Later: a delta link when nothing has changed, and one since when all of the posts were written.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from http.client import HTTPConnection
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert
+from sqlalchemy import delete, insert
 
 from benchmarks import tenant
 from benchmarks.fill import fill
@@ -25,6 +25,8 @@ from folkmoot import lab
 from folkmoot.app import open_store
 from folkmoot.config import Settings
 from folkmoot.graph import ids
+from folkmoot.graph.content_delta import State
+from folkmoot.graph.delta import token as token_of
 from folkmoot.store import schema as s
 from folkmoot.store.db import Statement, Tx
 
@@ -46,12 +48,13 @@ def run(made: Databases, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _log(place: Place, thread: str, posts: int) -> None:
-    """Write the changes that the posts would have made, one for each, and one more that nobody has seen yet."""
+    """Have the log tell of the posts and of nothing else: one line each."""
     settings = Settings(data=str(place.data), database=place.url)
     append = Statement(insert(s.changes))
-    at = ids.read_thread_id(thread, tenant.GROUP)
+    at = _id(thread)
     with contextlib.closing(open_store(settings)) as store:
         every = Statement(s.posts.select().with_only_columns(s.posts.c.id).order_by(s.posts.c.id))
+        store.write_here(lambda tx: tx.run(Statement(delete(s.changes).where(s.changes.c.group_id == tenant.GROUP))))
         created = [row[0] for row in store.read_here(lambda snapshot: snapshot.all(every))]
         for start in range(0, posts, _CHUNK):
 
@@ -67,9 +70,13 @@ def _measure(
     load: Load, kind: str, target: Target, path: str, posts: int, options: argparse.Namespace
 ) -> list[dict[str, Any]]:
     links, idle, seen = _walk(target, f"{path}/delta")
+    feed, parent = ("group.posts.delta", None) if path == "posts" else ("posts.delta", _id(target.threads[0]))
+    nothing = State("done", 0, 0, target.page, None, None, None, None)
+    since = token_of(nothing, f"delta {feed} {tenant.GROUP} {parent}")
+    behind = _extended(target.request("GET", f"{path}/delta?$deltatoken={since}"))
     if seen != posts:
         raise Failed(f"delta: {seen} posts were on the pages, not {posts}")
-    wanted = {"1": links[0], "middle": links[len(links) // 2], "last": links[-1], "idle": idle}
+    wanted = {"1": links[0], "middle": links[len(links) // 2], "last": links[-1], "idle": idle, "behind": behind}
     taken: dict[str, list[float]] = {name: [] for name in wanted}
     for _ in range(options.rounds):
         for name, request in wanted.items():
@@ -108,6 +115,10 @@ def _walk(target: Target, path: str) -> tuple[list[str], str, int]:
             done = target.request("GET", below_group(page["@odata.deltaLink"]))
             return requests, _extended(done), len(seen)
         link = below_group(page["@odata.nextLink"])
+
+
+def _id(thread: str) -> str:
+    return ids.read_thread_id(thread, tenant.GROUP)
 
 
 def _extended(request: str) -> str:

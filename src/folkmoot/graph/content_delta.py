@@ -27,7 +27,7 @@ from folkmoot.store import changes
 from folkmoot.store.db import Snapshot
 
 # Lines of the log that one request looks at, however few of them are about what is followed.
-STRETCH = 2_000
+STRETCH = 1_000
 
 _BY_TIME = "posts.delta"  # the one collection that has an index of its items by their time
 _ONLY_ID = Options(select=("id",), texts=(("$select", "id"),))
