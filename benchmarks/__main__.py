@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from benchmarks import attachments, lists, log, machine, measure, paging, profiling
+from benchmarks import attachments, delta, lists, log, machine, measure, paging, profiling
 from benchmarks.fill import fill
 from benchmarks.load import Load
 from benchmarks.servers import Databases, Kind, Place, databases, floor, server, token
@@ -40,6 +40,7 @@ def main() -> None:
             "machine": facts,
             "lines": [],
             "paging": [],
+            "delta": [],
             "lists": [],
             "log": [],
             "attachments": [],
@@ -55,6 +56,8 @@ def main() -> None:
                         results["paging"] += paging.run(made, options)
                     if "log" in wanted:
                         results["log"] += log.run(load, made, options)
+                    if "delta" in wanted:
+                        results["delta"] += delta.run(made, options)
                     if "lists" in wanted:
                         results["lists"] += lists.run(made, options)
                     if {"attachment-up", "attachment-down"} & set(wanted):
@@ -71,7 +74,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         action="append",
-        choices=[*WORKLOADS, "paging", "lists", "log", *attachments.NAMES],
+        choices=[*WORKLOADS, "paging", "delta", "lists", "log", *attachments.NAMES],
         help="this one; may be repeated",
     )
     parser.add_argument("--database", choices=get_args(Kind), help="this one (default: each)")
@@ -80,7 +83,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="of each side (default: 5)")
     parser.add_argument("--page", type=int, default=20, metavar="N", help="items on a page (default: 20)")
     parser.add_argument(
-        "--posts", type=int, metavar="N", help="posts in the database (default: 25000; paging: 100000, in one thread)"
+        "--posts",
+        type=int,
+        metavar="N",
+        help="posts in the database (default: 25000; paging, delta: 100000, in one thread)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured there as well")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="put the databases there (default: the system's)")

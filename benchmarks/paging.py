@@ -18,7 +18,7 @@ from benchmarks.workloads import Target
 from folkmoot.config import Settings
 
 _PAGES = (1, 500)
-_FLAT = 1.5  # the dearest page may cost so many times the cheapest before a line is flagged
+FLAT = 1.5  # the dearest page may cost so many times the cheapest before a line is flagged
 
 
 def run(made: Databases, options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ def run(made: Databases, options: argparse.Namespace) -> list[dict[str, Any]]:
                 taken[page].append(found.p50)
                 rates[page].append(found.rate)
     p50 = {page: statistics.median(each) for page, each in taken.items()}
-    note = "" if max(p50.values()) <= _FLAT * min(p50.values()) else "   <- not flat"
+    note = "" if max(p50.values()) <= FLAT * min(p50.values()) else "   <- not flat"
     shown = "   ".join(f"page {page:,}: {ms:.2f} ms" for page, ms in p50.items())
     print(f"paging, {made.kind}, {posts:,} posts in a thread, p50: {shown}{note}", flush=True)
     return [
@@ -67,11 +67,12 @@ def _walk(target: Target) -> tuple[list[str], int]:
             raise Failed(f"paging: {page['error']}")
         seen.update(post["id"] for post in page["value"])
         link = page.get("@odata.nextLink")
-        path = None if link is None else _below_group(link)
+        path = None if link is None else below_group(link)
     connection.close()
     return requests, len(seen)
 
 
-def _below_group(link: str) -> str:
+def below_group(link: str) -> str:
+    """A link of an answer, as a path below the group."""
     parts = urlsplit(link)
     return f"{parts.path.split('/', 4)[4]}?{parts.query}"

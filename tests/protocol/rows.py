@@ -177,7 +177,16 @@ class Request:
 
 
 _SAID = (
-    *("group/conversations", "group/threads", "conversation", "thread", "post", "attachment", "extension"),
+    *(
+        "group/conversations",
+        "group/threads",
+        "group/posts",
+        "conversation",
+        "thread",
+        "post",
+        "attachment",
+        "extension",
+    ),
     *("group/addFavorite", "group/removeFavorite", "group/subscribeByMail", "group/unsubscribeByMail"),
     "group/resetUnseenCount",
 )
@@ -271,6 +280,13 @@ def _all() -> Iterator[Request]:
         yield _lacking("POST thread/posts", "{thread}/posts", WRITE, 201, POST, road=road)
         yield _lacking("PATCH post", "{post}", WRITE, 200, {"categories": ["New"]}, road=road)
         yield _lacking("DELETE post", "{post}", WRITE, 204, road=road)
+    # ── what changed ──
+    yield _lacking("GET group/conversations/delta", "{group}/conversations/delta", READ, 200)
+    yield _lacking("GET group/threads/delta", "{group}/threads/delta", READ, 200)
+    yield _lacking("GET group/posts/delta", "{group}/posts/delta", READ, 200)
+    yield _lacking("GET conversation/threads/delta", "{conversation}/threads/delta", READ, 200)
+    for road in ROADS:
+        yield _lacking("GET thread/posts/delta", "{thread}/posts/delta", READ, 200, road=road)
     # ── attachments ──
     for road in ROADS:
         attachments = "{post}/attachments"

@@ -19,7 +19,7 @@ def test_it_works(graph: Graph) -> None:
     well_formed(answer)
     assert (answer.status, answer.content) == (204, b"")
     assert "content-type" not in answer.headers
-    assert graph.changes() == ["deleted conversation"]
+    assert graph.changes() == ["deleted post"] * 3 + ["deleted thread"] * 2 + ["deleted conversation"]
     for gone in (
         place.conversation_path,
         f"{place.conversation_path}/threads",

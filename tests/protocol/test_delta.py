@@ -255,7 +255,7 @@ def test_users(graph: Graph) -> None:
 
 
 def test_many_members_come_in_parts(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("folkmoot.graph.delta.MEMBERS_IN_PAGE", 2)
+    monkeypatch.setattr("folkmoot.graph.directory_delta.MEMBERS_IN_PAGE", 2)
     adele = graph.as_("AdeleV")
     follower = Follower(adele)
     assert len(follower.round()) > 5

@@ -28,7 +28,7 @@ def test_it_works(graph: Graph, road: str) -> None:
     well_formed(answer)
     assert (answer.status, answer.content) == (204, b"")
     assert "content-type" not in answer.headers
-    assert graph.changes() == ["deleted thread", "updated conversation"]
+    assert graph.changes() == ["deleted post", "deleted thread", "updated conversation"]
     for gone in (place.thread_path(), place.thread_path("through"), place.post_path(), f"{place.thread_path()}/posts"):
         refused(adele.get(gone), 404, "ErrorItemNotFound")
     refused(adele.delete(place.thread_path(road)), 404, "ErrorItemNotFound")
@@ -44,9 +44,9 @@ def test_the_conversation_goes_with_its_last_thread(graph: Graph, road: str) -> 
     graph.changes()
     adele.delete(place.thread_path(road))
     assert adele.get(place.conversation_path).status == 200
-    assert graph.changes() == ["deleted thread", "updated conversation"]
+    assert graph.changes() == ["deleted post", "deleted thread", "updated conversation"]
     adele.delete(other.thread_path(road))
-    assert graph.changes() == ["deleted thread", "deleted conversation"]
+    assert graph.changes() == ["deleted post", "deleted thread", "deleted conversation"]
     refused(adele.get(place.conversation_path), 404, "ErrorItemNotFound")
     assert adele.get(f"{place.group_path}/conversations").ids == [kept.conversation]
 

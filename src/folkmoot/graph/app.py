@@ -105,7 +105,7 @@ class GraphDoor:
                 return document, request_id, client_request_id
             caller = await self._caller(headers)
             profile = caller.profile
-            resolved = _resolved(scope["raw_path"].decode("latin-1"))
+            resolved = _resolved(scope["raw_path"].decode("latin-1"), profile)
             row = _row(resolved, scope["method"], caller.profile)
             area = row.area
             answer = await self._answer(row, resolved, caller, scope, headers, receive)
@@ -292,10 +292,10 @@ def _described(scope: Mapping[str, Any]) -> Answer | None:
 
 
 @lru_cache(maxsize=4096)
-def _resolved(raw_path: str) -> Resolved:
+def _resolved(raw_path: str, profile: Profile) -> Resolved:
     if raw_path != VERSION and not raw_path.startswith(f"{VERSION}/"):
         raise UnknownSegment(f"Resource not found for '{raw_path[:120]}'; the service root is {VERSION}.")
-    return resolve(parse_path(raw_path[len(VERSION) :]))
+    return resolve(parse_path(raw_path[len(VERSION) :]), extended=profile == "extended")
 
 
 def _row(resolved: Resolved, method: str, profile: Profile) -> Row:

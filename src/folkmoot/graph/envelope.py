@@ -62,7 +62,7 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.MethodNotAllowed: (405, "Request_BadRequest", "Request_BadRequest"),
     r.Unprocessable: (422, "Request_UnprocessableEntity", "Request_UnprocessableEntity"),
     r.UnsupportedQuery: (400, "Request_UnsupportedQuery", "Request_UnsupportedQuery"),
-    r.SyncStateGone: (410, "resyncRequired", "resyncRequired"),
+    r.SyncStateGone: (410, "syncStateNotFound", "resyncRequired"),
     r.BadExpand: (400, "ExpandNotSupported", "ExpandNotSupported"),
     r.BadClause: (400, "ErrorInvalidUrlQuery", "Request_BadRequest"),
     r.BadBody: (400, "BadRequest", "Request_BadRequest"),

@@ -336,6 +336,26 @@ def _one(feed: Feed) -> Feed:
     return _narrowed(feed, "one", feed.order[0][0] == _bind("x"))
 
 
+def _followed(feeds: Mapping[str, Feed]) -> tuple[Feed, ...]:
+    """What delta reads of what is said: each collection from its newest item on, and some items of a group by id.
+
+    The newest first, by what never changes: what comes meanwhile comes before the place where a reader stands, so that
+    the reader comes to an end however much is written.
+    """
+    bare: dict[str, Any] = {"search": None, "branches": {}}
+    of_group = replace(feeds["posts"], condition=_p.group_id == _bind("g"), order=((_p.id, True),), **bare)
+    return (
+        replace(feeds["conversations"], name="conversations.delta", **bare),
+        replace(feeds["threads"], name="threads.delta", **bare),
+        replace(feeds["conversation.threads"], name="conversation.threads.delta", order=((_t.id, True),), **bare),
+        replace(feeds["posts"], name="posts.delta", order=((_p.received_at, True), (_p.id, True)), **bare),
+        replace(of_group, name="group.posts.delta"),
+        _narrowed(replace(feeds["conversations"], **bare), "some", AnyOf(_c.id, "ids")),
+        _narrowed(replace(feeds["threads"], **bare), "some", AnyOf(_t.id, "ids")),
+        _narrowed(replace(of_group, name="posts"), "some", AnyOf(_p.id, "ids")),
+    )
+
+
 def _kinds(feeds: Mapping[str, Feed]) -> tuple[Feed, ...]:
     """What the directory has of collections for delta, for restoring, and for what cannot be in one."""
     gone_group = replace(feeds["groups"], name="groups.gone", condition=s.groups.c.deleted_at.is_not(None))
@@ -371,4 +391,4 @@ def _kinds(feeds: Mapping[str, Feed]) -> tuple[Feed, ...]:
 
 
 _NAMED = {feed.name: feed for feed in (*_MAIL, *_ATTACHMENTS, *_EXTENSIONS, *_DIRECTORY, *_GRANTS, *_SUBSCRIPTIONS)}
-FEEDS: Mapping[str, Feed] = _NAMED | {feed.name: feed for feed in _kinds(_NAMED)}
+FEEDS: Mapping[str, Feed] = _NAMED | {feed.name: feed for feed in (*_kinds(_NAMED), *_followed(_NAMED))}

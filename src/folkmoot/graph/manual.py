@@ -94,7 +94,8 @@ def _columns(row: Row) -> tuple[str, ...]:
     delegated = _listed(row.delegated)
     if row.own:
         delegated += f"; oneself: {_listed(row.own)}"
-    strict = "not there: 405" if row.only_extended else _by_app(row.application, row.delegated)
+    absent = "not there: 400" if row.address.endswith("/delta") else "not there: 405"
+    strict = absent if row.only_extended else _by_app(row.application, row.delegated)
     extended = _by_app(row.extended, row.delegated)
     if row.grants:
         extended += f"; grant: {_listed(row.grants)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any, Literal
 
@@ -15,11 +16,11 @@ import msgspec
 
 from folkmoot.graph import reads
 from folkmoot.graph.feeds import FEEDS
-from folkmoot.graph.resolve import BELOW, NOUNS, ROOTS
+from folkmoot.graph.resolve import BELOW, FOLLOWED_ONLY, NOUNS, ROOTS
 from folkmoot.graph.surface import BY_ADDRESS, CASTS, Row
 from folkmoot.model import Profile
 from folkmoot.odata.csdl import Model, Operation, Parameter, Restrictions
-from folkmoot.odata.edm import Edm, Entity
+from folkmoot.odata.edm import Edm, Entity, Nav
 
 NAMESPACE, ALIAS = "microsoft.graph", "graph"
 
@@ -49,6 +50,14 @@ def type_of(word: str) -> str:
 def service(profile: Profile) -> Model:
     """The service as applications of a profile have it."""
     entities = _entities()
+    if profile == "extended":
+        for word, followed in FOLLOWED_ONLY.items():
+            navs = [
+                Nav(name=name, target=type_of(target), expand=False, says="Followed by delta; it has no list.")
+                for name, target in followed.values()
+            ]
+            entity = entities[type_of(word)]
+            entities[entity.name] = replace(entity, navs=(*entity.navs, *navs))
     return Model(
         namespace=NAMESPACE,
         alias=ALIAS,
@@ -56,7 +65,8 @@ def service(profile: Profile) -> Model:
         types=entities,
         sets={name: type_of(word) for name, word in _roots(entities).items()},
         singletons=_SINGLETONS,
-        operations=tuple(_operations(profile, entities)),
+        # What can be asked of a type's collections is described once, wherever they are.
+        operations=tuple(dict.fromkeys(_operations(profile, entities))),
         restrictions=dict(_restrictions(profile, entities)),
     )
 
@@ -107,7 +117,7 @@ def called(address: str) -> tuple[str, bool, str] | None:
         if name.lower() in BELOW.get(word, {}):
             return None
         return type_of(word), False, name
-    nav = BELOW.get(word, {}).get(before[1].lower())
+    nav = BELOW.get(word, {}).get(before[1].lower()) or FOLLOWED_ONLY.get(word, {}).get(before[1].lower())
     return (type_of(nav[1]), True, name) if nav is not None else None
 
 
@@ -191,6 +201,8 @@ def _restrictions(profile: Profile, entities: dict[str, Entity]) -> Iterator[tup
         entity = entities.get(type_of(word))
         if entity is None:
             continue
+        for spelt, target in FOLLOWED_ONLY.get(word, {}).values() if profile == "extended" else ():
+            yield f"{entity.name}/{spelt}", _collection(f"{word}/{spelt}", target, profile, expand=False)
         for spelt, target, many in navs.values():
             nav = entity.nav(spelt)
             if nav is None or nav.target not in entities:
@@ -206,7 +218,8 @@ def _collection(address: str, item: str, profile: Profile, *, expand: bool) -> R
     page = here["GET"].read if "GET" in here else None
     counted = bool(rows(f"{address}/$count", profile))
     if not isinstance(page, reads.Page):
-        return Restrictions(readable="GET" in here, countable=counted, expandable=expand)
+        tracked = bool(rows(f"{address}/delta", profile))
+        return Restrictions(readable="GET" in here, countable=counted, expandable=expand, tracked=tracked)
     feed = FEEDS[page.feed]
     fields = feed.noun.entity.fields
     asked = profile == "extended" or not feed.plain

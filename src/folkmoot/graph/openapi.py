@@ -15,7 +15,7 @@ import msgspec
 from folkmoot.graph import model as described
 from folkmoot.graph import reads
 from folkmoot.graph.feeds import FEEDS
-from folkmoot.graph.resolve import BELOW, ROOTS
+from folkmoot.graph.resolve import BELOW, FOLLOWED_ONLY, ROOTS
 from folkmoot.graph.surface import BY_ADDRESS, CASTS, Row
 from folkmoot.model import Profile
 from folkmoot.odata.csdl import Model
@@ -115,6 +115,8 @@ def _at_item(path: str, word: str, profile: Profile, hops: int) -> Iterator[tupl
         if before == word and name and "/" not in name and name.lower() not in navs:
             tail = name if name.startswith("$") else f"{_PREFIX}{name}"
             yield from _rows(f"{path}/{tail}", address, profile)
+    for spelt, _ in FOLLOWED_ONLY.get(word, {}).values():
+        yield from _rows(f"{path}/{spelt}/{_PREFIX}delta", f"{word}/{spelt}/delta", profile)
     for spelt, target, many in navs.values():
         if many:
             yield from _in_collection(f"{path}/{spelt}", f"{word}/{spelt}", target, profile, hops)
@@ -160,7 +162,7 @@ class _Components:
             return {"description": "The number of items", "content": {"text/plain": {"schema": {"type": "integer"}}}}
         if isinstance(row.read, reads.Read):
             name = _PREFIX + FEEDS[row.read.feed].noun.entity.name
-            if isinstance(row.read, reads.Page):
+            if isinstance(row.read, reads.Page) or row.address.endswith("/delta"):
                 item, name = name, f"{name}CollectionResponse"
                 self.schemas.setdefault(
                     name,
@@ -289,6 +291,8 @@ def _options(row: Row, profile: Profile) -> list[str]:
     searched = feed.search is not None and (feed.search.strict or profile == "extended")
     if isinstance(row.read, reads.Count):
         return ["search", "filter"] if searched else ["filter"]
+    if row.address.endswith("/delta"):
+        return ["filter", "select"] if row.area == "directory" else ["top", "select"]
     expand = ["expand"] if feed.branches else []
     if not isinstance(row.read, reads.Page):
         return ["select", *expand]

@@ -61,15 +61,26 @@ _ON_COLLECTIONS = {
     ),
 }
 
+# What extended applications can follow, and what there is for that alone: it has no items and no list of its own.
+_FOLLOWED = {
+    address.lower()
+    for address, rows in BY_ADDRESS.items()
+    if address.endswith("/delta") and all(row.only_extended for row in rows.values())
+}
+FOLLOWED_ONLY: Mapping[str, Mapping[str, tuple[str, str]]] = {"group": {"posts": ("posts", "post")}}
+
 # What the Python SDK writes for the signed-in user before it rewrites it to /me.
 _ME_TOKEN = "me-token-to-replace"  # noqa: S105
 
 
-def resolve(segments: Sequence[Segment]) -> Resolved:
-    """The address that `segments` lead to. Raises `UnknownSegment` naming the segment that leads nowhere."""
+def resolve(segments: Sequence[Segment], *, extended: bool = True) -> Resolved:
+    """The address that `segments` lead to, for applications that are `extended` or, as in the cloud, not.
+
+    Raises `UnknownSegment` naming the segment that leads nowhere.
+    """
     if not segments:
         raise UnknownSegment("The request names no resource; begin with /groups, /users or /me.")
-    walk = _Walk()
+    walk = _Walk(extended)
     for segment in segments:
         walk.step(segment)
     address = _ADDRESSES.get(walk.address.lower())
@@ -78,10 +89,14 @@ def resolve(segments: Sequence[Segment]) -> Resolved:
     return Resolved(address, walk.keys, tuple(walk.steps), walk.hops)
 
 
+_NO_ITEMS = {f"{noun}/{name}" for noun, names in FOLLOWED_ONLY.items() for name, _ in names.values()}
+
+
 class _Walk:
     """Where the walk stands: at an item of `noun`, or in a collection of items of `items`."""
 
-    def __init__(self) -> None:
+    def __init__(self, extended: bool) -> None:
+        self.extended = extended
         self.address = ""
         self.noun: str | None = None
         self.items: str | None = None
@@ -129,7 +144,7 @@ class _Walk:
         name = segment.name
         if name.startswith("$"):
             self._end(name)
-        elif f"{self.address}/{_unqualified(name) or name}".lower() in _ON_COLLECTIONS:
+        elif self._called(_unqualified(name) or name):
             self._end(_unqualified(name) or name)
         elif (cast := _CASTS.get((_unqualified(name) or "").lower())) is not None:
             self.address = f"{self.address}/{cast}"
@@ -139,9 +154,15 @@ class _Walk:
         else:
             self._take(name)
 
+    def _called(self, name: str) -> bool:
+        address = f"{self.address}/{name}".lower()
+        return address in _ON_COLLECTIONS or (self.extended and address in _FOLLOWED)
+
     def _take(self, key: str) -> None:
         noun = self.items
         assert noun is not None  # noqa: S101  (only called in a collection)
+        if self.address in _NO_ITEMS:
+            raise _unknown(key)
         if noun == "object":
             self.address = f"{self.address}/object"
         else:
@@ -165,6 +186,12 @@ class _Walk:
             else:
                 self.hops += 1
                 self.noun, self.address = target, target
+            return
+        followed = FOLLOWED_ONLY.get(self.noun or "", {}).get(name.lower()) if self.extended else None
+        if followed is not None:
+            self.steps.append((followed[0], None))
+            self.address = f"{self.noun}/{followed[0]}"
+            self.noun, self.items = None, followed[1]
             return
         self._end(_unqualified(name) or name)
 

@@ -34,7 +34,8 @@ from folkmoot.graph import grants as granting
 from folkmoot.graph import subscriptions as following
 from folkmoot.graph.batch import Serve, serve_batch
 from folkmoot.graph.call import Call
-from folkmoot.graph.delta import Delta
+from folkmoot.graph.content_delta import ContentDelta
+from folkmoot.graph.directory_delta import DirectoryDelta
 from folkmoot.graph.envelope import Answer, Area
 from folkmoot.ops import grants
 from folkmoot.ops.senders import Verdict
@@ -112,12 +113,15 @@ class Row:
 
 # The nouns that a grant in a group can open: what is said there.
 _SAID = frozenset(("conversation", "thread", "post", "attachment", "extension"))
-_SAID_BELOW = frozenset(("group/conversations", "group/threads"))
+_SAID_BELOW = frozenset(("group/conversations", "group/threads", "group/posts"))
 
 
 def _grants(method: str, address: str) -> Permissions:
     """The grants that suffice for a row: those for conversations, on conversations and below."""
-    if address.removesuffix("/$count") not in _SAID_BELOW and address.partition("/")[0] not in _SAID:
+    if (
+        address.removesuffix("/$count").removesuffix("/delta") not in _SAID_BELOW
+        and address.partition("/")[0] not in _SAID
+    ):
         return _NONE
     return frozenset(grants.PERMISSIONS) if method == "GET" else frozenset((grants.WRITE,))
 
@@ -233,6 +237,12 @@ def _collection(address: str, feed: str, scope: reads.Scope, *more: Any, **named
 def _to_people(row: Row) -> Row:
     """The row as it is where the cloud turns applications away."""
     return replace(row, application=_NONE)
+
+
+def _delta(address: str, feed: str, scope: reads.Scope) -> Row:
+    """What changed in a collection of what is said, of which the cloud says nothing."""
+    row = _get(f"{address}/delta", ContentDelta(feed, scope), _R, source="message: delta, for its shape")
+    return replace(row, only_extended=True, differs="pages of what changed")
 
 
 _DIR: Mapping[str, Any] = {"area": "directory"}
@@ -497,6 +507,12 @@ SURFACE: tuple[Row, ...] = (
         source=_NOT_IN_CSDL),
     _do("DELETE", "post", editing.delete_post, _W, only_extended=True,
         differs="one's own post, or as owner: 204; `If-Match`", source=_NOT_IN_CSDL),
+    # ── what changed ─────────────────────────────────────────────────────────────────────────────────────────────────
+    _delta("group/conversations", "conversations.delta", reads.in_group),
+    _delta("group/threads", "threads.delta", reads.in_group),
+    _delta("conversation/threads", "conversation.threads.delta", reads.in_conversation),
+    _delta("thread/posts", "posts.delta", reads.in_thread),
+    _delta("group/posts", "group.posts.delta", reads.in_group),
     # ── attachments ──────────────────────────────────────────────────────────────────────────────────────────────────
     _to_people(_get("post/attachments", attaching.AttachmentPage("attachments", reads.one_post), _R,
         source="List attachments")),
@@ -562,7 +578,7 @@ SURFACE: tuple[Row, ...] = (
         source="OpenAPI: the id in the query", **_DIR),
     _do("DELETE", "group/owners/object/$ref", writes.remove_reference("owner"), _GROUPS_W,
         source="Remove owner", **_DIR),
-    _get("groups/delta", Delta("groups", reads.as_caller), _GROUPS, source="group: delta", **_DIR),
+    _get("groups/delta", DirectoryDelta("groups", reads.as_caller), _GROUPS, source="group: delta", **_DIR),
     *_PEOPLE,
     *_QUESTIONS,
     *_DELETED,
@@ -574,7 +590,7 @@ SURFACE: tuple[Row, ...] = (
     _do("PATCH", "user", writes.update_user, _USERS_W, takes=inputs.UserPatchIn, prepare=_user_patch, slow=True,
         own=frozenset(("User.ReadWrite",)), source="Update user", **_DIR),
     _do("DELETE", "user", writes.delete_user, _USERS_W, source="Delete user", **_DIR),
-    _get("users/delta", Delta("users", reads.all_users), _USERS, source="user: delta", **_DIR),
+    _get("users/delta", DirectoryDelta("users", reads.all_users), _USERS, source="user: delta", **_DIR),
     _get("user/joinedTeams", reads.Page("teams", reads.one_user), _TEAMS, source="List joinedTeams", **_DIR),
     # ── directory objects ────────────────────────────────────────────────────────────────────────────────────────────
     _get("directoryObjects/object", reads.Anything("transitiveMembers", reads.any_object), _DIRECTORY,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from folkmoot.model import Conversation, Standing, ThreadDraft
 from folkmoot.ops import access, attachments, policy, posts, threads
 from folkmoot.store import rows, search
-from folkmoot.store.changes import record
+from folkmoot.store.changes import record, record_conversation_goes
 from folkmoot.store.db import Tx
 
 
@@ -44,5 +44,6 @@ def remove(tx: Tx, standing: Standing, conversation: Conversation) -> None:
     first = rows.thread(tx, standing.group, conversation.id)
     access.manage_content(standing, first.started_by if first else None)
     search.remove_conversation(tx, standing.group, conversation.id)
+    record_conversation_goes(tx, standing.group, standing.caller.oid, conversation.id)
     tx.run(rows.REMOVE_CONVERSATION, g=standing.group, item=conversation.id)
     record(tx, standing.group, standing.caller.oid, ("deleted", "conversation", conversation.id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from folkmoot.model import Conversation, EmailAddress, Place, Recipient, Standing, ThreadAmendment, ThreadDraft
 from folkmoot.ops import access, attachments, policy, posts
 from folkmoot.store import rows, search
-from folkmoot.store.changes import record
+from folkmoot.store.changes import record, record_thread_goes
 from folkmoot.store.db import Tx
 
 
@@ -96,6 +96,7 @@ def drop(tx: Tx, place: Place) -> None:
     """The same for those who decided already that it may be done."""
     standing, thread = place.standing, place.thread
     search.remove_thread(tx, standing.group, thread.conversation, thread.id)
+    record_thread_goes(tx, standing.group, standing.caller.oid, thread.id)
     tx.run(rows.REMOVE_THREAD, g=standing.group, item=thread.id)
     stays = restate(tx, standing, place.conversation)
     if not stays:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Literal
 
-from sqlalchemy import BindParameter, bindparam, insert, select, update
+from sqlalchemy import BindParameter, Select, and_, bindparam, cast, func, insert, literal, select, update
 
 from folkmoot.model import Change
 from folkmoot.store import schema as s
@@ -38,6 +38,24 @@ _SINCE = Statement(
     .order_by(_c.seq)
     .limit(bindparam("at_most"))
 )
+# What was touched in a stretch of the log. Numbers are without gaps, so a stretch of them is so many rows at most,
+# however few of them are told. What was forwarded has not changed.
+_touched = (
+    select(_c.item, _c.parent, func.max(_c.seq))
+    .where(
+        _c.group_id == bindparam("g"),
+        _c.seq > bindparam("since"),
+        _c.seq <= bindparam("upto"),
+        _c.noun == bindparam("noun"),
+        _c.kind != literal("forwarded"),
+    )
+    .group_by(_c.item, _c.parent)
+    .order_by(func.max(_c.seq))
+    .limit(bindparam("at_most"))
+)
+_TOUCHED = Statement(_touched)
+_TOUCHED_WITHIN = Statement(_touched.where(_c.parent == bindparam("parent")))
+_OLDEST = Statement(select(_c.seq).where(_c.group_id == bindparam("g")).order_by(_c.seq).limit(1))
 _HEAD = Statement(select(s.sequences.c.seq).where(s.sequences.c.group_id == bindparam("g")))
 _BEGIN = Statement(insert(s.sequences), keeps_memo=True)
 _ADVANCE = Statement(
@@ -50,6 +68,37 @@ _ADVANCE = Statement(
 # than 50 parameters it parses anew each time.
 _SIZES = (6, 3, 1)
 _COLUMNS = ("seq", "at", "kind", "noun", "item", "by", "parent")
+
+_p, _t = s.posts.c, s.threads.c
+_THREADS_OF_CONVERSATION = and_(_t.group_id == bindparam("g"), _t.conversation_id == bindparam("c"))
+_POSTS_OF_THREAD = and_(_p.group_id == bindparam("g"), _p.thread_id == bindparam("t"))
+_POSTS_OF_CONVERSATION = and_(
+    _p.group_id == bindparam("g"),
+    _p.thread_id.in_(select(_t.id).where(_THREADS_OF_CONVERSATION).scalar_subquery()),
+)
+
+
+def _deleted(noun: Noun, of: Any, parent: Any, which: Any) -> tuple[Statement, Statement]:
+    """How many items there are, and a line that each was deleted, numbered on from `head` in the order of their ids."""
+    told: Select[Any] = select(
+        of.group_id,
+        (bindparam("head", type_=_c.seq.type) + func.row_number().over(order_by=of.id)).label("seq"),
+        bindparam("at", type_=_c.at.type).label("at"),
+        literal("deleted", _c.kind.type).label("kind"),
+        literal(noun, _c.noun.type).label("noun"),
+        of.id,
+        cast(bindparam("by"), _c.by.type).label("by"),
+        parent.label("parent"),
+    ).where(which)
+    return (
+        Statement(select(func.count()).where(which)),
+        Statement(insert(s.changes).from_select(["group_id", *_COLUMNS], told), keeps_memo=True),
+    )
+
+
+_DELETED_POSTS_OF_THREAD = _deleted("post", _p, _p.thread_id, _POSTS_OF_THREAD)
+_DELETED_POSTS_OF_CONVERSATION = _deleted("post", _p, _p.thread_id, _POSTS_OF_CONVERSATION)
+_DELETED_THREADS_OF_CONVERSATION = _deleted("thread", _t, _t.conversation_id, _THREADS_OF_CONVERSATION)
 
 
 @lru_cache(maxsize=len(_SIZES))
@@ -95,6 +144,27 @@ def record(tx: Tx, group: str, by: str | None, *happened: Happened) -> None:
         )
 
 
+def record_thread_goes(tx: Tx, group: str, by: str | None, thread: str) -> None:
+    """Append that each post of a thread is deleted. Called before they are; `record` tells of the thread itself."""
+    _record_deleted(tx, group, by, _DELETED_POSTS_OF_THREAD, t=thread)
+
+
+def record_conversation_goes(tx: Tx, group: str, by: str | None, conversation: str) -> None:
+    """Append that each post, then each thread of a conversation is deleted. As `record_thread_goes`."""
+    _record_deleted(tx, group, by, _DELETED_POSTS_OF_CONVERSATION, c=conversation)
+    _record_deleted(tx, group, by, _DELETED_THREADS_OF_CONVERSATION, c=conversation)
+
+
+def _record_deleted(tx: Tx, group: str, by: str | None, statements: tuple[Statement, Statement], **which: str) -> None:
+    # There may be very many, so the database copies them; their numbers are taken here, in the order of the others.
+    count, append = statements
+    found = tx.one(count, g=group, **which)
+    if found is None or not found[0]:
+        return
+    tx.run(append, g=group, head=tx.heads[group], at=tx.now, by=by, **which)
+    tx.heads[group] += found[0]
+
+
 def flush(tx: Tx) -> Iterable[str]:
     """Write what was recorded, the last thing before the commit. The groups in which something changed."""
     by_group: dict[str, list[dict[str, Any]]] = {}
@@ -121,3 +191,24 @@ def head(snapshot: Snapshot, group: str) -> int:
 def since(snapshot: Snapshot, group: str, seq: int, at_most: int) -> list[Change]:
     """The changes that follow the number `seq`, oldest first."""
     return [Change(*row) for row in snapshot.all(_SINCE, g=group, since=seq, at_most=at_most)]
+
+
+def oldest(snapshot: Snapshot, group: str) -> int | None:
+    """The number of the first change that the log still has; None where it has none."""
+    row = snapshot.one(_OLDEST, g=group)
+    return row[0] if row else None
+
+
+def touched(
+    snapshot: Snapshot, group: str, noun: Noun, parent: str | None, since: int, upto: int, at_most: int
+) -> list[tuple[str, str, int]]:
+    """What was created, updated or deleted after the number `since` up to `upto`: id, parent, number of its last.
+
+    Only what is part of `parent`, where that is given. In the order of those numbers, and `at_most` so many: what was
+    changed again later in the stretch comes later, so whoever goes on behind the last one misses nothing.
+    """
+    within = {} if parent is None else {"parent": parent}
+    rows = snapshot.all(
+        _TOUCHED_WITHIN if within else _TOUCHED, g=group, noun=noun, since=since, upto=upto, at_most=at_most, **within
+    )
+    return [(item, above or "", seq) for item, above, seq in rows]

@@ -19,6 +19,10 @@ class AnyOf(ColumnElement[bool]):
         self.column = column
         self.ids: BindParameter[str] = bindparam(parameter)
 
+    def self_group(self, against: Any = None) -> AnyOf:
+        # Otherwise SQLite would be asked `… IN (…) = 1`, for which it looks at every row.
+        return self
+
 
 @compiles(AnyOf, "sqlite")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
 def _sqlite(element: AnyOf, compiler: SQLCompiler, **kw: Any) -> str:
