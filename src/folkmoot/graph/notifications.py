@@ -41,6 +41,9 @@ _TYPES = {
 }
 
 
+_KINDS = ("created", "updated", "deleted")
+
+
 class _Told(msgspec.Struct, frozen=True):
     """A notification to be worded: the number of its (first) change, its kind, and what changed.
 
@@ -114,10 +117,8 @@ class Notifications:
         if group == DIRECTORY:
             told = list(self._of_directory(snapshot, subscription, about))
         else:
-            conversations = _conversations(snapshot, group, about)
-            told = [each for change in about if (each := _of_group(change, conversations)) is not None]
-        posts = dict.fromkeys(each.scope["p"] for each in told if each.feed == "post" and each.kind != "deleted")
-        versions = followed.versions(snapshot, group, posts)
+            told = _told(snapshot, group, about)
+        versions = _versions(snapshot, group, told)
         return [self._worded(snapshot, subscription, group, each, versions) for each in told]
 
     def lifecycle(self, subscription: Subscription, event: str) -> dict[str, Any]:
@@ -183,18 +184,10 @@ class Notifications:
     def _worded(
         self, snapshot: Snapshot, subscription: Subscription, group: str, told: _Told, versions: Mapping[str, int]
     ) -> dict[str, Any]:
-        resource = told.resource
-        data: dict[str, Any] = {"@odata.type": f"#Microsoft.Graph.{_TYPES[told.feed]}", "@odata.id": resource}
-        version = versions.get(told.scope.get("p", ""))
-        if version is not None and told.kind != "deleted":
-            data["@odata.etag"] = f'W/"{ids.change_key(group, version)}"'
-        data["id"] = told.id
         sent = {
             "id": str(uuid5(_NOTIFICATION, f"{subscription.id}/{group}/{told.seq}")),
             **self._envelope(subscription),
-            "changeType": told.kind,
-            "resource": resource,
-            "resourceData": data,
+            **_said(told, group, versions),
         }
         if subscription.include_resource_data and subscription.certificate is not None:
             content = msgspec.json.encode(self._content(snapshot, subscription, told))
@@ -208,6 +201,43 @@ class Notifications:
             road = Road(self._root, told.steps)
             item = single(snapshot, FEEDS[told.feed], Options(), told.scope, road, self._creator(subscription))
         return {"id": told.id} if item is None else item
+
+
+def told(snapshot: Snapshot, changes: Sequence[Change]) -> list[tuple[int, ChangeType, dict[str, Any]]]:
+    """The number, kind and changeNotification of each of `changes` in a group that can be told of, for whoever follows
+    the group without a subscription, and may read in it.
+    """
+    about = [each for each in changes if each.noun in ("conversation", "thread", "post") and each.kind in _KINDS]
+    if not about:
+        return []
+    group = about[0].group
+    found = _told(snapshot, group, about)
+    versions = _versions(snapshot, group, found)
+    return [
+        (each.seq, each.kind, {"id": str(uuid5(_NOTIFICATION, f"{group}/{each.seq}")), **_said(each, group, versions)})
+        for each in found
+    ]
+
+
+def _told(snapshot: Snapshot, group: str, changes: Sequence[Change]) -> list[_Told]:
+    conversations = _conversations(snapshot, group, changes)
+    return [each for change in changes if (each := _of_group(change, conversations)) is not None]
+
+
+def _versions(snapshot: Snapshot, group: str, told: Sequence[_Told]) -> dict[str, int]:
+    """Post → version, for those that are there."""
+    posts = dict.fromkeys(each.scope["p"] for each in told if each.feed == "post" and each.kind != "deleted")
+    return followed.versions(snapshot, group, posts)
+
+
+def _said(told: _Told, group: str, versions: Mapping[str, int]) -> dict[str, Any]:
+    """What a changeNotification says of a change, whoever it is for."""
+    data: dict[str, Any] = {"@odata.type": f"#Microsoft.Graph.{_TYPES[told.feed]}", "@odata.id": told.resource}
+    version = versions.get(told.scope.get("p", ""))
+    if version is not None and told.kind != "deleted":
+        data["@odata.etag"] = f'W/"{ids.change_key(group, version)}"'
+    data["id"] = told.id
+    return {"changeType": told.kind, "resource": told.resource, "resourceData": data}
 
 
 def _of_group(change: Change, conversations: Mapping[str, str]) -> _Told | None:
