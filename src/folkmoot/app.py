@@ -22,6 +22,7 @@ from folkmoot.auth.secrets import check_password
 from folkmoot.auth.tokens import GRAPH_AUDIENCES, AnyOrigin, TrustedIssuer, Validator
 from folkmoot.config import Settings, SettingWrong
 from folkmoot.graph.app import VERSION, GraphDoor
+from folkmoot.graph.streaming import Streams
 from folkmoot.graph.uploading import PATH as UPLOADS
 from folkmoot.graph.uploading import UploadDoor
 from folkmoot.model import Application, Person, SignIn
@@ -173,9 +174,13 @@ def build(
     *,
     who: Identities | None = None,
     outgoing: Outgoing | None = None,
+    streams: Streams | None = None,
 ) -> Any:
-    """The ASGI application. `who`: the `identities` of the same settings, for those who also `start` them; `outgoing`:
-    what others who send to clients' URLs share with it."""
+    """The ASGI application.
+
+    `who`: the `identities` of the same settings, for those who also `start` them. `outgoing`: what others who send to
+    clients' URLs share with it. `streams`: those of the store, for those who also `close` them.
+    """
     origins = Origins(settings)
     web: Starlette | None = None
     if settings.mode == "development":
@@ -198,6 +203,7 @@ def build(
         max_body=settings.max_body_bytes,
         max_attachment=settings.max_attachment_bytes,
         development=settings.mode == "development",
+        streams=streams,
     )
     uploads = UploadDoor(store, root=origins.root)
     if web is not None:

@@ -93,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(_: argparse.Namespace, settings: Settings) -> None:
     from folkmoot import app, server
+    from folkmoot.graph.streaming import Streams
 
     data = Path(settings.data)
     sockets: list[tuple[Any, tuple[str, str] | None]] = []
@@ -109,13 +110,14 @@ def _serve(_: argparse.Namespace, settings: Settings) -> None:
 
             asyncio.run(lab.seed(store, settings))
         who = app.identities(settings, store)
-        application = app.build(settings, store, who=who)
+        streams = Streams(store)
+        application = app.build(settings, store, who=who, streams=streams)
         # What was made so far lives as long as the server; collections need not look at it again.
         gc.freeze()
         running = data / _RUNNING
         running.write_bytes(msgspec.json.encode({"https": settings.https_port, "http": settings.http_port}))
         try:
-            server.run(application, sockets, lambda: _started(settings, who))
+            server.run(application, sockets, lambda: _started(settings, who), streams.close)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 running.unlink()

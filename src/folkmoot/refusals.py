@@ -159,6 +159,10 @@ class SyncStateGone(Refusal):
         super().__init__()
 
 
+class NotAcceptable(Refusal):
+    """The answer has none of the types that the Accept header asks for."""
+
+
 class NotJson(Refusal):
     """The request body must be sent as application/json."""
 

@@ -16,6 +16,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from folkmoot.refusals import Refusal
 
 GRACE_SECONDS = 10
+# A request's extension (ASGI) that breaks its connection off, for answers which the client does not take.
+ABORT = "folkmoot.abort"
 # Longer than clients and proxies keep idle connections (httpx 5 s, aiohttp 15 s, load balancers 60 s). Whoever closes
 # first must be the client: a request that meets the server's closing fails, and a POST is not safely sent again.
 KEEP_ALIVE_SECONDS = 75
@@ -23,6 +25,14 @@ KEEP_ALIVE_SECONDS = 75
 
 class PortTaken(Refusal):
     """The port is in use."""
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's, which also lets the application break a connection off."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {ABORT: self.transport.abort}  # type: ignore[dict-item]
 
 
 class _Server(uvicorn.Server):
@@ -59,12 +69,15 @@ def listen(host: str, port: int, option: str) -> socket.socket:
 
 
 def run(
-    application: Any, sockets: Sequence[tuple[socket.socket, tuple[str, str] | None]], started: Callable[[], None]
+    application: Any,
+    sockets: Sequence[tuple[socket.socket, tuple[str, str] | None]],
+    started: Callable[[], None],
+    stopping: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve on `sockets`, each with the paths of its certificate chain and key, or None for plain HTTP.
 
-    Calls `started` once requests are answered. Returns after SIGINT or SIGTERM, when the requests under way are done;
-    a second signal does not wait for them.
+    Calls `started` once requests are answered, and `stopping` when no more will be. Returns after SIGINT or SIGTERM,
+    when the requests under way are done; a second signal does not wait for them.
     """
     servers = [(_server(application, tls), bound) for bound, tls in sockets]
 
@@ -75,6 +88,7 @@ def run(
             for server, _ in servers:
                 server.force_exit = server.should_exit
                 server.should_exit = True
+            stopping()
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop)
@@ -95,7 +109,7 @@ def _server(application: Any, tls: tuple[str, str] | None) -> _Server:
     return _Server(
         uvicorn.Config(
             application,
-            http="httptools",
+            http=_Protocol,
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -20,13 +20,15 @@ from folkmoot.graph.call import Call, missing
 from folkmoot.graph.consistency import checked
 from folkmoot.graph.content import filled
 from folkmoot.graph.describe_service import described
-from folkmoot.graph.envelope import Answer, Area, failed, refused
+from folkmoot.graph.envelope import Answer, Area, Events, failed, refused
 from folkmoot.graph.feeds import FEEDS
 from folkmoot.graph.reads import Count, Page
 from folkmoot.graph.replay import fingerprint, once, read_key
 from folkmoot.graph.resolve import Resolved, resolve
 from folkmoot.graph.road import Road
-from folkmoot.graph.sending import Receive, Send, send_answer
+from folkmoot.graph.sending import Receive, Send, send_answer, send_events
+from folkmoot.graph.stream_reads import Listener
+from folkmoot.graph.streaming import Streams
 from folkmoot.graph.surface import BY_ADDRESS, Row
 from folkmoot.model import Caller, Profile
 from folkmoot.observe import log
@@ -63,7 +65,7 @@ class GraphDoor:
     `root` gives the service root (`https://localhost:8443/v1.0`) under which a request reached the server; `domain` is
     the mail domain of new groups; `outgoing` sends to URLs that clients name; `max_body` is the largest request body,
     `max_attachment` the largest attachment, both in bytes. In `development` a request may say under which profile it is
-    answered: `Prefer: folkmoot.profile=strict` or `=extended`.
+    answered: `Prefer: folkmoot.profile=strict` or `=extended`. `streams` are those of whoever follows changes.
     """
 
     def __init__(
@@ -77,7 +79,9 @@ class GraphDoor:
         max_body: int,
         max_attachment: int,
         development: bool = False,
+        streams: Streams | None = None,
     ) -> None:
+        self.streams = Streams(store) if streams is None else streams
         self._store = store
         self._identities = identities
         self._outgoing = outgoing
@@ -91,7 +95,10 @@ class GraphDoor:
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request; whatever happens, in Graph's envelope."""
         answer, request_id, client_request_id = await self.answer(scope, receive)
-        await send_answer(answer, scope["method"], request_id, client_request_id, send)
+        if isinstance(answer.body, Events):
+            await send_events(answer, answer.body, (request_id, client_request_id), scope, receive, send)
+        else:
+            await send_answer(answer, scope["method"], request_id, client_request_id, send)
 
     async def answer(self, scope: Mapping[str, Any], receive: Receive) -> tuple[Answer, str, str]:
         """What one request is answered, its request-id and its client-request-id. Refusals are answers, too."""
@@ -169,7 +176,8 @@ class GraphDoor:
         headers: Mapping[bytes, bytes],
         receive: Receive,
     ) -> Answer:
-        unless_granted = await self._permit(row, resolved, caller) if row.serve is None else None
+        serves_itself = row.serve is not None and not row.delegated
+        unless_granted = None if serves_itself else await self._permit(row, resolved, caller)
         options = parse_options(scope["query_string"].decode("latin-1"))
         if row.read is not None and row.method == "GET":
             options = _directory_rules(row, options, headers, caller.profile)
@@ -193,7 +201,8 @@ class GraphDoor:
             read = _granted(row_read, row, unless_granted)
             answer = await self._store.read(lambda snapshot: read(snapshot, call), quick=row_read.quick(call))
             return filled(answer, self._store) if _may_hold_content(row, options) else answer
-        _no_options(options)
+        if row.method != "GET":
+            _no_options(options)
         raw = await self._body(headers, receive)
         if row.serve is not None:
             return await row.serve(self, call, scope, raw)
@@ -217,6 +226,19 @@ class GraphDoor:
         hint = _hint(call) if self._store.takes_hints else None
         answer = await self._store.write(lambda tx: write(tx, call), key=call.keys.get("group", ""), hint=hint)
         return filled(answer, self._store) if _may_hold_content(row, options) else answer
+
+    async def admitted(self, scope: Mapping[str, Any]) -> Listener:
+        """Who sent a request, as of now, and the grant that it rests on. Raises the refusal that it would meet now."""
+        caller = await self._caller(_headers(scope))
+        resolved = _resolved(scope["raw_path"].decode("latin-1"))
+        row = _row(resolved, scope["method"], caller.profile)
+        refusal = await self._permit(row, resolved, caller)
+        if refusal is None:
+            return Listener(caller, None)
+        if "uniqueName" in resolved.keys:
+            resolved = await self._named(row, resolved, {})
+        group = ids.directory_id(resolved.keys["group"])
+        return Listener(caller, lambda snapshot: grants.require(snapshot, caller, group, row.grants, refusal))
 
     async def _permit(self, row: Row, resolved: Resolved, caller: Caller) -> NotAllowed | None:
         """Raise unless the token carries a permission that the row asks for.

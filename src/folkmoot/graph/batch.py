@@ -8,17 +8,21 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from folkmoot.graph.body import is_json, require_json
 from folkmoot.graph.call import Call
-from folkmoot.graph.envelope import JSON, Answer, Stream, encode, refused
+from folkmoot.graph.envelope import JSON, Answer, Events, Stream, encode, refused
 from folkmoot.odata.batch import Item, parse_batch, split_url
 from folkmoot.odata.path import parse_path
 from folkmoot.refusals import AnswerTooLarge, BadBody, DependencyFailed, Refusal, UnknownSegment
+
+if TYPE_CHECKING:
+    from folkmoot.graph.stream_reads import Listener
+    from folkmoot.graph.streaming import Streams
 
 VERSION = "/v1.0"
 AT_ONCE = 4  # as many items of a batch Outlook runs at a time
@@ -31,7 +35,12 @@ Scope = Mapping[str, Any]
 
 
 class Door(Protocol):
-    """The door that a batch came in by, as far as its items need it."""
+    """The door that a request came in by, as far as rows that serve need it."""
+
+    streams: Streams
+
+    async def admitted(self, scope: Scope) -> Listener:
+        """Who sent a request, as of now; raises the refusal that it would be answered with now."""
 
     async def answer(self, scope: Scope, receive: Callable[[], Any]) -> tuple[Answer, str, str]:
         """What one request is answered, its request-id and its client-request-id."""
@@ -96,6 +105,10 @@ class _Run:
 
     async def _whole(self, place: int, answer: Answer) -> Answer:
         """An answer that is sent part by part, in one piece, where that fits into the batch."""
+        if isinstance(answer.body, Events):
+            # Nothing has begun yet.
+            message = "A stream of events does not end, so a batch cannot hold it; ask for it by itself."
+            return self._refused(place, BadBody(message, target=f"requests[{place}].url"))[0]
         if not isinstance(answer.body, Stream):
             return answer
         if answer.body.length > self._room:

@@ -5,7 +5,9 @@ Source: Microsoft Graph error responses; the codes of mail items are Exchange's.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -32,10 +34,32 @@ class Stream(msgspec.Struct, frozen=True):
         return b"".join([chunk async for chunk in self.chunks()])
 
 
+class Events(ABC):
+    """A body of server-sent events, which ends when one of the two has had enough.
+
+    `patience` is how many seconds the client has to take what is sent.
+    """
+
+    patience: float
+
+    @abstractmethod
+    def chunks(self) -> AsyncGenerator[bytes, None]:
+        """What is sent; may be called once. Nothing happens before it is."""
+
+    @abstractmethod
+    def gone(self) -> None:
+        """The client has gone."""
+
+    @abstractmethod
+    def sending(self, limit: asyncio.Timeout | None) -> None:
+        """Something is being sent within this limit; None once it is."""
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What is sent back.
 
-    `body` is a JSON value, text (a count), bytes or a `Stream` of the type `content_type`, or None for no body at all.
+    `body` is a JSON value, text (a count), bytes or a `Stream` of the type `content_type`, `Events`, or None for no
+    body at all.
     """
 
     status: int
@@ -72,6 +96,7 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.LifetimeWrong: (400, "ExtensionError", "ExtensionError"),
     r.TooManySubscriptions: (403, "quotaLimitReached", "quotaLimitReached"),
     r.BadHeader: (400, "BadRequest", "Request_BadRequest"),
+    r.NotAcceptable: (406, "NotAcceptable", "Request_NotAcceptable"),
     r.NotJson: (415, "UnsupportedMediaType", "Request_UnsupportedMediaType"),
     r.BodyTooLarge: (413, "RequestEntityTooLarge", "Request_EntityTooLarge"),
     r.DependencyFailed: (424, "FailedDependency", "FailedDependency"),

@@ -136,8 +136,14 @@ def _operations(profile: Profile, entities: dict[str, Entity]) -> Iterator[Opera
                 name=bound[2],
                 function=method == "GET",
                 parameters=() if row.takes is None else tuple(_parameters(row.takes, entities)),
-                returns=None if feed is None else f"Collection({ALIAS}.{feed.noun.entity.name})",
+                returns=_returns(feed.noun.entity.name if feed is not None else None, row),
             )
+
+
+def _returns(item: str | None, row: Row) -> str | None:
+    if item is not None:
+        return f"Collection({ALIAS}.{item})"
+    return "Edm.Stream" if row.method == "GET" and row.serve is not None else None
 
 
 def _parameters(takes: type[msgspec.Struct], entities: dict[str, Entity]) -> Iterator[Parameter]:

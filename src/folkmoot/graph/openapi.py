@@ -178,6 +178,9 @@ class _Components:
                 )
             content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
             return {"description": "Success", "content": content}
+        if row.serve is not None and row.method == "GET":
+            content = {"text/event-stream": {"schema": {"type": "string"}}}
+            return {"description": "Server-sent events, without an end", "content": content}
         return {"description": "Success"}
 
     def finished(self) -> Json:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from typing import Any
 
-from folkmoot.graph.envelope import JSON, Answer, Stream, encode
+from folkmoot.graph.envelope import JSON, Answer, Events, Stream, encode
 
 # ASGI's own shapes.
 Message = dict[str, Any]
@@ -13,13 +15,13 @@ Receive = Callable[[], Any]
 Send = Callable[[Message], Any]
 
 
+# Under this name the HTTP server gives, among a request's extensions, what breaks the connection off.
+ABORT = "folkmoot.abort"
+
+
 async def send_answer(answer: Answer, method: str, request_id: str, client_request_id: str, send: Send) -> None:
-    """Send `answer` with the headers that every answer has."""
-    headers = [
-        (b"request-id", request_id.encode()),
-        (b"client-request-id", client_request_id.encode("latin-1")),
-        (b"odata-version", b"4.0"),
-    ]
+    """Send `answer` with the headers that every answer has. Events are sent by `send_events`."""
+    headers = _headers(request_id, client_request_id)
     content = b""
     stream: Stream | None = None
     length = 0
@@ -47,3 +49,55 @@ async def send_answer(answer: Answer, method: str, request_id: str, client_reque
         async for chunk in stream.chunks():
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b"" if method == "HEAD" else content})
+
+
+async def send_events(
+    answer: Answer,
+    events: Events,
+    ids: tuple[str, str],
+    scope: Mapping[str, Any],
+    receive: Receive,
+    send: Send,
+) -> None:
+    """Send `answer`, whose body `events` is, until it ends or the client has gone. `ids`: as for `send_answer`."""
+    headers = _headers(*ids)
+    headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers]
+    headers += [
+        (b"content-type", b"text/event-stream"),
+        (b"cache-control", b"no-store"),
+        # nginx would gather events until its buffer is full.
+        (b"x-accel-buffering", b"no"),
+    ]
+    gone = asyncio.ensure_future(_until_gone(receive))
+    gone.add_done_callback(lambda _: events.gone())
+    try:
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        async with aclosing(events.chunks()) as chunks:
+            async for chunk in chunks:
+                async with asyncio.timeout(events.patience) as limit:
+                    events.sending(limit)
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                events.sending(None)
+        async with asyncio.timeout(1):
+            await send({"type": "http.response.body", "body": b""})
+    except TimeoutError:
+        # It takes nothing, so it would not take the end either.
+        abort = scope.get("extensions", {}).get(ABORT)
+        if abort is not None:
+            abort()
+            await gone
+    finally:
+        gone.cancel()
+
+
+def _headers(request_id: str, client_request_id: str) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"request-id", request_id.encode()),
+        (b"client-request-id", client_request_id.encode("latin-1")),
+        (b"odata-version", b"4.0"),
+    ]
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

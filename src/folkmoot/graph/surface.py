@@ -27,6 +27,7 @@ from folkmoot.graph import (
     inputs,
     reads,
     senders,
+    stream_rows,
     subscribing,
     writes,
 )
@@ -75,8 +76,8 @@ _NONE: Permissions = frozenset()
 class Row:
     """One operation. Exactly one of `read`, `write` and `serve` is set; a `read` that takes a body is asked by POST.
 
-    What is served is about the service itself: it asks for a valid token and for no permission, as what it is asked for
-    has its own.
+    What is served is about the service itself, or is no single answer. It asks for a valid token, and for no permission
+    where none is named, as what it is asked for has its own.
 
     `own` are delegated permissions that suffice where the path names the caller. A write takes a body of the type
     `takes`, which `prepare` turns into what the verb works on, outside the transaction; `slow` says that this takes
@@ -196,6 +197,22 @@ def _serve(method: str, address: str, serve: Serve, source: str) -> Row:
         application=_NONE,
         extended=_NONE,
         source=source,
+    )
+
+
+def _stream(address: str, serve: Serve, extended: Permissions, differs: str) -> Row:
+    return Row(
+        method="GET",
+        address=address,
+        area="mail",
+        serve=serve,
+        delegated=_R,
+        application=_NONE,
+        extended=extended,
+        only_extended=True,
+        grants=frozenset(grants.PERMISSIONS),
+        differs=differs,
+        source="WHATWG HTML, server-sent events; the cloud has no stream, so the permissions are those of reading",
     )
 
 
@@ -599,6 +616,11 @@ SURFACE: tuple[Row, ...] = (
         source="Delete directoryObject", **_DIR),
     # ── subscriptions ────────────────────────────────────────────────────────────────────────────────────────────────
     *_SUBSCRIPTIONS,
+    # ── streams ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    _stream("group/changes", stream_rows.of_group, _R,
+        "server-sent events of what is said in the group, as it happens; `Last-Event-ID`"),
+    replace(_stream("user/changes", stream_rows.of_mine, _NONE,
+        "the same for all groups of which the signed-in person is a member or an owner"), grants=_NONE),
     # ── the service ──────────────────────────────────────────────────────────────────────────────────────────────────
     _serve("POST", "$batch", serve_batch, source="JSON batching"),
 )  # fmt: skip

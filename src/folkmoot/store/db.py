@@ -11,7 +11,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Dialect as SqlDialect
 from sqlalchemy.dialects.postgresql import psycopg as postgresql_dialect
@@ -20,6 +20,9 @@ from sqlalchemy.sql import ClauseElement
 
 from folkmoot.store.ids import IdSource
 from folkmoot.store.wake import Wake
+
+if TYPE_CHECKING:
+    from folkmoot.store.watch import Watch
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -175,11 +178,13 @@ class Queue(Protocol):
 class Store(ABC):
     """A database. Close it to finish what waits.
 
-    `takes_hints` says that a `Hint` given to `write` saves round trips. `wake` tells who listens of what was committed.
+    `takes_hints` says that a `Hint` given to `write` saves round trips. `wake` tells who listens of what was committed,
+    and `watch` brings it what other processes commit.
     """
 
     dialect: Dialect
     takes_hints = False
+    watch: Watch
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
@@ -219,4 +224,5 @@ class Store(ABC):
         """Commit what waits, then let go of the database."""
         for writer in self.writers:
             writer.close()
+        self.watch.close()
         self._readers.shutdown()

@@ -20,7 +20,9 @@ from folkmoot.refusals import Busy, OutcomeUnknown, StorageFull
 from folkmoot.store import bridge, rows
 from folkmoot.store.db import Dialect, Job, ReadFunction, Row, Snapshot, Statement, Store, Tx
 from folkmoot.store.ids import IdSource
+from folkmoot.store.postgres_link import PostgresLink
 from folkmoot.store.wake import Wake
+from folkmoot.store.watch import Watch
 from folkmoot.store.writer import Writer
 
 T = TypeVar("T")
@@ -241,6 +243,8 @@ class PostgresStore(Store):
         self._local = threading.local()
         self._opened: list[Connection] = []
         self._loops: dict[asyncio.AbstractEventLoop, LoopConnections] = {}
+        link = PostgresLink(lambda: connect(url))
+        self.watch = self.wake.others = Watch(self.wake, lambda look: self.read_here(look, quick=True), clock, link)
         self.writers = tuple(PostgresWriter(url, number, clock, self.ids, self.wake) for number in range(WRITERS))
 
     async def read(self, function: ReadFunction[T], *, quick: bool = False) -> T:

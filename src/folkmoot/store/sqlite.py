@@ -12,6 +12,7 @@ from folkmoot.refusals import Busy, StorageFull
 from folkmoot.store.db import Dialect, Job, ReadFunction, Row, Snapshot, Store, Tx
 from folkmoot.store.ids import IdSource
 from folkmoot.store.wake import Wake
+from folkmoot.store.watch import Watch
 from folkmoot.store.writer import Writer
 
 T = TypeVar("T")
@@ -105,6 +106,7 @@ class SqliteStore(Store):
         self._path = path
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
+        self.watch = self.wake.others = Watch(self.wake, lambda look: self.read_here(look, quick=True), clock)
         self.writers = (SqliteWriter(path, clock, self.ids, self.wake),)
 
     def _connection(self) -> sqlite3.Connection:

@@ -1,0 +1,222 @@
+"""Followers are woken by what other processes commit: two stores on one database stand for two processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from folkmoot.store import changes, migrate
+from folkmoot.store.db import Store, Tx
+from folkmoot.store.postgres import PostgresStore
+from folkmoot.store.sqlite import SqliteStore
+from folkmoot.store.wake import DIRECTORY
+from folkmoot.store.watch import MANY, OVERLAP_SECONDS, Lately, names
+from tests import postgres
+from tests.harness import DATABASES, START, Clock
+from tests.postgres_server import private_server
+
+PATIENCE = 20  # seconds, for what must happen at once
+NEVER = 10_000.0  # seconds between looks, where hints must do alone
+
+Open = Callable[[Clock], Store]
+
+
+def guid(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012d}"
+
+
+def opener(database: str, place: Path | str) -> Open:
+    if isinstance(place, Path):
+        return lambda clock: SqliteStore(place, clock)
+    return lambda clock: PostgresStore(place, clock)
+
+
+@pytest.fixture(params=DATABASES)
+def opens(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Opens one database as often as it is asked."""
+    if request.param == "sqlite":
+        migrate.upgrade(tmp_path / "folkmoot.db")
+        yield opener("sqlite", tmp_path / "folkmoot.db")
+    else:
+        with postgres.fresh(postgres.template("schema", migrate.upgrade)) as url:
+            yield opener("postgresql", url)
+
+
+def begin(*groups: str) -> Callable[[Tx], None]:
+    """A verb that begins the logs of groups, with one change each."""
+
+    def verb(tx: Tx) -> None:
+        for group in groups:
+            changes.begin(tx, group)
+            changes.record(tx, group, None, ("created", "group", group))
+
+    return verb
+
+
+def change(*groups: str) -> Callable[[Tx], None]:
+    def verb(tx: Tx) -> None:
+        for group in groups:
+            tx.heads[group] = changes.head(tx, group)
+            changes.record(tx, group, None, ("updated", "group", group))
+
+    return verb
+
+
+class Listener:
+    """What a follower hears, and waits for."""
+
+    def __init__(self) -> None:
+        self.heard: set[str] = set()
+        self.looks = 0
+        self._news = asyncio.Event()
+
+    def hears(self, groups: frozenset[str]) -> None:
+        self.heard |= groups
+        self._news.set()
+
+    def looked(self, instant: float) -> None:
+        self.looks += 1
+        self._news.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not condition():
+                self._news.clear()
+                await self._news.wait()
+
+
+@contextlib.asynccontextmanager
+async def listening(store: Store) -> AsyncIterator[Listener]:
+    """A follower that has begun: what it hears from now on is new."""
+    found = Listener()
+    end = store.wake.listen(found.hears, found.looked)
+    await found.until(lambda: found.looks > 0)
+    found.heard.clear()
+    yield found
+    end()
+
+
+def test_a_hint_reaches_another_process_at_once(fresh_database: str) -> None:
+    migrate.upgrade(fresh_database)
+    open_ = opener("postgresql", fresh_database)
+
+    async def run() -> None:
+        with contextlib.closing(open_(Clock())) as one, contextlib.closing(open_(Clock())) as two:
+            two.watch.look_seconds = NEVER
+            await one.write(begin(guid(1)))
+            async with listening(two) as listener:
+                await one.write(change(guid(1)))
+                await listener.until(lambda: listener.heard == {guid(1)})
+                # More than one message can name, and then more than can be named.
+                many = [guid(n) for n in range(2, MANY)]
+                await one.write(begin(*many))
+                await listener.until(lambda: listener.heard == {guid(1), *many})
+                more = [guid(n) for n in range(MANY, 2 * MANY + 2)]
+                await one.write(begin(*more))
+                await listener.until(lambda: listener.heard >= set(more) and listener.looks > 1)
+
+    asyncio.run(run())
+
+
+def test_without_hints_it_looks(opens: Open) -> None:
+    """As on one file that several processes have open, and on PostgreSQL behind what does not let LISTEN through."""
+
+    async def run() -> None:
+        with contextlib.closing(opens(Clock())) as one, contextlib.closing(opens(Clock())) as two:
+            one.wake.others = None
+            two.watch.look_seconds = 0.02
+            await one.write(begin(guid(1), guid(2)))
+            async with listening(two) as listener:
+                await one.write(change(guid(2)))
+                await listener.until(lambda: listener.heard == {guid(2)})
+                heard, looks = set(listener.heard), listener.looks
+                await listener.until(lambda: listener.looks > looks + 3)
+                assert listener.heard == heard, "an idle log woke somebody"
+
+    asyncio.run(run())
+
+
+def test_a_look_finds_each_change_once_whatever_the_clocks_say(opens: Open) -> None:
+    clock, other = Clock(), Clock(START - OVERLAP_SECONDS + 1)
+    with contextlib.closing(opens(clock)) as store, contextlib.closing(opens(other)) as behind:
+        store.write_here(begin(guid(1), guid(2), guid(3)))
+        lately = Lately(START)
+
+        def look() -> set[str]:
+            return set(store.read_here(lately.look))
+
+        assert look() == {guid(1), guid(2), guid(3), DIRECTORY}
+        assert look() == set()
+        # By a server whose clock is behind, and after its own has jumped back.
+        behind.write_here(change(guid(2)))
+        assert look() == {guid(2)}
+        clock.advance(-3600)
+        store.write_here(change(guid(3)))
+        assert look() == {guid(3)}
+        assert look() == set()
+        # After a long time without a look.
+        clock.advance(10_000)
+        other.now = clock.now - 5_000
+        behind.write_here(change(guid(1)))
+        assert look() == {guid(1)}
+
+
+def test_nobody_looks_when_nobody_listens(opens: Open) -> None:
+    async def run() -> None:
+        with contextlib.closing(opens(Clock())) as store:
+            store.watch.look_seconds = 0.0
+            async with listening(store):
+                pass
+            reads = 0
+            read = store.read_here
+
+            def counting(*given: object, **named: object) -> object:
+                nonlocal reads
+                reads += 1
+                return read(*given, **named)  # type: ignore[arg-type]
+
+            store.read_here = counting  # type: ignore[method-assign, assignment]
+            await store.write(begin(guid(1)))
+            async with listening(store):
+                assert reads > 0
+            before = reads
+            await store.write(change(guid(1)))
+            # One that was under way when the listener left, at most.
+            assert reads <= before + 1
+
+    asyncio.run(run())
+
+
+def test_hints_are_back_when_the_database_is() -> None:
+    async def run(url: str) -> None:
+        open_ = opener("postgresql", url)
+        with contextlib.closing(open_(Clock())) as one, contextlib.closing(open_(Clock())) as two:
+            two.watch.look_seconds = NEVER
+            await one.write(begin(guid(1), guid(2)))
+            async with listening(two) as listener:
+                await asyncio.to_thread(server.crash)
+                await asyncio.to_thread(server.start)
+                # What the first write meets is the broken connection; it is sent again by who asked.
+                with contextlib.suppress(Exception):
+                    await one.write(change(guid(1)))
+                await one.write(change(guid(1)))
+                await listener.until(lambda: guid(1) in listener.heard)
+                # It looks for what it missed meanwhile.
+                await listener.until(lambda: listener.looks > 1)
+                await one.write(change(guid(2)))
+                await listener.until(lambda: guid(2) in listener.heard)
+
+    with private_server(durable=False) as server:
+        migrate.upgrade(server.url)
+        asyncio.run(run(server.url))
+
+
+def test_messages_are_short_enough() -> None:
+    texts = names([guid(n) for n in range(500)], 7900)
+    assert len(texts) == 3
+    assert max(map(len, texts)) <= 7900
+    assert sorted(",".join(texts).split(",")) == [guid(n) for n in range(500)]
