@@ -232,6 +232,7 @@ def build(
         store,
         who or identities(settings, store, clock),
         outgoing or Outgoing(development=settings.mode == "development"),
+        notifications(settings, clock),
         root=origins.root,
         domain=settings.domain,
         max_body=settings.max_body_bytes,
