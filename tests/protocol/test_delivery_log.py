@@ -67,7 +67,7 @@ def test_a_replay_sends_the_same_again_and_is_an_attempt_itself(graph: Graph, to
     graph.endpoints.answers[HOOK] = Reply(503, "text/html", b"Later", 7)
     answer = adele.post(f"{path}/{attempt}/replay", **EXTENDED)
     assert answer.status == 200
-    assert (answer.json["kind"], answer.json["status"], answer.json["durationInMilliseconds"]) == ("replay", 503, 7)
+    assert (answer.json["kind"], answer.json["status"]) == ("replay", 503)
     ((url, content, headers),) = graph.endpoints.asked
     assert (url, headers["Content-Type"]) == (HOOK, "application/json; charset=utf-8")
     (sent,) = json.loads(content)["value"]

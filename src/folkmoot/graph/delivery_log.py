@@ -5,6 +5,7 @@ The cloud shows nothing of its deliveries; whose endpoint heard nothing cannot s
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from folkmoot.graph import subscriptions as following
 from folkmoot.graph.call import Call
 from folkmoot.graph.envelope import Answer
 from folkmoot.graph.feeds import FEEDS
+from folkmoot.graph.notifications import Notifications
 from folkmoot.graph.read import single
 from folkmoot.graph.reads import One, Page
 from folkmoot.graph.road import Road
@@ -43,56 +45,77 @@ def seen(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     return {"n": subscription, "x": _id(call)} if "delivery" in call.keys else {"n": subscription}
 
 
-async def replay(store: Store, outgoing: Outgoing, call: Call) -> Delivery:
-    """Send what an attempt told of once more, at once, and once only; the attempt that this is, not stored yet.
+class Again(msgspec.Struct, frozen=True):
+    """What is to be sent once more: the subscription, the attempt that sent it, and a body of so many notifications."""
 
-    What is under way for the endpoint, and when it is tried again, stay as they are. Raises `NotFound`,
-    `NotReplayable`, `ChangesGone`.
+    subscription: Subscription
+    attempt: Delivery
+    notifications: int
+    content: bytes
+
+
+def again(snapshot: Snapshot, notifications: Notifications, subscription: Subscription, id: str) -> Again:
+    """What the attempt `id` told of, in the words of now.
+
+    Raises `NotFound`, `ChangesGone`, and `NotReplayable` where there is nothing (any more) that may be told.
     """
-    found, first, sent, tokens = await store.read(lambda snapshot: _told(snapshot, call))
+    attempt, log = verbs.told(snapshot, subscription.id, id)
+    sent = notifications.notifications(snapshot, subscription, log)
+    if not sent:
+        raise NotReplayable
     content: dict[str, Any] = {"value": sent}
-    if tokens:
+    if tokens := notifications.validation_tokens([subscription]):
         content["validationTokens"] = tokens
+    return Again(subscription, attempt, len(sent), msgspec.json.encode(content))
+
+
+async def send(outgoing: Outgoing, wanted: Again) -> Delivery:
+    """Send it at once, and once only; the attempt that this was, without a time, and stored nowhere yet.
+
+    What is under way for the endpoint, and when it is tried again, stay as they are.
+    """
+    url = wanted.subscription.notification_url
     headers = {"Content-Type": "application/json; charset=utf-8"}
-    status, milliseconds, error = None, 0, None
-    began = store.clock()
+    status, error = None, None
+    began = time.monotonic()
     try:
-        reply = await outgoing.post(
-            found.notification_url, msgspec.json.encode(content), headers, seconds=ANSWER_SECONDS
-        )
-        status, milliseconds = reply.status, reply.milliseconds
+        status = (await outgoing.post(url, wanted.content, headers, seconds=ANSWER_SECONDS)).status
     except Unanswered as unanswered:
         error = unanswered.reason
-        milliseconds = round((store.clock() - began) * 1000)
     return msgspec.structs.replace(
-        first,
-        endpoint=found.notification_url,
+        wanted.attempt,
+        endpoint=url,
         kind="replay",
-        notifications=len(sent),
+        notifications=wanted.notifications,
         status=status,
-        milliseconds=milliseconds,
+        milliseconds=round((time.monotonic() - began) * 1000),
         error=error,
     )
 
 
+def keep(tx: Tx, attempt: Delivery) -> Delivery:
+    """Store an attempt that was just made, and return it with its id and time."""
+    made = msgspec.structs.replace(attempt, id=tx.new_id(), at=tx.instant)
+    rows.add(tx, made)
+    return made
+
+
+async def replay(store: Store, outgoing: Outgoing, call: Call) -> Delivery:
+    """Send once more what an attempt told the caller's own subscription of."""
+    return await send(outgoing, await store.read(lambda snapshot: _wanted(snapshot, call)))
+
+
 def replayed(tx: Tx, call: Call) -> Answer:
     """200 with the attempt, which is in the log by now."""
-    made: Delivery = msgspec.structs.replace(call.body, id=tx.new_id(), at=tx.instant)
-    rows.add(tx, made)
+    made = keep(tx, call.body)
     road = Road(call.road.root, (("subscriptions", call.keys["subscription"]), ("deliveries", made.id)))
     scope = {"n": made.subscription, "x": made.id}
     return Answer(200, single(tx, FEEDS["delivery"], Options(), scope, road, call.caller))
 
 
-def _told(snapshot: Snapshot, call: Call) -> tuple[Subscription, Delivery, list[dict[str, Any]], list[str]]:
-    """The caller's own subscription, the attempt, its notifications in the words of now, and what vouches for them."""
+def _wanted(snapshot: Snapshot, call: Call) -> Again:
     assert call.notifications is not None  # noqa: S101  (the door gives it)
-    found = following.own(snapshot, call)
-    attempt, log = verbs.told(snapshot, found.id, _id(call))
-    sent = call.notifications.notifications(snapshot, found, log)
-    if not sent:
-        raise NotReplayable
-    return found, attempt, sent, call.notifications.validation_tokens([found])
+    return again(snapshot, call.notifications, following.own(snapshot, call), _id(call))
 
 
 def _id(call: Call) -> str:
