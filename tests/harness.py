@@ -31,10 +31,10 @@ from folkmoot import app, lab
 from folkmoot.auth.keys import SigningKey
 from folkmoot.auth.minting import mint
 from folkmoot.config import Settings
-from folkmoot.model import Application, Caller, GroupDraft, SignIn, Subscription
+from folkmoot.model import Application, Caller, Delivery, GroupDraft, SignIn, Subscription
 from folkmoot.ops import access, deleted, directory
 from folkmoot.outgoing import Outgoing, Reply, Unanswered
-from folkmoot.store import migrate, schema, subscriptions
+from folkmoot.store import changes, deliveries, migrate, schema, subscriptions
 from folkmoot.store.db import Statement, Store, Tx
 from folkmoot.store.postgres import PostgresStore
 from folkmoot.store.sqlite import SqliteStore
@@ -483,6 +483,38 @@ class Graph:
         def add(tx: Tx) -> None:
             if subscriptions.one(tx, id) is None:
                 subscriptions.add(tx, Subscription(**given), group=given["group"], seq=0)
+
+        self.loop.run(self.store.write(add))
+        return id
+
+    def delivered(self, subscription: str, *, number: int = 0, **more: Any) -> str:
+        """The id of an attempt to tell a subscription of its group's newest conversation; added where it is not."""
+        id: str = more.pop("id", str(uuid5(NAMESPACE_URL, f"{subscription} {number}")))
+
+        def add(tx: Tx) -> None:
+            if deliveries.one(tx, subscription, id) is not None:
+                return
+            asked = subscriptions.one(tx, subscription)
+            assert asked is not None
+            group = asked.group or GROUP["SalesAndMarketing"]
+            log = changes.since(tx, group, 0, 100_000)
+            seq = max((each.seq for each in log if (each.kind, each.noun) == ("created", "conversation")), default=None)
+            given = {
+                "subscription": subscription,
+                "id": id,
+                "at": tx.instant,
+                "endpoint": asked.notification_url,
+                "kind": "notification",
+                "group": group,
+                "first_seq": seq,
+                "last_seq": seq,
+                "notifications": 1,
+                "status": 202,
+                "milliseconds": 12,
+                "error": None,
+                **more,
+            }
+            deliveries.add(tx, Delivery(**given))
 
         self.loop.run(self.store.write(add))
         return id

@@ -439,6 +439,27 @@ class Subscription(Value, frozen=True, kw_only=True):
     paused_at: int | None = None
 
 
+class Delivery(Value, frozen=True, kw_only=True):
+    """An attempt to tell a subscription of something. `at` is in seconds with their fraction.
+
+    `notifications` told of the changes `first_seq` to `last_seq` of `group` (or `wake.DIRECTORY`). `status` is the HTTP
+    status of the answer; without one there was none, and `error` says why.
+    """
+
+    subscription: str
+    id: str
+    at: float
+    endpoint: str
+    kind: Literal["notification", "lifecycle", "replay"]
+    group: str | None
+    first_seq: int | None
+    last_seq: int | None
+    notifications: int
+    status: int | None
+    milliseconds: int
+    error: str | None
+
+
 class SubscriptionDraft(Value, frozen=True, kw_only=True):
     """A subscription that somebody asks for; see `Subscription`. `expires_at` is what is wished for."""
 

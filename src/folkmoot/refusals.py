@@ -163,6 +163,14 @@ class NotAcceptable(Refusal):
     """The answer has none of the types that the Accept header asks for."""
 
 
+class ChangesGone(Refusal):
+    """The log does not have the changes any more that were told of: read what is there now, or ask delta."""
+
+
+class NotReplayable(Refusal):
+    """Only attempts that told of changes can be replayed, if they tell the subscription of something today."""
+
+
 class NotJson(Refusal):
     """The request body must be sent as application/json."""
 

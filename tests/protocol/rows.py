@@ -73,6 +73,8 @@ GRANT = {"clientAppId": lab.EXTENDED.id, "permission": "Group-Conversation.Read.
 REFERENCE = {"@odata.id": f"{ROOT}/directoryObjects/{PERSON['PattiF']}"}
 # Stands for the id of a subscription of whoever asks.
 OWN = "5b5c0000-0000-4000-8000-000000000001"
+# Stands for the id of an attempt to tell it of something.
+DELIVERED = "5b5c0000-0000-4000-8000-000000000002"
 # What one of which permissions lets an application follow.
 FOLLOW = READ | GROUPS | USERS
 SUBSCRIPTION = {
@@ -165,7 +167,11 @@ class Request:
     def spelt(self, client: Client, place: Place, security_group: str = "Platform") -> str:
         """The path for a place as that client asks for it: what belongs to somebody is the client's."""
         path = self.path(place, security_group)
-        return path.replace(OWN, client.graph.subscribed(client.token)) if OWN in path else path
+        if OWN not in path:
+            return path
+        own = client.graph.subscribed(client.token)
+        delivered = client.graph.delivered(own) if DELIVERED in path else DELIVERED
+        return path.replace(OWN, own).replace(DELIVERED, delivered)
 
     def send(self, client: Client, place: Place, query: str = "", security_group: str = "Platform") -> Answer:
         """Ask for it; an attachment or extension is added to a post where the place has none."""
@@ -394,6 +400,11 @@ def _all() -> Iterator[Request]:
     yield Request("PATCH subscription", f"/subscriptions/{OWN}", READ, READ, 200, renewal)
     yield Request("DELETE subscription", f"/subscriptions/{OWN}", READ, READ, 204)
     yield Request("POST subscription/reauthorize", f"/subscriptions/{OWN}/reauthorize", READ, NONE, 204)
+    log = f"/subscriptions/{OWN}/deliveries"
+    extended: dict[str, Any] = {"only_extended": True, "headers": EXTENDED}
+    yield Request("GET subscription/deliveries", log, reading, FOLLOW, **extended)
+    yield Request("GET delivery", f"{log}/{DELIVERED}", reading, FOLLOW, **extended)
+    yield Request("POST delivery/replay", f"{log}/{DELIVERED}/replay", READ, READ, **extended)
     # ── what was deleted ──
     items = "/directory/deletedItems"
     for kind, permissions in (("group", GROUPS_READ), ("user", USERS_READ)):

@@ -22,6 +22,7 @@ from folkmoot.graph.content import filled
 from folkmoot.graph.describe_service import described
 from folkmoot.graph.envelope import Answer, Area, Events, failed, refused
 from folkmoot.graph.feeds import FEEDS
+from folkmoot.graph.notifications import Notifications
 from folkmoot.graph.reads import Count, Page
 from folkmoot.graph.replay import fingerprint, once, read_key
 from folkmoot.graph.resolve import Resolved, resolve
@@ -63,9 +64,10 @@ class GraphDoor:
     """Serves `/v1.0/…`.
 
     `root` gives the service root (`https://localhost:8443/v1.0`) under which a request reached the server; `domain` is
-    the mail domain of new groups; `outgoing` sends to URLs that clients name; `max_body` is the largest request body,
-    `max_attachment` the largest attachment, both in bytes. In `development` a request may say under which profile it is
-    answered: `Prefer: folkmoot.profile=strict` or `=extended`. `streams` are those of whoever follows changes.
+    the mail domain of new groups; `outgoing` sends to URLs that clients name, `notifications` what is said there;
+    `max_body` is the largest request body, `max_attachment` the largest attachment, both in bytes. In `development` a
+    request may say under which profile it is answered: `Prefer: folkmoot.profile=strict` or `=extended`. `streams` are
+    those of whoever follows changes.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class GraphDoor:
         store: Store,
         identities: Identities,
         outgoing: Outgoing,
+        notifications: Notifications,
         *,
         root: Callable[[Mapping[str, Any], bytes], str],
         domain: str,
@@ -85,6 +88,7 @@ class GraphDoor:
         self._store = store
         self._identities = identities
         self._outgoing = outgoing
+        self._notifications = notifications
         self._root = root
         self._domain = domain
         self._max_body = max_body
@@ -195,6 +199,7 @@ class GraphDoor:
             headers=headers,
             prefer=prefer,
             lacking=unless_granted,
+            notifications=self._notifications,
         )
         row_read = row.read
         if row_read is not None and row.method == "GET":
@@ -217,7 +222,8 @@ class GraphDoor:
             asked = _granted(row_read, row, unless_granted)
             return await self._store.read(lambda snapshot: asked(snapshot, call))
         if row.before is not None:
-            await row.before(self._store, self._outgoing, call)
+            done = await row.before(self._store, self._outgoing, call)
+            call = call if done is None else msgspec.structs.replace(call, body=done)
         write = row.write
         assert write is not None  # noqa: S101  (a row reads, writes or serves)
         if row.once and caller.profile == "extended" and (key := read_key(headers)) is not None:

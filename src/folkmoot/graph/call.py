@@ -9,6 +9,7 @@ import msgspec
 
 from folkmoot.graph import ids
 from folkmoot.graph.extending import folded
+from folkmoot.graph.notifications import Notifications
 from folkmoot.graph.road import Road
 from folkmoot.model import Caller, Conversation, Extension, Place, Post, Standing
 from folkmoot.odata.query import Options
@@ -25,7 +26,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     "user", "object", "subscription"); `hops` counts the inReplyTo steps after the post; `body` is what the row's
     `prepare` made of the request body; `headers` are those of the request, names in lower case; `prefer` is what its
     Prefer header asks for (see `odata.prefer`); `largest_attachment` is how many bytes one may have; `lacking` is the
-    refusal for a permission that the token lacks, where the row judges by itself whether a grant makes up for it.
+    refusal for a permission that the token lacks, where the row judges by itself whether a grant makes up for it;
+    `notifications` words what subscribers are sent.
     """
 
     caller: Caller
@@ -39,6 +41,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[bytes, bytes] = msgspec.field(default_factory=dict)
     prefer: Mapping[str, str] = msgspec.field(default_factory=dict)
     lacking: NotAllowed | None = None
+    notifications: Notifications | None = None
 
 
 def missing(caller: Caller, enough: frozenset[str], grants: frozenset[str]) -> str:

@@ -87,6 +87,8 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.Unprocessable: (422, "Request_UnprocessableEntity", "Request_UnprocessableEntity"),
     r.UnsupportedQuery: (400, "Request_UnsupportedQuery", "Request_UnsupportedQuery"),
     r.SyncStateGone: (410, "syncStateNotFound", "resyncRequired"),
+    r.ChangesGone: (409, "resyncRequired", "resyncRequired"),
+    r.NotReplayable: (409, "invalidRequest", "invalidRequest"),
     r.BadExpand: (400, "ExpandNotSupported", "ExpandNotSupported"),
     r.BadClause: (400, "ErrorInvalidUrlQuery", "Request_BadRequest"),
     r.BadBody: (400, "BadRequest", "Request_BadRequest"),

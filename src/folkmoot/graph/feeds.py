@@ -10,6 +10,7 @@ from sqlalchemy import BindParameter, FromClause, and_, bindparam, false, func, 
 from sqlalchemy.sql import ColumnElement
 
 from folkmoot.graph import attachments
+from folkmoot.graph.delivery_noun import DELIVERY
 from folkmoot.graph.describe import Noun, Property, Sql
 from folkmoot.graph.entities import CONVERSATION, POST, THREAD
 from folkmoot.graph.extensions import EXTENSION, MULTI_VALUE, SINGLE_VALUE
@@ -326,6 +327,12 @@ _SUBSCRIPTIONS: tuple[Feed, ...] = (
     *_subscriptions("subscriptions.all", true()),
 )
 
+_v = s.deliveries.c
+_DELIVERIES: tuple[Feed, ...] = (
+    _feed("deliveries", DELIVERY, _v.subscription_id == _bind("n"), (_v.id, True)),
+    _feed("delivery", DELIVERY, and_(_v.subscription_id == _bind("n"), _v.id == _bind("x")), (_v.id, True)),
+)
+
 
 def _narrowed(feed: Feed, name: str, condition: ColumnElement[bool]) -> Feed:
     return replace(feed, name=f"{feed.name}.{name}", condition=and_(feed.condition, condition))
@@ -390,5 +397,8 @@ def _kinds(feeds: Mapping[str, Feed]) -> tuple[Feed, ...]:
     )
 
 
-_NAMED = {feed.name: feed for feed in (*_MAIL, *_ATTACHMENTS, *_EXTENSIONS, *_DIRECTORY, *_GRANTS, *_SUBSCRIPTIONS)}
+_NAMED = {
+    feed.name: feed
+    for feed in (*_MAIL, *_ATTACHMENTS, *_EXTENSIONS, *_DIRECTORY, *_GRANTS, *_SUBSCRIPTIONS, *_DELIVERIES)
+}
 FEEDS: Mapping[str, Feed] = _NAMED | {feed.name: feed for feed in (*_kinds(_NAMED), *_followed(_NAMED))}

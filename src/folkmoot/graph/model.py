@@ -49,7 +49,7 @@ def type_of(word: str) -> str:
 @cache
 def service(profile: Profile) -> Model:
     """The service as applications of a profile have it."""
-    entities = _entities()
+    entities = _entities(profile)
     if profile == "extended":
         for word, followed in FOLLOWED_ONLY.items():
             navs = [
@@ -77,8 +77,10 @@ def rows(address: str, profile: Profile) -> dict[str, Row]:
     return {method: row for method, row in found.items() if profile == "extended" or not row.only_extended}
 
 
-def _entities() -> dict[str, Entity]:
+def _entities(profile: Profile) -> dict[str, Entity]:
     nouns = {noun.entity.name: noun.entity for feed in FEEDS.values() for noun in (feed.noun, *feed.kinds.values())}
+    for name in _only_extended() if profile == "strict" else ():
+        del nouns[name]
     found: dict[str, Entity] = {}
     for name, (base, flags, holds) in _BASES.items():
         above = {base} if base else set()
@@ -87,6 +89,16 @@ def _entities() -> dict[str, Entity]:
         fields = tuple(field for field in described if not above or field.name != "id")
         found[name] = Entity(name=name, base=base, fields=fields, **flags)
     return {**found, **{name: entity for name, entity in sorted(nouns.items()) if name not in found}}
+
+
+def _only_extended() -> set[str]:
+    """The types that are sent to extended applications alone, as every row that reads them is theirs."""
+    readers: dict[str, set[bool]] = {}
+    for rows_here in BY_ADDRESS.values():
+        for row in rows_here.values():
+            if isinstance(row.read, reads.Read):
+                readers.setdefault(FEEDS[row.read.feed].noun.entity.name, set()).add(row.only_extended)
+    return {name for name, ways in readers.items() if ways == {True}}
 
 
 def _roots(entities: dict[str, Entity]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import msgspec
 
 from folkmoot.graph.entities import CONVERSATION, POST, THREAD
 from folkmoot.graph.people import GROUP, USER
+from folkmoot.graph.subscription_noun import SUBSCRIPTION
 from folkmoot.graph.surface import BY_ADDRESS, CASTS
 from folkmoot.odata.path import Segment
 from folkmoot.refusals import UnknownSegment
@@ -31,6 +32,7 @@ _NOUNS = {
     "directoryObject": "object",
     "resourceSpecificPermissionGrant": "grant",
     "subscription": "subscription",
+    "subscriptionDelivery": "delivery",
 }
 # Noun → navigation property in lower case → how it is spelt, the noun it leads to, whether to many.
 _BELOW: Mapping[str, Mapping[str, tuple[str, str, bool]]] = {
@@ -45,6 +47,7 @@ _BELOW: Mapping[str, Mapping[str, tuple[str, str, bool]]] = {
         "conversation": CONVERSATION,
         "thread": THREAD,
         "post": POST,
+        "subscription": SUBSCRIPTION,
     }.items()
 } | {"directory": {"deleteditems": ("deletedItems", "object", True)}}
 _ROOT = {"groups": "group", "users": "user", "directoryObjects": "object", "subscriptions": "subscription"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.sql import ColumnElement
 
 from folkmoot.graph.describe import Noun, Property, absent, boolean, noun, text
-from folkmoot.odata.edm import Edm, Field
+from folkmoot.odata.edm import Edm, Field, Nav
 from folkmoot.odata.literals import write
 from folkmoot.store import schema as s
 
@@ -53,6 +53,7 @@ def subscription_noun(*, secret: bool) -> Noun:
         absent("encryptionCertificate", by_default=False),
         text("encryptionCertificateId", _c.certificate_id),
         text("notificationUrlAppId", _c.url_app_id),
+        navs=(Nav(name="deliveries", target="subscriptionDelivery", expand=False, says="What it was told, and how."),),
         says="Who is told of changes to a resource, where and until when.",
     )
 

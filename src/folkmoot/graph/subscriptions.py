@@ -74,6 +74,17 @@ class One(Read):
         return Answer(200, found)
 
 
+def visible(snapshot: Snapshot, call: Call) -> str:
+    """The id of the subscription of the path, for those who may see it. Raises as reading it does."""
+    scope = {**seen(snapshot, call), "x": _id(call)}
+    feed = FEEDS[f"{scope.pop('feed')}.one"]
+    if single(snapshot, feed, Options(), scope, call.road, call.caller) is None:
+        raise NoSuchSubscription
+    if call.lacking is not None:
+        _permit(snapshot, call, verbs.own(snapshot, call.caller, scope["x"]))
+    return str(scope["x"])
+
+
 def seen(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     """Which subscriptions the caller may see (Graph: List subscriptions, basic and advanced scenarios).
 
@@ -157,7 +168,7 @@ def create(tx: Tx, call: Call) -> Answer:
 
 def renew(tx: Tx, call: Call) -> Answer:
     """200 with the subscription. What is set at creation may be repeated, and nothing else (Graph: Update)."""
-    found = _own(tx, call)
+    found = own(tx, call)
     given: Renewal = call.body
     kept: dict[str, Any] = {
         "resource": found.resource,
@@ -176,7 +187,7 @@ def renew(tx: Tx, call: Call) -> Answer:
 
 def reauthorize(tx: Tx, call: Call) -> Answer:
     """204: the caller still may follow. How long the subscription lasts stays as it is (n42)."""
-    found = _own(tx, call)
+    found = own(tx, call)
     verbs.follow(tx, call.caller, found.group, found.parent)
     verbs.reauthorize(tx, found)
     return Answer(204)
@@ -184,11 +195,12 @@ def reauthorize(tx: Tx, call: Call) -> Answer:
 
 def remove(tx: Tx, call: Call) -> Answer:
     """204. Who may not read any more what it is about may end it all the same."""
-    verbs.remove(tx, _own(tx, call))
+    verbs.remove(tx, own(tx, call))
     return Answer(204)
 
 
-def _own(snapshot: Snapshot, call: Call) -> Subscription:
+def own(snapshot: Snapshot, call: Call) -> Subscription:
+    """The caller's own subscription, the one of the path."""
     access.require_account(snapshot, call.caller)
     found = verbs.own(snapshot, call.caller, _id(call))
     _permit(snapshot, call, found)

@@ -21,6 +21,7 @@ from folkmoot.graph import (
     attached,
     attaching,
     body,
+    delivery_log,
     editing,
     extending,
     extension_writes,
@@ -81,7 +82,8 @@ class Row:
 
     `own` are delegated permissions that suffice where the path names the caller. A write takes a body of the type
     `takes`, which `prepare` turns into what the verb works on, outside the transaction; `slow` says that this takes
-    long enough to leave the event loop. `before` is what has to be waited for outside the transaction, before a write.
+    long enough to leave the event loop. `before` is what has to be waited for outside the transaction, before a write;
+    what it gives, if anything, becomes the call's body.
     `only_extended`: strict applications meet a method that is not allowed, as the cloud has none there.
 
     `grants`: what suffices in one group for an extended application that lacks the permission; with `judges` the path
@@ -102,7 +104,7 @@ class Row:
     serve: Serve | None = None
     takes: type[msgspec.Struct] | None = None
     prepare: Callable[[Any], Any] | None = None
-    before: Callable[[Store, Outgoing, Call], Awaitable[None]] | None = None
+    before: Callable[[Store, Outgoing, Call], Awaitable[Any]] | None = None
     slow: bool = False
     only_extended: bool = False
     grants: Permissions = _NONE
@@ -452,6 +454,7 @@ def _followed(row: Row, **more: Any) -> Row:
 _FOLLOW = following.FOLLOW
 _SEE = _FOLLOW | {following.READ_ALL}
 _ALSO = "also threads, posts, all groups, the directory; applications by themselves; resource data"
+_OUR_LOG = "the cloud shows nothing of its deliveries"
 _SUBSCRIPTIONS: tuple[Row, ...] = (
     replace(
         _get("subscriptions", following.Listed("subscriptions", following.seen), _SEE, source="List subscriptions",
@@ -477,6 +480,20 @@ _SUBSCRIPTIONS: tuple[Row, ...] = (
     _followed(
         _do("POST", "subscription/reauthorize", following.reauthorize, _FOLLOW, _NONE,
             source="subscription: reauthorize: of conversations application not supported", **_DIR)
+    ),
+    _followed(
+        _get("subscription/deliveries", delivery_log.Deliveries("deliveries", delivery_log.seen), _SEE,
+             source=_OUR_LOG, **_DIR),
+        application=_FOLLOW, only_extended=True, differs="each attempt to notify, newest first",
+    ),
+    _followed(
+        _get("delivery", delivery_log.OneDelivery("delivery", delivery_log.seen), _SEE, source=_OUR_LOG, **_DIR),
+        application=_FOLLOW, only_extended=True, differs="one attempt",
+    ),
+    _followed(
+        _do("POST", "delivery/replay", delivery_log.replayed, _FOLLOW, only_extended=True,
+            differs="its changes are sent again at once: 200 with that attempt", source=_OUR_LOG, **_DIR),
+        before=delivery_log.replay,
     ),
 )  # fmt: skip
 

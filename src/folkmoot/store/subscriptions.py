@@ -15,6 +15,7 @@ _c = s.subscriptions.c
 COLUMNS = tuple(_c)
 
 _ONE = Statement(select(*COLUMNS).where(_c.id == bindparam("id")))
+_PAGE = Statement(select(*COLUMNS).where(_c.id > bindparam("after")).order_by(_c.id).limit(bindparam("n")))
 _ADD = Statement(insert(s.subscriptions), keeps_memo=True)
 _CHANGE = Statement(
     update(s.subscriptions)
@@ -76,6 +77,12 @@ def one(snapshot: Snapshot, id: str) -> Subscription | None:
     """The subscription with this id, also one that has expired."""
     row = snapshot.one(_ONE, id=id)
     return read(row) if row else None
+
+
+def page(snapshot: Snapshot, after: str | None, at_most: int) -> list[Subscription]:
+    """Up to `at_most` subscriptions of anybody's after the id `after`, oldest first, also those that have expired."""
+    after = after or "00000000-0000-0000-0000-000000000000"
+    return [read(row) for row in snapshot.all(_PAGE, after=after, n=at_most)]
 
 
 def add(tx: Tx, subscription: Subscription, *, group: str | None, seq: int) -> None:
