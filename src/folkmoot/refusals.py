@@ -113,6 +113,10 @@ class BadBody(Refusal):
     """The request body is not valid. `target` is the path of the property, such as `threads[0].posts[0].body`."""
 
 
+class UrlRefused(Refusal):
+    """The URL may not be notified."""
+
+
 class BadHeader(Refusal):
     """A request header cannot be read. `target` is its name."""
 

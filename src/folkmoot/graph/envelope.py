@@ -65,6 +65,7 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.BadExpand: (400, "ExpandNotSupported", "ExpandNotSupported"),
     r.BadClause: (400, "ErrorInvalidUrlQuery", "Request_BadRequest"),
     r.BadBody: (400, "BadRequest", "Request_BadRequest"),
+    r.UrlRefused: (400, "ValidationError", "ValidationError"),
     r.BadHeader: (400, "BadRequest", "Request_BadRequest"),
     r.NotJson: (415, "UnsupportedMediaType", "Request_UnsupportedMediaType"),
     r.BodyTooLarge: (413, "RequestEntityTooLarge", "Request_EntityTooLarge"),
