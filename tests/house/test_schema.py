@@ -41,7 +41,12 @@ def described(engine: Engine) -> dict[str, Any]:
             },
             "primary key": inspector.get_pk_constraint(name),
             "foreign keys": sorted(inspector.get_foreign_keys(name), key=lambda key: str(key["name"])),
-            "indexes": sorted(inspector.get_indexes(name), key=lambda index: str(index["name"])),
+            # As texts: the condition of an index over some rows is an object, equal to none but itself.
+            "indexes": {
+                index["name"]: {part: str(value) for part, value in index.items() if part != "dialect_options"}
+                | {option: str(value) for option, value in index.get("dialect_options", {}).items()}
+                for index in inspector.get_indexes(name)
+            },
             "unique": inspector.get_unique_constraints(name),
             "checks": inspector.get_check_constraints(name),
         }

@@ -14,7 +14,7 @@ import pytest
 
 from folkmoot.graph.plan import _PLANS, Plan
 from folkmoot.ops import directory
-from folkmoot.store import changes, edits, everywhere, extensions, grants, replays, rows, schema, search
+from folkmoot.store import changes, edits, everywhere, extensions, followed, grants, replays, rows, schema, search
 from folkmoot.store.db import Statement
 from tests.harness import Client, Graph
 from tests.protocol.rows import EVERYTHING, REQUESTS
@@ -109,7 +109,9 @@ def test_every_statement_names_the_group(graph: Graph, run: set[Statement]) -> N
 
 
 @pytest.mark.parametrize(
-    "module", [rows, changes, directory, edits, extensions, grants, replays, search], ids=lambda module: module.__name__
+    "module",
+    [rows, changes, directory, edits, extensions, followed, grants, replays, search],
+    ids=lambda module: module.__name__,
 )
 def test_so_do_those_that_were_not_run(module: Any) -> None:
     for statement in statements(module):

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, literal, or_, select, update
 
+from folkmoot.model import Change
 from folkmoot.store import schema as s
 from folkmoot.store.db import Snapshot, Statement, Tx
+from folkmoot.store.wake import DIRECTORY
 
 Kind = Literal["group", "user"]
 
@@ -42,6 +44,18 @@ _OF_OBJECT = Statement(
     .order_by(_c.seq)
 )
 _ABOUT = Statement(select(_c.object_id, _c.aspect).where(_c.related == bindparam("object"), *_between))
+_SINCE = Statement(
+    select(_c.seq, _c.at, _c.aspect, _c.object_type, _c.object_id, _c.related)
+    .where(_c.seq > bindparam("since"))
+    .order_by(_c.seq)
+    .limit(bindparam("at_most"))
+)
+_BEFORE_PURGE = Statement(
+    select(_c.aspect).where(
+        *(_c.object_type == literal("group"), _c.object_id == bindparam("object"), _c.at == bindparam("at")),
+        or_(_c.related == bindparam("related"), _c.aspect == literal("visibility")),
+    )
+)
 
 
 def note(tx: Tx, kind: Kind, object_id: str, *aspects: str, related: str | None = None) -> None:
@@ -89,3 +103,19 @@ def of_object(snapshot: Snapshot, kind: Kind, object_id: str, since: int, high: 
 def about(snapshot: Snapshot, object_id: str, since: int, high: int) -> set[str]:
     """Ids of the groups in which the object won or lost a role in that range."""
     return {row[0] for row in snapshot.all(_ABOUT, object=object_id, since=since, high=high)}
+
+
+def since(snapshot: Snapshot, seq: int, at_most: int) -> list[Change]:
+    """The changes that follow the number `seq`, oldest first, in the shape of a group's.
+
+    Their `group` is `wake.DIRECTORY`, their `kind` the aspect, their `parent` the related object; `by` nobody knows.
+    """
+    rows = snapshot.all(_SINCE, since=seq, at_most=at_most)
+    return [Change(DIRECTORY, row[0], row[1], row[2], row[3], row[4], None, row[5]) for row in rows]
+
+
+def before_purge(snapshot: Snapshot, purge: Change, object_id: str) -> tuple[bool, bool]:
+    """Of a group that a change says is gone for good: whether it was public, and whether an object had a role in it."""
+    rows = snapshot.all(_BEFORE_PURGE, object=purge.item, at=purge.at, related=object_id)
+    aspects = {row[0] for row in rows}
+    return "visibility" in aspects, not aspects.isdisjoint(("member", "owner"))

@@ -23,11 +23,15 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    text,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import TypeEngine
+
+# Which changes are deletions of threads. Constants: an index of these rows alone serves no parameters.
+GONE_THREAD = text("noun = 'thread' AND kind = 'deleted'")
 
 meta = MetaData(
     naming_convention={
@@ -499,6 +503,8 @@ changes = Table(
     _guid("item"),
     _guid("by", null=True),
     _guid("parent", null=True),
+    # The conversation of a thread that is gone. Of each change a word is no index: only the few rows of it are.
+    Index("changes_gone_threads_idx", "group_id", "item", sqlite_where=GONE_THREAD, postgresql_where=GONE_THREAD),
 )
 
 # ── subscriptions ────────────────────────────────────────────────────────────────────────────────────────────────────

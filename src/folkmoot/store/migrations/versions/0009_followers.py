@@ -20,6 +20,14 @@ def upgrade() -> None:
     op.add_column("sequences", sa.Column("changed_at", sa.BigInteger(), nullable=True))
     op.create_index("sequences_changed_at_idx", "sequences", ["changed_at"])
     op.add_column("changes", sa.Column("parent", GUID, nullable=True))
+    gone_thread = sa.text("noun = 'thread' AND kind = 'deleted'")
+    op.create_index(
+        "changes_gone_threads_idx",
+        "changes",
+        ["group_id", "item"],
+        sqlite_where=gone_thread,
+        postgresql_where=gone_thread,
+    )
     op.create_table(
         "subscriptions",
         sa.Column("id", GUID, nullable=False),
