@@ -437,3 +437,4 @@ class Subscription(Value, frozen=True, kw_only=True):
     created_at: int
     reminded_at: int | None = None
     paused_at: int | None = None
+    missed_at: int | None = None

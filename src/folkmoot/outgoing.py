@@ -35,6 +35,7 @@ IDLE_SECONDS: Final = 30.0
 RESOLVERS: Final = 16  # threads; a name server that does not answer holds one of them for as long as it likes
 
 Address = IPv4Address | IPv6Address
+_Answer = tuple[int, str, bytes, str | None]  # status, content type, body, Retry-After
 # (host, port) → the host's addresses, in the order in which to try them. Raises OSError.
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -53,12 +54,16 @@ _METADATA_6 = IPv6Network("fd00:ec2::/32")
 
 
 class Reply(NamedTuple):
-    """An answer: at most `MAX_ANSWER` bytes of its body, and how long it took from the first step to the last byte."""
+    """An answer: at most `MAX_ANSWER` bytes of its body, and how long it took from the first step to the last byte.
+
+    `retry_after` is the header of that name as it came.
+    """
 
     status: int
     content_type: str
     body: bytes
     milliseconds: int
+    retry_after: str | None = None
 
 
 class Unanswered(Exception):
@@ -127,10 +132,10 @@ class Outgoing:
             raise Unanswered(refusal.message) from refusal
         try:
             async with asyncio.timeout(seconds):
-                status, content_type, body = await self._exchange(parts, content, headers)
+                status, content_type, body, retry_after = await self._exchange(parts, content, headers)
         except TimeoutError as error:
             raise Unanswered(f"there was no complete answer within {seconds:g} seconds") from error
-        return Reply(status, content_type, body, round((time.monotonic() - began) * 1000))
+        return Reply(status, content_type, body, round((time.monotonic() - began) * 1000), retry_after)
 
     async def close(self) -> None:
         """Close the connections that are kept."""
@@ -169,7 +174,7 @@ class Outgoing:
             raise UrlRefused("The URL's address is not one of the public Internet.")
         return parts
 
-    async def _exchange(self, parts: SplitResult, content: bytes, headers: Mapping[str, str]) -> tuple[int, str, bytes]:
+    async def _exchange(self, parts: SplitResult, content: bytes, headers: Mapping[str, str]) -> _Answer:
         import httpcore
 
         pool = await self._pool(parts)
@@ -230,7 +235,7 @@ class _Stale(Exception):
 
 async def _sent(
     pool: httpcore.AsyncConnectionPool, url: httpcore.URL, headers: list[tuple[bytes, bytes]], content: bytes
-) -> tuple[int, str, bytes]:
+) -> _Answer:
     import httpcore
 
     dialled = False
@@ -246,8 +251,9 @@ async def _sent(
                 body += part
                 if len(body) >= MAX_ANSWER:
                     break
-            kind = next((value for name, value in got.headers if name.lower() == b"content-type"), b"")
-            return got.status, kind.decode("latin-1"), bytes(body[:MAX_ANSWER])
+            found = {name.lower(): value.decode("latin-1") for name, value in reversed(got.headers)}
+            kind, later = found.get(b"content-type", ""), found.get(b"retry-after")
+            return got.status, kind, bytes(body[:MAX_ANSWER]), later
     except (httpcore.NetworkError, httpcore.RemoteProtocolError) as error:
         if not dialled:
             raise _Stale from error

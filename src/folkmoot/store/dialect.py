@@ -19,6 +19,10 @@ class AnyOf(ColumnElement[bool]):
         self.column = column
         self.ids: BindParameter[str] = bindparam(parameter)
 
+    def self_group(self, against: Any = None) -> AnyOf:
+        """Never compared with 1, as SQLAlchemy would on SQLite, which then finds no index for it."""
+        return self
+
 
 @compiles(AnyOf, "sqlite")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
 def _sqlite(element: AnyOf, compiler: SQLCompiler, **kw: Any) -> str:
