@@ -18,10 +18,12 @@ from folkmoot.auth.identities import Identities, Outside
 from folkmoot.auth.issuer import issuer_app
 from folkmoot.auth.keys import SigningKey
 from folkmoot.auth.published import NotPublished, parse_keys
+from folkmoot.auth.publisher import publisher_app, publisher_path
 from folkmoot.auth.secrets import check_password
 from folkmoot.auth.tokens import GRAPH_AUDIENCES, AnyOrigin, TrustedIssuer, Validator
 from folkmoot.config import Settings, SettingWrong
 from folkmoot.graph.app import VERSION, GraphDoor
+from folkmoot.graph.notifications import Notifications
 from folkmoot.graph.uploading import PATH as UPLOADS
 from folkmoot.graph.uploading import UploadDoor
 from folkmoot.model import Application, Person, SignIn
@@ -139,9 +141,46 @@ def development_key(settings: Settings) -> SigningKey:
     return _kept_key(Path(settings.data) / "issuer-key.pem")
 
 
-@lru_cache(maxsize=1)  # reading it takes longer than all else that is read at a start, and two ask for it
+@lru_cache(maxsize=2)  # reading it takes longer than all else that is read at a start, and two ask for it
 def _kept_key(file: Path) -> SigningKey:
     return SigningKey.load_or_create(file)
+
+
+def notification_key(settings: Settings) -> SigningKey:
+    """The key that signs validation tokens of notifications: the development issuer's, or one for this alone.
+
+    Made in the data directory on first use, unless `notification_key` names the one that several servers share.
+    """
+    if settings.mode == "development":
+        return development_key(settings)
+    if settings.notification_key is None:
+        return _kept_key(Path(settings.data) / "notification-key.pem")
+    return _given_key(Path(settings.notification_key))
+
+
+@lru_cache(maxsize=1)
+def _given_key(file: Path) -> SigningKey:
+    try:
+        return SigningKey(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise SettingWrong(f"notification_key cannot be used: {error}.", target="notification_key") from error
+
+
+def notifications(settings: Settings, clock: Callable[[], float] = time.time) -> Notifications:
+    """What those who subscribed are sent."""
+    origin = Origins(settings).canonical
+    development = settings.mode == "development"
+    path = f"/{settings.tenant_id}/v2.0" if development else publisher_path(settings.tenant_id)
+    if settings.notification_key is not None:
+        # Wrong settings are refused at the start, not when somebody is to be notified.
+        notification_key(settings)
+    return Notifications(
+        tenant=settings.tenant_id,
+        root=origin + VERSION,
+        issuer=origin + path,
+        sign=lambda claims: notification_key(settings).sign(claims),
+        clock=clock,
+    )
 
 
 def identities(settings: Settings, store: Store, clock: Callable[[], float] = time.time) -> Identities:
@@ -192,6 +231,10 @@ def build(
         development=settings.mode == "development",
     )
     uploads = UploadDoor(store, root=origins.root)
+    publisher = publisher_app(
+        key=lambda: notification_key(settings), origin=origins.canonical, tenant_id=settings.tenant_id
+    )
+    publishes = publisher_path(settings.tenant_id) + "/" if web is None else None
     if web is not None:
         # What is no page either is refused as Graph refuses.
         web.router.default = door
@@ -208,6 +251,8 @@ def build(
             await home(scope, receive, send)
         elif path.startswith(UPLOADS):
             await uploads(scope, receive, send)
+        elif publishes is not None and path.startswith(publishes):
+            await publisher(scope, receive, send)
         elif web is not None and not path.startswith(f"{VERSION}/"):
             await web(scope, receive, send)
         else:

@@ -70,6 +70,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     certificate_key: str | None = None
     """The PEM file with its key."""
 
+    notification_key: str | None = None
+    """A PEM file with an RSA key that signs the validation tokens of notifications in production.
+
+    Without it one is made in the data directory; servers that share the work of one database share the key, too.
+    """
+
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _ISSUERS = "FOLKMOOT_ISSUERS_"

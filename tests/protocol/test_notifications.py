@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from folkmoot import lab
+from folkmoot import app, lab
+from folkmoot.graph import ids
 from folkmoot.graph.notifications import Notifications
 from folkmoot.model import Change, Subscription
 from folkmoot.store import changes, directory_log, schema
@@ -23,19 +24,17 @@ EVERY_KIND = ("created", "updated", "deleted")
 
 
 def wording(graph: Graph) -> Notifications:
-    return Notifications(
-        tenant=graph.settings.tenant_id, root=ROOT, issuer="https://issuer", sign=graph.key.sign, clock=graph.clock
-    )
+    return app.notifications(graph.settings, graph.clock)
 
 
 def subscription(watched: Any, group: str | None = SALES, *, by: str = "AdeleV", **more: Any) -> Subscription:
     """A person's subscription; with `by` an application's name, that application's."""
-    app = APPLICATIONS.get(by)
+    program = APPLICATIONS.get(by)
     values: dict[str, Any] = {
         "id": ID,
-        "application": APPLICATIONS["publicClient"].id if app is None else app.id,
-        "creator": PERSON[by] if app is None else lab.principal(app),
-        "creator_kind": "person" if app is None else "app",
+        "application": APPLICATIONS["publicClient"].id if program is None else program.id,
+        "creator": PERSON[by] if program is None else lab.principal(program),
+        "creator_kind": "person" if program is None else "app",
         "resource": "as it was given",
         "watched": watched,
         "group": group,
@@ -121,10 +120,9 @@ def test_what_is_told_of_can_be_asked_for(graph: Graph, told: Told) -> None:
 
 
 def test_each_change_is_told_of_once_and_in_order(graph: Graph, told: Told) -> None:
-    adele = graph.as_app("extended")
     place = graph.as_("AdeleV").start()
     second = graph.as_("AdeleV").reply(place)
-    assert adele.delete(second.post_path()).status == 204
+    assert graph.as_app("extended").delete(second.post_path()).status == 204
     notifications = told(subscription("post"))
     thread = f"groups('{SALES}')/threads('{place.thread}')"
     assert happened(notifications) == [
@@ -145,16 +143,14 @@ def test_only_what_was_asked_for_is_told(graph: Graph, told: Told) -> None:
     adele.reply(place)
     assert adele.patch(place.thread_path(), {"topic": "New"}).status == 200
     assert [kind for kind, _ in happened(told(subscription("thread", change_types=("updated",))))] == ["updated"] * 2
-    thread = changes_of_thread(graph, place.post)
+    thread = thread_of(graph, place.post)
     in_thread = told(subscription("post", parent=thread))
     assert len(in_thread) == 2
     assert other.post not in {each["resourceData"]["id"] for each in in_thread}
 
 
-def changes_of_thread(graph: Graph, post: str) -> str:
+def thread_of(graph: Graph, post: str) -> str:
     """The id in the store of the thread of a post, by its id on the wire."""
-    from folkmoot.graph import ids
-
     id = ids.read_post_id(post, SALES)
     found = graph.store.read_here(lambda snapshot: changes.since(snapshot, SALES, 0, 1000))
     (thread,) = {each.parent for each in found if each.item == id}
@@ -163,7 +159,7 @@ def changes_of_thread(graph: Graph, post: str) -> str:
 
 
 def test_posts_that_went_with_their_thread_are_still_named(graph: Graph, told: Told) -> None:
-    adele, app = graph.as_("AdeleV"), graph.as_app("extended")
+    adele, extended = graph.as_("AdeleV"), graph.as_app("extended")
     place = adele.start()
     answer = adele.post(
         f"{place.conversation_path}/threads",
@@ -171,7 +167,7 @@ def test_posts_that_went_with_their_thread_are_still_named(graph: Graph, told: T
     )
     assert answer.status == 201
     second = adele.newest(type(place)(SALES, place.conversation, answer.json["id"], ""))
-    assert app.delete(second.thread_path()).status == 204
+    assert extended.delete(second.thread_path()).status == 204
     resource = f"groups('{SALES}')/threads('{second.thread}')/posts('{second.post}')"
     assert ("created", resource) in happened(told(subscription("post")))
 
