@@ -27,6 +27,8 @@ from folkmoot.graph.notifications import Notifications
 from folkmoot.graph.uploading import PATH as UPLOADS
 from folkmoot.graph.uploading import UploadDoor
 from folkmoot.model import Application, Person, SignIn
+from folkmoot.notify.engine import Notifier
+from folkmoot.outgoing import Outgoing
 from folkmoot.store import everywhere, migrate
 from folkmoot.store.db import Store
 
@@ -181,6 +183,12 @@ def notifications(settings: Settings, clock: Callable[[], float] = time.time) ->
         sign=lambda claims: notification_key(settings).sign(claims),
         clock=clock,
     )
+
+
+def notifier(settings: Settings, store: Store, clock: Callable[[], float] = time.time) -> Notifier:
+    """What notifies those who subscribed. To be started with the server, and stopped before the store is closed."""
+    outgoing = Outgoing(development=settings.mode == "development")
+    return Notifier(store, notifications(settings, clock), outgoing, clock=clock)
 
 
 def identities(settings: Settings, store: Store, clock: Callable[[], float] = time.time) -> Identities:

@@ -110,12 +110,13 @@ def _serve(_: argparse.Namespace, settings: Settings) -> None:
             asyncio.run(lab.seed(store, settings))
         who = app.identities(settings, store)
         application = app.build(settings, store, who=who)
+        notifier = app.notifier(settings, store)
         # What was made so far lives as long as the server; collections need not look at it again.
         gc.freeze()
         running = data / _RUNNING
         running.write_bytes(msgspec.json.encode({"https": settings.https_port, "http": settings.http_port}))
         try:
-            server.run(application, sockets, lambda: _started(settings, who))
+            server.run(application, sockets, lambda: _started(settings, who, notifier), notifier.stop)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 running.unlink()
@@ -124,9 +125,10 @@ def _serve(_: argparse.Namespace, settings: Settings) -> None:
     print("folkmoot: stopped; everything that was answered is stored.")
 
 
-def _started(settings: Settings, who: Any) -> None:
+def _started(settings: Settings, *followers: Any) -> None:
     _say_where(settings)
-    who.start()
+    for each in followers:
+        each.start()
 
 
 def _certificate(settings: Settings) -> tuple[str, str]:
