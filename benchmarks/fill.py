@@ -38,7 +38,9 @@ def fill(settings: Settings, conversations: int, posts_each: int) -> list[str]:
             posts = [_post(store, made[number // posts_each], number) for number in numbers]
             _add(store, rows.ADD_POST, posts)
             _add(store, search.ADD, [_words(store, post) for post in posts])
-        advance = Statement(s.sequences.update().where(s.sequences.c.group_id == tenant.GROUP).values(seq=total, changed_at=0))
+        advance = Statement(
+            s.sequences.update().where(s.sequences.c.group_id == tenant.GROUP).values(seq=total, changed_at=0)
+        )
         store.write_here(lambda tx: tx.run(advance))
         return [ids.thread_id(tenant.GROUP, id, id) for id in made]
 
