@@ -126,9 +126,10 @@ def run(made: Databases, options: argparse.Namespace) -> list[dict[str, Any]]:
         "idle_cpu": idle,
     }
     print(
-        f"notify, {made.kind}: {SUBSCRIPTIONS:,} subscriptions, {3 * posts:,} changes, {expected:,} notifications; lag "
-        f"p50 {found['lag_p50_ms']:.0f} ms, p99 {found['lag_p99_ms']:.0f} ms; a backlog at {expected / seconds:,.0f}/s; "
-        f"memory {started:.0f} MB idle, {memory:.0f} after, {peak:.0f} after the backlog; idle {idle:.2%} of a core; "
+        f"notify, {made.kind}: {SUBSCRIPTIONS:,} subscriptions, {3 * posts:,} changes, {expected:,} notifications; "
+        f"lag p50 {found['lag_p50_ms']:.0f} ms, p99 {found['lag_p99_ms']:.0f} ms; "
+        f"a backlog at {expected / seconds:,.0f}/s; memory {started:.0f} MB idle, {memory:.0f} after, "
+        f"{peak:.0f} after the backlog; idle {idle:.2%} of a core; "
         f"{repeated} told twice",
         flush=True,
     )
