@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from benchmarks import attachments, delta, lists, log, machine, measure, paging, profiling
+from benchmarks import attachments, delta, lists, log, machine, measure, notify, paging, profiling
 from benchmarks.fill import fill
 from benchmarks.load import Load
 from benchmarks.servers import Databases, Kind, Place, databases, floor, server, token
@@ -44,6 +44,7 @@ def main() -> None:
             "lists": [],
             "log": [],
             "attachments": [],
+            "notify": [],
             "processes": [],
         }
         wanted = options.only or [*WORKLOADS]
@@ -62,6 +63,8 @@ def main() -> None:
                         results["lists"] += lists.run(made, options)
                     if {"attachment-up", "attachment-down"} & set(wanted):
                         results["attachments"] += attachments.run(made, options)
+                    if "notify" in wanted:
+                        results["notify"] += notify.run(made, options)
         except measure.Failed as failure:
             sys.exit(f"FAILED  {failure}")
         print(f"\n{time.monotonic() - began:.0f} s")
@@ -74,7 +77,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         action="append",
-        choices=[*WORKLOADS, "paging", "delta", "lists", "log", *attachments.NAMES],
+        choices=[*WORKLOADS, "paging", "delta", "lists", "log", "notify", *attachments.NAMES],
         help="this one; may be repeated",
     )
     parser.add_argument("--database", choices=get_args(Kind), help="this one (default: each)")

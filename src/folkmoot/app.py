@@ -28,6 +28,7 @@ from folkmoot.graph.streaming import Streams
 from folkmoot.graph.uploading import PATH as UPLOADS
 from folkmoot.graph.uploading import UploadDoor
 from folkmoot.model import Application, Person, SignIn
+from folkmoot.notify.engine import Notifier
 from folkmoot.outgoing import Outgoing
 from folkmoot.store import everywhere, migrate
 from folkmoot.store.db import Store
@@ -183,6 +184,11 @@ def notifications(settings: Settings, clock: Callable[[], float] = time.time) ->
         sign=lambda claims: notification_key(settings).sign(claims),
         clock=clock,
     )
+
+
+def notifier(settings: Settings, store: Store, outgoing: Outgoing, clock: Callable[[], float] = time.time) -> Notifier:
+    """What notifies those who subscribed. To be started with the server, and stopped before the store is closed."""
+    return Notifier(store, notifications(settings, clock), outgoing, clock=clock)
 
 
 def identities(settings: Settings, store: Store, clock: Callable[[], float] = time.time) -> Identities:

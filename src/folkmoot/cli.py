@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(_: argparse.Namespace, settings: Settings) -> None:
     from folkmoot import app, server
     from folkmoot.graph.streaming import Streams
+    from folkmoot.outgoing import Outgoing
 
     data = Path(settings.data)
     sockets: list[tuple[Any, tuple[str, str] | None]] = []
@@ -111,13 +112,15 @@ def _serve(_: argparse.Namespace, settings: Settings) -> None:
             asyncio.run(lab.seed(store, settings))
         who = app.identities(settings, store)
         streams = Streams(store)
-        application = app.build(settings, store, who=who, streams=streams)
+        outgoing = Outgoing(development=settings.mode == "development")
+        application = app.build(settings, store, who=who, outgoing=outgoing, streams=streams)
+        notifier = app.notifier(settings, store, outgoing)
         # What was made so far lives as long as the server; collections need not look at it again.
         gc.freeze()
         running = data / _RUNNING
         running.write_bytes(msgspec.json.encode({"https": settings.https_port, "http": settings.http_port}))
         try:
-            server.run(application, sockets, lambda: _started(settings, who), streams.close)
+            server.run(application, sockets, lambda: _started(settings, who, notifier), streams.close, notifier.stop)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 running.unlink()
@@ -126,9 +129,10 @@ def _serve(_: argparse.Namespace, settings: Settings) -> None:
     print("folkmoot: stopped; everything that was answered is stored.")
 
 
-def _started(settings: Settings, who: Any) -> None:
+def _started(settings: Settings, *followers: Any) -> None:
     _say_where(settings)
-    who.start()
+    for each in followers:
+        each.start()
 
 
 def _certificate(settings: Settings) -> tuple[str, str]:

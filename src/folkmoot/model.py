@@ -437,6 +437,7 @@ class Subscription(Value, frozen=True, kw_only=True):
     created_at: int
     reminded_at: int | None = None
     paused_at: int | None = None
+    missed_at: int | None = None
 
 
 class Delivery(Value, frozen=True, kw_only=True):

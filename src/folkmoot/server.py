@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import uvicorn
@@ -72,12 +72,13 @@ def run(
     application: Any,
     sockets: Sequence[tuple[socket.socket, tuple[str, str] | None]],
     started: Callable[[], None],
-    stopping: Callable[[], None] = lambda: None,
+    stopping: Callable[[], None],
+    ended: Callable[[], Awaitable[None]],
 ) -> None:
     """Serve on `sockets`, each with the paths of its certificate chain and key, or None for plain HTTP.
 
     Calls `started` once requests are answered, and `stopping` when no more will be. Returns after SIGINT or SIGTERM,
-    when the requests under way are done; a second signal does not wait for them.
+    when the requests under way are done and then what `ended` gives; a second signal does not wait for the requests.
     """
     servers = [(_server(application, tls), bound) for bound, tls in sockets]
 
@@ -99,7 +100,10 @@ def run(
             await asyncio.sleep(0.002)
         else:
             started()
-        await asyncio.gather(*running)
+        try:
+            await asyncio.gather(*running)
+        finally:
+            await ended()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())

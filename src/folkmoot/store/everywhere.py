@@ -126,11 +126,13 @@ DELETE_GROUP = Statement(
     update(s.groups).where(s.groups.c.group_id == bindparam("g")).values(deleted_at=bindparam("at"))
 )
 RESTORE_GROUP = Statement(update(s.groups).where(s.groups.c.group_id == bindparam("g")).values(deleted_at=null()))
-# All that is a group's own, dependants first. The change log and its number stay: followers still have to hear of it.
+# All that is a group's own, dependants first. The change log, its number and the followers' places in it stay: they
+# still have to hear of it.
 ERASE_GROUP = tuple(
     Statement(delete(table).where(table.c.group_id == bindparam("g")))
     for table in reversed(s.meta.sorted_tables)
-    if next(iter(table.primary_key.columns)).name == "group_id" and table.name not in ("changes", "sequences")
+    if next(iter(table.primary_key.columns)).name == "group_id"
+    and table.name not in ("changes", "sequences", "subscription_cursors")
 )
 _DELETED_GROUP = Statement(
     select(s.groups.c.visibility, s.groups.c.deleted_at).where(

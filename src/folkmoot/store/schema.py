@@ -538,11 +538,18 @@ subscriptions = Table(
     _time("reminded_at", null=True),
     # Since when it tells nothing, because its creator may not see the group any more.
     _time("paused_at", null=True),
+    # When it last was not told something that it never will be; null once its owner knows.
+    _time("missed_at", null=True),
     Index("subscriptions_creator_idx", "creator", "application", "id"),
     # With the end, so that counting an application's own looks at nothing else.
     Index("subscriptions_application_idx", "application", "id", "expires_at"),
     Index("subscriptions_group_idx", "group_id"),
     Index("subscriptions_expires_idx", "expires_at"),
+    # What is to be sent to a URL; and who is to be told that something is wrong, of whom there are few.
+    Index("subscriptions_notification_url_idx", "notification_url"),
+    Index("subscriptions_lifecycle_url_idx", "lifecycle_url"),
+    Index("subscriptions_paused_at_idx", "paused_at"),
+    Index("subscriptions_missed_at_idx", "missed_at"),
 )
 
 # Up to which change of a group each subscription has been told. A subscription to all groups gets a row for a group

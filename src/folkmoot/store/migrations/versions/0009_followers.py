@@ -51,12 +51,15 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("reminded_at", sa.BigInteger(), nullable=True),
         sa.Column("paused_at", sa.BigInteger(), nullable=True),
+        sa.Column("missed_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="subscriptions_pkey"),
     )
     op.create_index("subscriptions_creator_idx", "subscriptions", ["creator", "application", "id"])
     op.create_index("subscriptions_application_idx", "subscriptions", ["application", "id", "expires_at"])
     op.create_index("subscriptions_group_idx", "subscriptions", ["group_id"])
     op.create_index("subscriptions_expires_idx", "subscriptions", ["expires_at"])
+    for column in ("notification_url", "lifecycle_url", "paused_at", "missed_at"):
+        op.create_index(f"subscriptions_{column}_idx", "subscriptions", [column])
     op.create_table(
         "subscription_cursors",
         sa.Column("group_id", GUID, nullable=False),
