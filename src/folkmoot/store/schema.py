@@ -538,6 +538,8 @@ subscriptions = Table(
     _time("reminded_at", null=True),
     # Since when it tells nothing, because its creator may not see the group any more.
     _time("paused_at", null=True),
+    # Its creator's token had no permission for it; a grant in the group made up for that, and has to be there still.
+    _flag("by_grant"),
     Index("subscriptions_creator_idx", "creator", "application", "id"),
     # With the end, so that counting an application's own looks at nothing else.
     Index("subscriptions_application_idx", "application", "id", "expires_at"),
