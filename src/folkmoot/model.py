@@ -414,6 +414,7 @@ class Subscription(Value, frozen=True, kw_only=True):
     `creator` is the directory id of a person or of a service principal, as `creator_kind` says. Without a `group` it
     is about all groups that the creator may see, or about the directory; `parent` narrows posts to one thread.
     `expires_at` and `created_at` are microseconds since the epoch. `certificate` is base64 of an X.509 certificate.
+    `by_grant`: only a grant in the group lets the creating application follow it.
     """
 
     id: str
@@ -438,6 +439,7 @@ class Subscription(Value, frozen=True, kw_only=True):
     reminded_at: int | None = None
     paused_at: int | None = None
     missed_at: int | None = None
+    by_grant: bool = False
 
 
 class Delivery(Value, frozen=True, kw_only=True):

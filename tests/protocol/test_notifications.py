@@ -12,7 +12,7 @@ from folkmoot import app, lab
 from folkmoot.graph import ids
 from folkmoot.graph.notifications import Notifications
 from folkmoot.model import Change, Subscription
-from folkmoot.store import changes, directory_log, schema
+from folkmoot.store import changes, directory_log, schema, subscriptions
 from folkmoot.store.db import Snapshot, Statement
 from folkmoot.store.wake import DIRECTORY
 from tests.harness import APPLICATIONS, GROUP, PERSON, ROOT, Graph
@@ -184,6 +184,29 @@ def test_a_subscriber_who_may_not_read_any_more_is_told_nothing(graph: Graph, to
     users = schema.users
     graph.run(Statement(update(users).where(users.c.id == PERSON["DiegoS"]).values(account_enabled=False)))
     assert told(subscription("conversation", HR, by="DiegoS")) == []
+
+
+def test_an_application_that_lost_its_grant_is_told_nothing(graph: Graph, told: Told) -> None:
+    name, owner = "extendedWithoutRoles", graph.as_("DiegoS")
+    owner.start(group="HR")
+    asked = subscription("conversation", HR, by=name, by_grant=True)
+    assert told(asked) == []
+    grant = {"clientAppId": APPLICATIONS[name].id, "permission": "Group-Conversation.Read.Group"}
+    made = owner.post(f"/groups/{HR}/permissionGrants", grant, Prefer="folkmoot.profile=extended")
+    assert made.status == 201
+    assert len(told(asked)) == 1
+    # The server itself notes by what it let the application in.
+    body = {
+        "changeType": "created",
+        "notificationUrl": "https://hooks.example/notify",
+        "resource": f"groups/{HR}/conversations",
+        "expirationDateTime": "2026-11-25T10:00:00Z",
+    }
+    created = graph.as_app(name).post("/subscriptions", body)
+    assert created.status == 201, created
+    kept = graph.store.read_here(lambda snapshot: subscriptions.one(snapshot, created.json["id"]))
+    assert kept is not None
+    assert kept.by_grant
 
 
 # ── the directory ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -21,7 +21,7 @@ from folkmoot.graph.read import single
 from folkmoot.graph.road import Road
 from folkmoot.model import Caller, Change, ChangeType, Subscription
 from folkmoot.odata.query import Options
-from folkmoot.ops import access, following
+from folkmoot.ops import access, following, grants
 from folkmoot.refusals import NotAllowed
 from folkmoot.store import followed, rows
 from folkmoot.store.db import Snapshot
@@ -97,6 +97,8 @@ class Notifications:
             return False
         try:
             access.read_content(standing)
+            if subscription.by_grant:
+                grants.require(snapshot, caller, group, frozenset(grants.PERMISSIONS), NotAllowed())
         except NotAllowed:
             return False
         return True

@@ -158,7 +158,9 @@ def _admit(snapshot: Snapshot, call: Call) -> None:
 def create(tx: Tx, call: Call) -> Answer:
     """201 with the subscription, whose endpoints were validated before (see `validate`)."""
     _admit(tx, call)
-    id = verbs.create(tx, call.caller, call.body)
+    wanted: SubscriptionDraft = call.body
+    by_grant = call.caller.permissions.isdisjoint(NEEDED[wanted.watched])
+    id = verbs.create(tx, call.caller, wanted, by_grant=by_grant)
     road = Road(call.road.root, (("subscriptions", id),))
     return Answer(201, _sent(tx, call, id), (("Location", f"{road.root}/{road.path}"),))
 

@@ -77,10 +77,10 @@ def admit(snapshot: Snapshot, caller: Caller, draft: SubscriptionDraft) -> int:
     return expires_at
 
 
-def create(tx: Tx, caller: Caller, draft: SubscriptionDraft) -> str:
+def create(tx: Tx, caller: Caller, draft: SubscriptionDraft, *, by_grant: bool = False) -> str:
     """Add a subscription whose endpoints were validated, and return its id. It is told of what comes after this.
 
-    Raises as `admit` does.
+    `by_grant`: it ends telling anything when the grant is taken back. Raises as `admit` does.
     """
     expires_at = admit(tx, caller, draft)
     now = moment(tx)
@@ -92,6 +92,7 @@ def create(tx: Tx, caller: Caller, draft: SubscriptionDraft) -> str:
         creator=caller.oid,
         creator_kind=caller.kind,
         created_at=now,
+        by_grant=by_grant,
         **values,
     )
     if draft.group is not None:

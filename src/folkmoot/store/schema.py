@@ -540,6 +540,8 @@ subscriptions = Table(
     _time("paused_at", null=True),
     # When it last was not told something that it never will be; null once its owner knows.
     _time("missed_at", null=True),
+    # Its creator's token had no permission for it; a grant in the group made up for that, and has to be there still.
+    _flag("by_grant"),
     Index("subscriptions_creator_idx", "creator", "application", "id"),
     # With the end, so that counting an application's own looks at nothing else.
     Index("subscriptions_application_idx", "application", "id", "expires_at"),

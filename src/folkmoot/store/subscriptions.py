@@ -70,6 +70,7 @@ def read(row: Row) -> Subscription:
     given["group"] = given.pop("group_id")
     given["change_types"] = cast(tuple[ChangeType, ...], tuple(given.pop("change_type").split(",")))
     given["include_resource_data"] = bool(given["include_resource_data"])
+    given["by_grant"] = bool(given["by_grant"])
     return Subscription(**given)
 
 

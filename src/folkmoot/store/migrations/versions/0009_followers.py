@@ -52,6 +52,7 @@ def upgrade() -> None:
         sa.Column("reminded_at", sa.BigInteger(), nullable=True),
         sa.Column("paused_at", sa.BigInteger(), nullable=True),
         sa.Column("missed_at", sa.BigInteger(), nullable=True),
+        sa.Column("by_grant", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="subscriptions_pkey"),
     )
     op.create_index("subscriptions_creator_idx", "subscriptions", ["creator", "application", "id"])
