@@ -168,7 +168,6 @@ def test_what_nobody_asked_for_costs_no_post_and_hardly_a_write(
         assert len(await w.rows(s.endpoints)) == 5
         async with asyncio.timeout(PATIENCE):
             while await w.rows(s.endpoints):  # an endpoint that does nothing is not held on to
-                assert w.time.now < START + LOOK_SECONDS + IDLE_SECONDS + 10 * LEASE_SECONDS
                 await w.later(1)
 
     play(scene)
