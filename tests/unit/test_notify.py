@@ -14,7 +14,7 @@ from sqlalchemy import delete
 from folkmoot.notify.backoff import GIVE_UP_SECONDS, MOST_SECONDS
 from folkmoot.notify.batch import MOST_BYTES, MOST_NOTIFICATIONS
 from folkmoot.notify.engine import LOOK_SECONDS
-from folkmoot.notify.leases import IDLE_SECONDS, LEASE_SECONDS
+from folkmoot.notify.leases import LEASE_SECONDS
 from folkmoot.outgoing import Reply
 from folkmoot.store import directory_log
 from folkmoot.store import schema as s
