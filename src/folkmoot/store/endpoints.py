@@ -27,7 +27,7 @@ _LEASE = Statement(
 )
 _mine = (_URL, _c.leased_by == bindparam("me"))
 _BEAT = Statement(
-    update(s.endpoints).where(*_mine, _c.leased_until > bindparam("now")).values(leased_until=bindparam("until")),
+    update(s.endpoints).where(*_mine).values(leased_until=bindparam("until")),
     keeps_memo=True,
 )
 _HELD = Statement(select(_c.url).where(*_mine))
@@ -110,10 +110,10 @@ def take(tx: Tx, urls: Collection[str], me: str, until: float) -> dict[str, Stan
 
 
 def beat(tx: Tx, urls: Collection[str], me: str, until: float) -> set[str]:
-    """Hold on to `urls` until then. Those that are still held; the others were held too long and may be another's."""
+    """Hold on to `urls` until then. Those that are still this process's; the others were taken by another meanwhile."""
     kept = set()
     for url in sorted(urls):
-        tx.run(_BEAT, at_url=url, me=me, now=tx.instant, until=until)
+        tx.run(_BEAT, at_url=url, me=me, until=until)
         if tx.one(_HELD, at_url=url, me=me) is not None:
             kept.add(url)
     return kept

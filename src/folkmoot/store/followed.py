@@ -21,10 +21,7 @@ _VERSIONS = Statement(
     select(s.posts.c.id, s.posts.c.version).where(s.posts.c.group_id == bindparam("g"), AnyOf(s.posts.c.id, "ids"))
 )
 _GONE = Statement(
-    select(_c.parent)
-    .where(_c.group_id == bindparam("g"), _c.item == bindparam("item"), s.GONE_THREAD)
-    .order_by(_c.seq.desc())
-    .limit(1)
+    select(_c.parent).where(_c.group_id == bindparam("g"), _c.item == bindparam("item"), s.GONE_THREAD).limit(1)
 )
 
 
