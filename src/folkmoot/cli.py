@@ -117,7 +117,7 @@ def _serve(_: argparse.Namespace, settings: Settings) -> None:
         running = data / _RUNNING
         running.write_bytes(msgspec.json.encode({"https": settings.https_port, "http": settings.http_port}))
         try:
-            server.run(application, sockets, lambda: _started(settings, who), streams.close)
+            server.run(application, sockets, lambda: _started(settings, who, store), streams.close)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 running.unlink()
@@ -126,9 +126,19 @@ def _serve(_: argparse.Namespace, settings: Settings) -> None:
     print("folkmoot: stopped; everything that was answered is stored.")
 
 
-def _started(settings: Settings, who: Any) -> None:
+def _started(settings: Settings, who: Any, store: Any) -> None:
+    import asyncio
+
+    from folkmoot.store import retention
+
     _say_where(settings)
     who.start()
+    store.watch.look_seconds = settings.poll_seconds
+    keeping = asyncio.get_running_loop().create_task(
+        retention.keep(store, changes_days=settings.changes_days, deliveries_days=settings.deliveries_days)
+    )
+    # The loop alone would forget it.
+    store.retention = keeping
 
 
 def _certificate(settings: Settings) -> tuple[str, str]:
