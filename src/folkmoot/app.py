@@ -32,6 +32,7 @@ from folkmoot.notify.engine import Notifier
 from folkmoot.outgoing import Outgoing
 from folkmoot.store import everywhere, migrate
 from folkmoot.store.db import Store
+from folkmoot.store.retention import Retention
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
@@ -189,6 +190,11 @@ def notifications(settings: Settings, clock: Callable[[], float] = time.time) ->
 def notifier(settings: Settings, store: Store, outgoing: Outgoing, clock: Callable[[], float] = time.time) -> Notifier:
     """What notifies those who subscribed. To be started with the server, and stopped before the store is closed."""
     return Notifier(store, notifications(settings, clock), outgoing, clock=clock)
+
+
+def retention(settings: Settings, store: Store) -> Retention:
+    """What removes old changes and deliveries, once it is started."""
+    return Retention(store, changes_days=settings.changes_days, deliveries_days=settings.deliveries_days)
 
 
 def identities(settings: Settings, store: Store, clock: Callable[[], float] = time.time) -> Identities:

@@ -115,12 +115,14 @@ def _serve(_: argparse.Namespace, settings: Settings) -> None:
         outgoing = Outgoing(development=settings.mode == "development")
         application = app.build(settings, store, who=who, outgoing=outgoing, streams=streams)
         notifier = app.notifier(settings, store, outgoing)
+        store.watch.look_seconds = settings.poll_seconds
         # What was made so far lives as long as the server; collections need not look at it again.
         gc.freeze()
         running = data / _RUNNING
         running.write_bytes(msgspec.json.encode({"https": settings.https_port, "http": settings.http_port}))
         try:
-            server.run(application, sockets, lambda: _started(settings, who, notifier), streams.close, notifier.stop)
+            followers = (who, notifier, app.retention(settings, store))
+            server.run(application, sockets, lambda: _started(settings, *followers), streams.close, notifier.stop)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 running.unlink()

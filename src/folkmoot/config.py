@@ -64,6 +64,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_attachment_bytes: int = 150 * 1024 * 1024
     """The largest attachment; one that does not fit into a request body comes in by an upload session."""
 
+    changes_days: float = 30
+    """How long the change log is kept, in days; 0 for ever. What a live subscription has not been told of stays."""
+
+    deliveries_days: float = 7
+    """How long it is kept what was delivered to subscribers, in days; 0 for ever."""
+
+    poll_seconds: float = 5
+    """How often a server looks for changes of other servers of which no hint came."""
+
     certificate: str | None = None
     """A PEM file with the certificate chain for HTTPS; in development one is made."""
 
@@ -174,6 +183,11 @@ def _check(settings: Settings) -> None:
     for name in ("https_port", "http_port"):
         if not 0 <= getattr(settings, name) <= 65535:
             raise SettingWrong(f"{name} must be 0 to 65535.", target=name)
+    for name in ("changes_days", "deliveries_days"):
+        if not 0 <= getattr(settings, name) <= 36_500:
+            raise SettingWrong(f"{name} must be 0 (for ever) or a number of days.", target=name)
+    if not 0.1 <= settings.poll_seconds <= 30:
+        raise SettingWrong("poll_seconds must be 0.1 to 30.", target="poll_seconds")
     if settings.database is not None and not settings.database.startswith(("postgresql://", "postgres://")):
         raise SettingWrong(
             f"database must begin with postgresql://, not '{settings.database.partition(':')[0]}:'; leave it out for "

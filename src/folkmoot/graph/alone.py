@@ -29,6 +29,9 @@ _ACCESS = {"Public": "public", "Private": "private", "HiddenMembership": "secret
 # Unseen posts are looked for among so many of the group's newest changes, however many there are: a post is three of
 # them, or four when it starts a conversation. Nothing is counted while posts are written.
 LOOKED_AT = 4_000
+# And where the log is not kept as far back as the visit, among so many of the newest posts: of those which it does not
+# tell of any more, the ones that were written or changed since.
+NEWEST = 1_000
 
 _G: BindParameter[str] = bindparam("g")
 _ME: BindParameter[str] = bindparam("me")
@@ -104,5 +107,17 @@ def _unseen(*, conversations: bool) -> Sql:
         )
         .scalar_subquery()
     )
+    kept, n = s.changes.alias("kept"), s.posts.alias("written")
+    first = select(func.min(kept.c.seq)).where(kept.c.group_id == _G).scalar_subquery()
+    newest_posts = (
+        select(n.c.conversation_id, n.c.version, n.c.author)
+        .where(n.c.group_id == _G)
+        .order_by(n.c.id.desc())
+        .limit(NEWEST)
+        .subquery("newest")
+    )
+    of_posts = func.count(distinct(newest_posts.c.conversation_id)) if conversations else func.count()
+    by_others = or_(newest_posts.c.author.is_(None), newest_posts.c.author != _ME)
+    among_posts = select(of_posts).where(newest_posts.c.version > visit, by_others).scalar_subquery()
     is_person = select(literal(1)).where(me.c.id == _ME).exists()
-    return case((is_person, counted), else_=null())
+    return case((and_(is_person, visit < first - 1), among_posts), (is_person, counted), else_=null())

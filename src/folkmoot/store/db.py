@@ -185,6 +185,8 @@ class Store(ABC):
     dialect: Dialect
     takes_hints = False
     watch: Watch
+    # What removes old changes in the server (see `retention`), so that it lives as long as the store.
+    retention: asyncio.Task[None] | None = None
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
