@@ -186,7 +186,7 @@ class GraphDoor:
         )
         row_read = row.read
         if row_read is not None and row.method == "GET":
-            read = _granted(row_read, row, unless_granted)
+            read = _fitting(_granted(row_read, row, unless_granted), row, resolved)
             answer = await self._store.read(lambda snapshot: read(snapshot, call), quick=row_read.quick(call))
             return filled(answer, self._store) if _may_hold_content(row, options) else answer
         _no_options(options)
@@ -207,7 +207,7 @@ class GraphDoor:
         assert write is not None  # noqa: S101  (a row reads, writes or serves)
         if row.once and caller.profile == "extended" and (key := read_key(headers)) is not None:
             write = once(write, key, await _fingerprint(row, resolved, raw))
-        write = _granted(write, row, unless_granted)
+        write = _fitting(_granted(write, row, unless_granted), row, resolved)
         hint = _hint(call) if self._store.takes_hints else None
         answer = await self._store.write(lambda tx: write(tx, call), key=call.keys.get("group", ""), hint=hint)
         return filled(answer, self._store) if _may_hold_content(row, options) else answer
@@ -223,7 +223,9 @@ class GraphDoor:
         enough = _enough(row, resolved, caller)
         if not caller.permissions.isdisjoint(enough):
             return None
-        if caller.profile == "strict" and not await self._administers(caller):
+        if caller.profile == "strict" and not await self._store.read(
+            lambda snapshot: _administers(snapshot, caller), quick=True
+        ):
             # The cloud says no more than that.
             raise denied
         by_grant = row.grants if caller.kind == "app" and caller.profile == "extended" else frozenset()
@@ -231,13 +233,6 @@ class GraphDoor:
         if not by_grant:
             raise refusal
         return refusal
-
-    async def _administers(self, caller: Caller) -> bool:
-        """Whether the caller runs the organisation; asked only to word a refusal."""
-        if caller.kind == "app":
-            return False
-        person = await self._store.read(lambda snapshot: everywhere.person(snapshot, caller.oid), quick=True)
-        return person is not None and person.enabled and person.admin
 
     async def _named(self, row: Row, resolved: Resolved, prefer: Mapping[str, str]) -> Resolved:
         """The path with the id of the group in place of its unique name, which never changes.
@@ -313,6 +308,12 @@ def _enough(row: Row, resolved: Resolved, caller: Caller) -> frozenset[str]:
     return row.delegated | row.own if oneself and row.own else row.delegated
 
 
+def _administers(snapshot: Snapshot, caller: Caller) -> bool:
+    """Whether the caller is a person who runs the organisation; asked only to word a refusal."""
+    person = None if caller.kind == "app" else everywhere.person(snapshot, caller.oid)
+    return person is not None and person.enabled and person.admin
+
+
 def _missing(caller: Caller, enough: frozenset[str], grants: frozenset[str]) -> str:
     """What would have been enough, in words."""
     if not enough and not grants:
@@ -339,6 +340,22 @@ def _granted(
         return work(snapshot, call)
 
     return where_granted
+
+
+def _fitting(work: Callable[[Work, Call], Answer], row: Row, resolved: Resolved) -> Callable[[Work, Call], Answer]:
+    """`work`; where the object's kind says which permissions count, only with one of those."""
+    kinds = row.kinds
+    if kinds is None:
+        return work
+
+    def where_fit(snapshot: Work, call: Call) -> Answer:
+        enough = _enough(row, resolved, call.caller) & kinds.fits[kinds.find(snapshot, call)]
+        if call.caller.permissions.isdisjoint(enough):
+            told = call.caller.profile == "extended" or _administers(snapshot, call.caller)
+            raise PrivilegeMissing(_missing(call.caller, enough, frozenset()) if told else None)
+        return work(snapshot, call)
+
+    return where_fit
 
 
 async def _fingerprint(row: Row, resolved: Resolved, raw: bytes) -> str:

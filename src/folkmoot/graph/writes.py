@@ -186,6 +186,8 @@ def delete_group(tx: Tx, call: Call) -> Answer:
 def restore(tx: Tx, call: Call) -> Answer:
     """200 with the object, which is there again."""
     id = ids.directory_id(call.keys.get("object") or call.keys["group"])
+    if "group" in call.keys and deleted.kind_of(tx, call.caller, id) != "group":
+        raise NoSuchObject(id)
     kind = deleted.restore(tx, call.caller, id)
     sent = single(
         tx,
@@ -207,7 +209,6 @@ def erase(tx: Tx, call: Call) -> Answer:
 def delete_object(tx: Tx, call: Call) -> Answer:
     """204: whatever it is, as its own collection would delete it."""
     id = ids.directory_id(call.keys["object"])
-    access.require_account(tx, call.caller)
     if everywhere.person(tx, id) is not None:
         directory.require_admin(tx, call.caller)
         deleted.delete_user(tx, call.caller, id)
