@@ -152,6 +152,12 @@ _EXPIRED_USERS = Statement(select(s.users.c.id).where(s.users.c.deleted_at < bin
 _BY_UNIQUE_NAME = Statement(
     select(s.groups.c.group_id, s.groups.c.deleted_at).where(s.groups.c.unique_name == bindparam("name"))
 )
+# Grants are few, and an application is seldom removed: this needs no index.
+_GRANTED_TO = Statement(
+    select(s.permission_grants.c.group_id, s.permission_grants.c.id)
+    .where(s.permission_grants.c.client_app_id == _ID)
+    .order_by(s.permission_grants.c.group_id)
+)
 _SENDER_IN = Statement(select(s.senders.c.verdict, s.senders.c.group_id).where(s.senders.c.object_id == _ID))
 _ROLES_IN = Statement(
     select(s.memberships.c.role, s.memberships.c.object_id).where(s.memberships.c.group_id == bindparam("g"))
@@ -329,3 +335,8 @@ def roles_in(snapshot: Snapshot, group: str) -> list[tuple[str, str]]:
 def sender_in(snapshot: Snapshot, object_id: str) -> list[tuple[str, str]]:
     """("accepted" or "rejected", group id) of each list of senders, of any group, that the object is in; by group."""
     return sorted(((row[0], row[1]) for row in snapshot.all(_SENDER_IN, id=object_id)), key=lambda each: each[1])
+
+
+def granted_to(snapshot: Snapshot, application: str) -> list[tuple[str, str]]:
+    """(group id, grant id) of each grant, in any group, of the application; by group."""
+    return [(row[0], row[1]) for row in snapshot.all(_GRANTED_TO, id=application)]
