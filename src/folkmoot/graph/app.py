@@ -167,12 +167,21 @@ class GraphDoor:
         receive: Receive,
     ) -> Answer:
         unless_granted = await self._permit(row, resolved, caller) if row.serve is None else None
+        if "uniqueName" in resolved.keys:
+            prefer = parse_prefer(headers.get(b"prefer", b"").decode("latin-1"))
+            named = await self._named(row, resolved, prefer)
+            if named is not resolved:
+                try:
+                    return await self._answer(row, named, caller, scope, headers, receive)
+                except NoSuchObject as refusal:
+                    # Who may not see the group does not hear its id either.
+                    if refusal.id == named.keys["group"]:
+                        raise NoSuchObject(resolved.keys["uniqueName"]) from None
+                    raise
         options = parse_options(scope["query_string"].decode("latin-1"))
         if row.read is not None and row.method == "GET":
             options = _directory_rules(row, options, headers, caller.profile)
         prefer = parse_prefer(headers.get(b"prefer", b"").decode("latin-1")) if b"prefer" in headers else {}
-        if "uniqueName" in resolved.keys:
-            resolved = await self._named(row, resolved, prefer)
         call = Call(
             caller=caller,
             keys=resolved.keys,

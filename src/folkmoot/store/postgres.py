@@ -216,6 +216,9 @@ class PostgresWriter(Writer):
         except psycopg.Error:
             connection.close()
 
+    def _raced(self, error: Exception) -> bool:
+        return isinstance(error, (errors.UniqueViolation, errors.DeadlockDetected, errors.SerializationFailure))
+
     def _translate(self, error: Exception) -> Exception:
         if isinstance(error, (errors.DiskFull, errors.OutOfMemory)):
             return StorageFull()

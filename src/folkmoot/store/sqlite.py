@@ -83,6 +83,9 @@ class SqliteWriter(Writer):
                 connection.execute("ROLLBACK")
             raise
 
+    def _raced(self, error: Exception) -> bool:
+        return isinstance(error, sqlite3.IntegrityError)
+
     def _translate(self, error: Exception) -> Exception:
         if isinstance(error, sqlite3.OperationalError):
             if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
