@@ -118,8 +118,7 @@ class GraphDoor:
             )
         if resolved is not None and (asked := self._asked_profile(headers)) is not None:
             # RFC 7240 §3. Said of refusals, too: they are what the profile decides.
-            applied = ("Preference-Applied", f"folkmoot.profile={asked}")
-            answer = msgspec.structs.replace(answer, headers=(*answer.headers, applied))
+            answer = _applied(answer, f"folkmoot.profile={asked}")
         return answer, request_id, client_request_id
 
     def request_ids(self, headers: Mapping[bytes, bytes]) -> tuple[str, str]:
@@ -275,6 +274,13 @@ class GraphDoor:
 
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(f"The request body is larger than the {self._max_body} bytes that this server accepts.")
+
+
+def _applied(answer: Answer, preference: str) -> Answer:
+    """The answer, which says of one more preference that it was heard; in one line, as a batch has one of a name."""
+    said = [value for name, value in answer.headers if name == "Preference-Applied"]
+    others = [header for header in answer.headers if header[0] != "Preference-Applied"]
+    return msgspec.structs.replace(answer, headers=(*others, ("Preference-Applied", ", ".join((*said, preference)))))
 
 
 def _headers(scope: Mapping[str, Any]) -> dict[bytes, bytes]:
