@@ -217,7 +217,13 @@ class GraphDoor:
             write = once(write, key, await _fingerprint(row, resolved, raw))
         write = _fitting(_granted(write, row, unless_granted), row, resolved)
         hint = _hint(call) if self._store.takes_hints else None
-        answer = await self._store.write(lambda tx: write(tx, call), key=call.keys.get("group", ""), hint=hint)
+        turn = call.keys.get("group", "")
+        try:
+            answer = await self._store.write(lambda tx: write(tx, call), key=turn, hint=hint)
+        except Exception as error:
+            if not self._store.raced(error):
+                raise
+            answer = await self._store.write(lambda tx: write(tx, call), key=turn, hint=hint)
         return filled(answer, self._store) if _may_hold_content(row, options) else answer
 
     async def _permit(self, row: Row, resolved: Resolved, caller: Caller) -> NotAllowed | None:

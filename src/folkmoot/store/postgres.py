@@ -216,9 +216,6 @@ class PostgresWriter(Writer):
         except psycopg.Error:
             connection.close()
 
-    def _raced(self, error: Exception) -> bool:
-        return isinstance(error, (errors.UniqueViolation, errors.DeadlockDetected, errors.SerializationFailure))
-
     def _translate(self, error: Exception) -> Exception:
         if isinstance(error, (errors.DiskFull, errors.OutOfMemory)):
             return StorageFull()
@@ -258,6 +255,9 @@ class PostgresStore(Store):
             return await connections.read(function, self.clock)
         except psycopg.OperationalError as error:
             raise Busy from error
+
+    def raced(self, error: Exception) -> bool:
+        return isinstance(error, errors.UniqueViolation)
 
     def read_here(self, function: ReadFunction[T], quick: bool = False) -> T:
         # A connection for each reader thread: nothing to wait for, and found again as soon as the database is back.

@@ -83,9 +83,6 @@ class SqliteWriter(Writer):
                 connection.execute("ROLLBACK")
             raise
 
-    def _raced(self, error: Exception) -> bool:
-        return isinstance(error, sqlite3.IntegrityError)
-
     def _translate(self, error: Exception) -> Exception:
         if isinstance(error, sqlite3.OperationalError):
             if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
@@ -123,6 +120,9 @@ class SqliteStore(Store):
         if quick:
             return function(SqliteSnapshot(self._connection(), self.clock()))
         return await super().read(function)
+
+    def raced(self, error: Exception) -> bool:
+        return isinstance(error, sqlite3.IntegrityError)
 
     def read_here(self, function: ReadFunction[T], quick: bool = False) -> T:
         connection = self._connection()

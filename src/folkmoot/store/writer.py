@@ -25,8 +25,6 @@ from folkmoot.store.wake import DIRECTORY, Wake
 QUEUE_LIMIT = 10_000
 # Enough to share an fsync widely; small enough that a failing companion does not make many run again.
 BATCH_LIMIT = 256
-# How often a write is tried that others come in between of.
-_TRIES = 4
 
 
 class _Rollback(Exception):
@@ -59,11 +57,6 @@ class Writer(ABC):
     @abstractmethod
     def _attempt(self, jobs: Sequence[Job[Any]]) -> None:
         """Run `jobs` in one transaction and commit, or leave nothing behind and raise."""
-
-    @abstractmethod
-    def _raced(self, error: Exception) -> bool:
-        """Whether a database's error means that another writer came in between: a name was free when it was looked up,
-        and taken when it was to be; or each waits for the other."""
 
     @abstractmethod
     def _translate(self, error: Exception) -> Exception:
@@ -103,13 +96,16 @@ class Writer(ABC):
                 if not job.outcome[0]:
                     job.outcome = (True, unknown)
         except Exception as error:
-            if len(batch) == 1 and not self._raced(error):
+            if len(batch) == 1:
                 batch[0].outcome = (True, self._judge(error))
             else:
                 if not isinstance(error, _Rollback):
                     log.warning("a batch of %d writes is run again one by one: %r", len(batch), error)
                 for job in batch:
-                    self._alone(job)
+                    try:
+                        self._attempt([job])
+                    except Exception as alone:
+                        job.outcome = (True, self._judge(alone))
         if self._changed:
             self._wake.told(self._changed)
             self._changed = set()
@@ -121,17 +117,6 @@ class Writer(ABC):
                 loop.call_soon_threadsafe(_settle, jobs)
             except RuntimeError:  # the loop was closed: nobody waits any more
                 log.warning("a write was committed after its event loop had closed")
-
-    def _alone(self, job: Job[Any]) -> None:
-        """Run one job by itself; again, while others come in between, for then it sees what they did."""
-        for left in reversed(range(_TRIES)):
-            try:
-                return self._attempt([job])
-            except Exception as error:
-                if not left or not self._raced(error):
-                    job.outcome = (True, self._judge(error))
-                    return None
-        return None
 
     def _judge(self, error: Exception) -> Exception:
         if isinstance(error, _Rollback) and error.__cause__ is not None:
