@@ -155,10 +155,6 @@ class AnswerTooLarge(Refusal):
     """The answers of the batch are too large together; ask for this one by itself, or for smaller pages."""
 
 
-class NotSupported(Refusal):
-    """This is not supported."""
-
-
 class Violation(NamedTuple):
     """One rule that a name breaks: a code, why in words, and the property."""
 
