@@ -71,6 +71,7 @@ class NoSuchObject(NotFound):
 
     def __init__(self, id: str) -> None:
         """`id`: the id or name that was asked for."""
+        self.id = id
         super().__init__(
             f"Resource '{id}' does not exist or one of its queried reference-property objects are not present."
         )
@@ -189,10 +190,6 @@ class DependencyFailed(Refusal):
 
 class AnswerTooLarge(Refusal):
     """The answers of the batch are too large together; ask for this one by itself, or for smaller pages."""
-
-
-class NotSupported(Refusal):
-    """This is not supported."""
 
 
 class Violation(NamedTuple):

@@ -219,6 +219,8 @@ NOT_BELIEVED: dict[str, tuple[str, str]] = {
     "a list of no audience": (KEY.sign(GOOD | {"aud": []}), "Invalid audience"),
     "expired": (KEY.sign(GOOD | {"exp": NOW - 61}), "the token is expired"),
     "not yet": (KEY.sign(GOOD | {"nbf": NOW + 301}), "not yet valid"),
+    "bound by DPoP": (KEY.sign(GOOD | {"cnf": {"jkt": "x"}}), "bound to a key of its client"),
+    "bound to a certificate": (KEY.sign(GOOD | {"cnf": {"x5t#S256": "x"}}), "bound to a key of its client"),
     "no exp": (KEY.sign(without("exp")), "wrong header or claim"),
     "no oid": (KEY.sign(without("oid")), "claim oid"),
     "no tid": (KEY.sign(without("tid")), "claim tid"),

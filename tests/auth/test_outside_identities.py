@@ -89,6 +89,7 @@ OPEN: dict[str, Any] = {"provision": "first-sign-in"}
         ({"client_id": None}, "azp or client_id or appid"),
         ({"typ": "ID"}, "not an access token"),
         ({"at_hash": "x"}, "not an access token"),
+        ({"cnf": {"jkt": "x"}}, "bound to a key of its client"),
     ],
 )
 def test_wrong_claims(graph: Graph, claims: dict[str, Any], said: str) -> None:

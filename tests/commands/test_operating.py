@@ -267,8 +267,24 @@ def test_an_application_is_changed_in_part(operator: Operator) -> None:
     operator.says("app", "add", "Site")
     assert "Several applications" in operator.refused("app", "show", "Site")
     assert [each["name"] for each in operator.lines("app", "list")] == ["Site", "Site"]
-    assert operator.facts("app", "remove", given) == {"id": given, "removed": True}
+    assert operator.facts("app", "remove", given) == {"id": given, "removed": True, "grants": 0}
     assert len(operator.lines("app", "list")) == 1
+
+
+def test_an_applications_grants_go_with_it(operator: Operator) -> None:
+    """Registered anew under the same client id, it may not what the one before it might."""
+    given = "11111111-1111-4111-8111-111111111111"
+    for group in ("team", "other"):
+        operator.says("group", "add", group)
+    for id in (given, "22222222-2222-4222-8222-222222222222"):
+        operator.says("app", "add", f"App {id[0]}", "--id", id, "--profile", "extended")
+        operator.says("grant", "add", "team", id, "Group-Conversation.Read.Group")
+    operator.says("grant", "add", "other", given, "Group-Conversation.Read.Group")
+    assert operator.facts("app", "remove", given) == {"id": given, "removed": True, "grants": 2}
+    operator.says("app", "add", "App 1", "--id", given, "--profile", "extended")
+    assert operator.says("grant", "list", "other") == ""
+    assert "App 2" in operator.says("grant", "list", "team")
+    assert "App 1" not in operator.says("grant", "list", "team")
 
 
 # ── groups ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -308,3 +324,11 @@ def test_nothing_is_done_by_halves(operator: Operator) -> None:
     operator.says("group", "add", "team")
     operator.refused("group", "member", "add", "team", "ada", "nobody")
     assert operator.lines("group", "member", "list", "team") == []
+
+
+def test_a_group_is_removed(operator: Operator) -> None:
+    id = operator.facts("group", "add", "team")["id"]
+    assert operator.facts("group", "remove", "Team") == {"id": id, "removed": True, "restorable": True}
+    assert operator.lines("group", "list") == []
+    assert "There is no group" in operator.refused("group", "remove", "team")
+    assert operator.read(lambda s: everywhere.deleted_group(s, id)) is not None

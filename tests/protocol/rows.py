@@ -217,7 +217,6 @@ OBJECTS = ("application", "device", "group", "orgContact", "servicePrincipal", "
 DIRECTORY_READ = frozenset(("Directory.Read.All", "Directory.ReadWrite.All"))
 GROUPS_READ = DIRECTORY_READ | {"Group.Read.All", "Group.ReadWrite.All"}
 USERS_READ = DIRECTORY_READ | {"User.Read.All", "User.ReadWrite.All"}
-RESTORE = frozenset(("Group.ReadWrite.All", "User.ReadWrite.All", "Directory.ReadWrite.All"))
 TEAMS = frozenset(
     (
         *("Team.ReadBasic.All", "TeamSettings.Read.All", "TeamSettings.ReadWrite.All"),
@@ -387,8 +386,7 @@ def _all() -> Iterator[Request]:
     # ── directory objects ──
     anything = f"/directoryObjects/{PERSON['PattiF']}"
     yield Request("GET directoryObjects/object", anything, DIRECTORY_READ, DIRECTORY_READ)
-    only = frozenset(("Directory.ReadWrite.All",))
-    yield Request("DELETE directoryObjects/object", anything, only, only, 204)
+    yield Request("DELETE directoryObjects/object", anything, USERS_WRITE, USERS_WRITE, 204)
     yield from _questions("directoryObjects/object", anything, DIRECTORY_READ)
     yield from _of_all("directoryObjects", DIRECTORY_READ)
     # ── subscriptions ──
@@ -412,13 +410,15 @@ def _all() -> Iterator[Request]:
             f"directory/deletedItems/{kind}", f"{items}/microsoft.graph.{kind}", permissions, headers=_EVENTUAL
         )
     gone = ABANDONED
+    yield Request("GET directory/deletedItems/object", f"{items}/{gone}", GROUPS_READ, GROUPS_READ)
+    yield Request("DELETE directory/deletedItems/object", f"{items}/{gone}", DIRECTORY_WRITE, NONE, 204)
     yield Request(
-        "GET directory/deletedItems/object", f"{items}/{gone}", GROUPS_READ | USERS_READ, GROUPS_READ | USERS_READ
+        "POST directory/deletedItems/object/restore", f"{items}/{gone}/restore", DIRECTORY_WRITE, DIRECTORY_WRITE
     )
-    yield Request("DELETE directory/deletedItems/object", f"{items}/{gone}", RESTORE, RESTORE, 204)
-    yield Request("POST directory/deletedItems/object/restore", f"{items}/{gone}/restore", RESTORE, RESTORE)
     yield Request("POST group/restore", f"/groups/{gone}/restore", DIRECTORY_WRITE, DIRECTORY_WRITE)
-    yield Request("POST directoryObjects/object/restore", f"/directoryObjects/{gone}/restore", RESTORE, RESTORE)
+    yield Request(
+        "POST directoryObjects/object/restore", f"/directoryObjects/{gone}/restore", DIRECTORY_WRITE, DIRECTORY_WRITE
+    )
 
 
 REQUESTS = tuple(_all())

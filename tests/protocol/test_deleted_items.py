@@ -152,6 +152,37 @@ def test_a_user_whose_name_was_taken_cannot_come_back(graph: Graph) -> None:
     refused(admin.get(f"{ITEMS}/{ALEX}"), 404, "Request_ResourceNotFound")
 
 
+@pytest.mark.parametrize("profile", ["daemon", "extended"])
+def test_the_permission_fits_the_kind(graph: Graph, profile: str) -> None:
+    """A permission on groups opens no deleted user, one on users no deleted group, on whatever road."""
+    admin = graph.as_("admin", scopes=EVERYTHING)
+    admin.delete(f"/users/{ALEX}")
+    for kind, id, other in (("User", ABANDONED, SALES), ("Group", ALEX, PERSON["MeganB"])):
+        wrong = [f"{kind}.ReadWrite.All"]
+        for client in (graph.as_app(profile, roles=wrong), graph.as_("admin", scopes=wrong)):
+            for answer in (
+                client.get(f"{ITEMS}/{id}"),
+                client.post(f"{ITEMS}/{id}/restore"),
+                client.post(f"/directoryObjects/{id}/restore"),
+                client.delete(f"{ITEMS}/{id}"),
+                client.delete(f"/directoryObjects/{other}"),
+            ):
+                refused(answer, 403, "Authorization_RequestDenied")
+    for kind, id in (("Group", ABANDONED), ("User", ALEX)):
+        client = graph.as_app(profile, roles=[f"{kind}.ReadWrite.All"])
+        assert client.get(f"{ITEMS}/{id}").status == 200
+        assert client.post(f"/directoryObjects/{id}/restore").status == 200
+        assert client.delete(f"/directoryObjects/{id}").status == 204
+        # Of deleting for good the cloud lets applications do users only.
+        assert client.delete(f"{ITEMS}/{id}").status == (403 if (kind, profile) == ("Group", "daemon") else 204)
+
+
+def test_a_user_is_not_restored_as_a_group(graph: Graph) -> None:
+    admin = graph.as_("admin", scopes=EVERYTHING)
+    admin.delete(f"/users/{ALEX}")
+    refused(admin.post(f"/groups/{ALEX}/restore"), 404, "Request_ResourceNotFound")
+
+
 def test_what_is_not_there(graph: Graph) -> None:
     adele = graph.as_("AdeleV")
     for path in (f"{ITEMS}/{GROUP['Mark8']}", f"{ITEMS}/00000000-0000-0000-0000-000000000000"):

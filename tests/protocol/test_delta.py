@@ -12,7 +12,8 @@ import pytest
 
 from folkmoot.store.directory_log import TOKEN_SECONDS
 from tests.harness import GROUP, PERSON, ROOT, Client, Graph, address
-from tests.protocol.rows import EVERYTHING, NEW_GROUP, NEW_USER
+from tests.protocol.rows import EVERYTHING, NEW_GROUP, NEW_USER, REQUESTS, Request
+from tests.protocol.rows import each as for_each
 from tests.protocol.shapes import refused, well_formed
 
 ROWS = ("GET groups/delta", "GET users/delta")
@@ -380,3 +381,22 @@ def test_nothing_is_missed_while_others_write(graph: Graph) -> None:
     graph.loop.run(both())
     follower.round()
     follower.agrees()
+
+
+_CHANGES = [r for r in REQUESTS if not r.asks and not r.mail and r.row.partition("/")[0].endswith(("group", "user"))]
+
+
+@for_each(_CHANGES)
+def test_whatever_changes_a_group_or_a_user_is_told(graph: Graph, request_: Request) -> None:
+    admin = graph.as_("admin", scopes=EVERYTHING)
+    place = graph.as_("AdeleV").start()
+    request_.prepare(admin, place)
+    followers = [Follower(admin, f"/{collection}/delta") for collection in ("groups", "users")]
+    for follower in followers:
+        follower.round()
+    graph.clock.advance(10)
+    answer = request_.send(graph.as_("AdeleV" if request_.personal else "admin", scopes=EVERYTHING), place)
+    assert answer.status == request_.answers, answer
+    for follower, collection in zip(followers, ("groups", "users"), strict=True):
+        follower.round()
+        assert follower.items == {item["id"]: item for item in admin.everything(f"/{collection}")}

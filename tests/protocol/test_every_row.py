@@ -78,7 +78,9 @@ def test_each_role_is_enough_for_an_application_to_write(graph: Graph, request_:
 @each([request for request in REQUESTS if not request.application and not request.personal])
 def test_what_the_cloud_keeps_to_people_an_extended_application_may(graph: Graph, request_: Request) -> None:
     place = graph.as_("AdeleV").start()
-    for role in sorted(request_.delegated):
+    # What is gone for good is gone once.
+    once = request_.row == "DELETE directory/deletedItems/object"
+    for role in sorted(request_.delegated)[: 1 if once else None]:
         request_.prepare(graph.as_("AdeleV"), place)
         answer = request_.send(graph.as_app("extended", roles=[role]), place)
         assert answer.status == request_.answers, answer

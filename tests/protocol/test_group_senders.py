@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.harness import GROUP, PERSON, ROOT, Client, Graph, Place, address
+from tests.protocol.rows import EVERYTHING
 from tests.protocol.shapes import refused, well_formed
 
 ROWS = (
@@ -217,3 +218,39 @@ def test_a_private_group_in_a_list_is_shown_to_those_who_may_see_it(graph: Graph
     put(admin, "accepted", GROUP["HR"], "groups")
     assert admin.get(f"{PATH}/acceptedSenders").ids == [GROUP["HR"]]
     assert graph.as_("AlexW").get(f"{PATH}/acceptedSenders").ids == []
+
+
+@both
+@pytest.mark.parametrize("kind", ["users", "groups"])
+def test_who_is_deleted_is_in_no_list(graph: Graph, verdict: str, kind: str) -> None:
+    """A group whose only accepted sender is gone takes posts from everybody again, until it is restored."""
+    adele, admin = graph.as_("AdeleV"), graph.as_("admin", scopes=EVERYTHING)
+    place = adele.start()
+    id = PERSON["AlexW"] if kind == "users" else GROUP["Mark8"]
+    assert put(admin, verdict, id, kind).status == 204
+    closed = 403 if verdict == "accepted" else 202
+    assert answers(graph.as_("MeganB"), place) == closed
+    graph.changes()
+    assert admin.delete(f"/{kind}/{id}").status == 204
+    assert graph.changes().count(f"deleted {verdict}Sender") == 1
+    assert adele.get(f"{PATH}/{verdict}Senders").value == []
+    assert answers(graph.as_("MeganB"), place) == 202
+    assert admin.post(f"/directory/deletedItems/{id}/restore").status == 200
+    assert graph.changes().count(f"created {verdict}Sender") == 1
+    assert adele.get(f"{PATH}/{verdict}Senders").ids == [id]
+    assert answers(graph.as_("MeganB"), place) == closed
+    admin.delete(f"/{kind}/{id}")
+    assert admin.delete(f"/directory/deletedItems/{id}").status == 204
+    assert answers(graph.as_("MeganB"), place) == 202
+
+
+def test_a_security_group_that_is_deleted_is_in_no_list(graph: Graph) -> None:
+    """It is gone at once, and with it what it stood for."""
+    adele = graph.as_("AdeleV")
+    place = adele.start()
+    body = {"displayName": "S", "mailEnabled": False, "securityEnabled": True, "mailNickname": "s"}
+    id = adele.post("/groups", body).json["id"]
+    assert put(adele, "accepted", id, "groups").status == 204
+    assert answers(adele, place) == 403
+    assert adele.delete(f"/groups/{id}").status == 204
+    assert answers(adele, place) == 202

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from folkmoot.store import everywhere
 from tests.harness import GROUP, PERSON, ROOT, Client, Graph
 from tests.protocol.rows import NEW_GROUP
 from tests.protocol.shapes import refused, well_formed
@@ -91,6 +92,39 @@ def test_who_may(graph: Graph) -> None:
     refused(upsert(graph.as_("guest"), NEW_GROUP, "/groups(uniqueName='z')"), 403, "Authorization_RequestDenied")
     refused(adele.get("/groups(mail='x')"), 400, "BadRequest")
     refused(adele.get("/users(uniqueName='x')"), 400, "BadRequest")
+
+
+def test_an_outsider_does_not_hear_the_id(graph: Graph) -> None:
+    id = upsert(graph.as_("AdeleV"), NEW_GROUP | {"visibility": "Private"}).json["id"]
+    joni = graph.as_("JoniS")
+    for answer in (joni.get(PATH), joni.get(f"{PATH}/members"), upsert(joni, {"description": "x"}), joni.delete(PATH)):
+        assert "'sales-emea'" in refused(answer, 404, "Request_ResourceNotFound")
+        assert id.encode() not in answer.content
+    other = joni.get(f"/groups(uniqueName='nothing')/members/{PERSON['AlexW']}")
+    assert "'nothing'" in refused(other, 404, "Request_ResourceNotFound")
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_two_who_make_it_at_once(graph: Graph, monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
+    """The second finds nothing when the path is read, or not even in its transaction, and then changes the group."""
+    adele = graph.as_("AdeleV")
+    id = upsert(adele, NEW_GROUP).json["id"]
+    answers = [None] * looks
+    find = everywhere.by_unique_name
+    monkeypatch.setattr(everywhere, "by_unique_name", lambda *a: answers.pop() if answers else find(*a))
+    assert upsert(adele, NEW_GROUP | {"mailNickname": "n2", "description": "Second"}).status == 204
+    assert answers == []
+    assert adele.get(PATH).json["id"] == id
+    assert adele.get(PATH).json["description"] == "Second"
+
+
+def test_membership_is_hidden_from_the_beginning(graph: Graph) -> None:
+    adele = graph.as_("AdeleV")
+    hidden = {"visibility": "HiddenMembership"}
+    assert upsert(adele, NEW_GROUP | hidden).json["visibility"] == "HiddenMembership"
+    assert upsert(adele, hidden).status == 204
+    refused(adele.patch(f"/groups/{GROUP['SalesAndMarketing']}", hidden), 400, "Request_BadRequest", "visibility")
+    refused(upsert(adele, {"allowExternalSenders": True}, "/groups(uniqueName='q')"), 400, "Request_BadRequest")
 
 
 def test_quotes_in_it(graph: Graph) -> None:

@@ -108,3 +108,16 @@ def test_of_a_changed_thread_nothing(graph: Graph) -> None:
     assert (answer.status, answer.content) == (204, b"")
     assert answer.headers["preference-applied"] == "return=minimal, folkmoot.profile=extended"
     assert adele.get(place.thread_path()).json["topic"] == "x"
+
+
+def test_what_was_heard_stands_in_one_line(graph: Graph) -> None:
+    """In a batch, too, where a name has one value."""
+    adele = graph.as_("AdeleV")
+    place = adele.start()
+    headers = {"Prefer": "folkmoot.profile=extended, return=minimal", "Content-Type": "application/json"}
+    lock = {"isLocked": False}
+    answer = adele.with_body("PATCH", place.thread_path(), lock, headers)
+    assert answer.headers.get_list("preference-applied") == ["return=minimal, folkmoot.profile=extended"]
+    item = {"id": "1", "method": "PATCH", "url": place.thread_path(), "headers": headers, "body": lock}
+    (found,) = adele.post("/$batch", {"requests": [item]}).json["responses"]
+    assert found["headers"]["Preference-Applied"] == "return=minimal, folkmoot.profile=extended"

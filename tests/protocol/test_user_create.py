@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from folkmoot.app import StoredDirectory
+from folkmoot.store import everywhere
 from tests.harness import ROOT, Graph, address, iso
 from tests.protocol.rows import EVERYTHING, NEW_USER
 from tests.protocol.shapes import refused, well_formed
@@ -84,3 +85,13 @@ def test_a_name_and_an_address_are_given_once(graph: Graph, given: Any, target: 
     admin = graph.as_("admin", scopes=EVERYTHING)
     refused(admin.post("/users", NEW_USER | given), 400, "Request_BadRequest", target)
     assert admin.post("/users", NEW_USER).status == 201  # nothing of it was kept
+
+
+def test_two_of_a_name_at_once(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name is free when the second looks, and taken when it writes."""
+    admin = graph.as_("admin", scopes=EVERYTHING)
+    assert admin.post("/users", NEW_USER).status == 201
+    answers, find = [None], everywhere.by_address
+    monkeypatch.setattr(everywhere, "by_address", lambda *a: answers.pop() if answers else find(*a))
+    refused(admin.post("/users", NEW_USER), 400, "Request_BadRequest", "userPrincipalName")
+    assert answers == []

@@ -27,6 +27,7 @@ from folkmoot.auth.tokens import (
     check_audience,
     check_header,
     check_signature,
+    check_unbound,
     open_token,
 )
 from folkmoot.auth.trust import Trust
@@ -100,6 +101,7 @@ class Outside:
             raise TokenInvalid(UNKNOWN_KEY)
         check_signature(signed, key.key, _ALGORITHMS)
         check_audience(registered.aud, self._audiences)
+        check_unbound(claims.get("cnf"))
         if str(claims.get("typ", "")).lower() in _NOT_FOR_ACCESS or "at_hash" in claims:
             raise TokenInvalid("The token is not an access token but an ID token or another one of its issuer's.")
         ends = registered.exp + self.trust.clock_skew

@@ -87,6 +87,7 @@ class _Claims(msgspec.Struct):
     roles: list[str] | None = None
     idtyp: str = ""
     idp: str = ""
+    cnf: Any = None
     name: str = ""
     upn: str = ""
     preferred_username: str = ""
@@ -171,6 +172,7 @@ class Validator:
         issuer, key = found
         check_signature(signed, key, ALGORITHMS)
         check_audience(claims.aud, issuer.audiences)
+        check_unbound(claims.cnf)
 
     def _check_claims(self, claims: _Claims, now: float) -> None:
         if now >= claims.exp + self._exp_skew:
@@ -226,6 +228,19 @@ def check_audience(aud: str | list[str], audiences: frozenset[str]) -> None:
     if audiences.isdisjoint([aud] if isinstance(aud, str) else aud):
         meant = ", ".join(sorted(audiences))
         raise TokenInvalid(f"Access token validation failure. Invalid audience: aud must be one of {meant}.")
+
+
+def check_unbound(cnf: Any) -> None:
+    """Raise TokenInvalid for a token that is bound to a key of its client (RFC 7800 `cnf`).
+
+    Taken as a bearer token it would open what its binding is there to close, should it be stolen (RFC 9449 §7.1 for
+    DPoP, RFC 8705 §3 for certificates). This server checks no proof of such a key.
+    """
+    if cnf is not None:
+        raise TokenInvalid(
+            "The access token is bound to a key of its client (cnf), and this server takes bearer tokens only: ask the "
+            "issuer for one that is not bound."
+        )
 
 
 def _either(algorithms: Any) -> str:

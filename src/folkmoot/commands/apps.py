@@ -149,8 +149,7 @@ def _remove(options: argparse.Namespace, settings: Settings) -> None:
 
     def take(tx: Tx) -> dict[str, Any]:
         found = operating.application(tx, options.application)
-        applications.remove(tx, found.id)
-        return {"id": found.id, "removed": True}
+        return {"id": found.id, "removed": True, "grants": applications.remove(tx, found.id)}
 
     operating.show(options, operating.write(settings, take))
 

@@ -34,13 +34,14 @@ def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
 
     listing = family.add_parser("list", parents=parents, help="print all of them")
     listing.set_defaults(run=_list, log_level=logging.WARNING)
-    show = family.add_parser("show", parents=parents, help="print one")
-    show.add_argument("group", metavar="GROUP", help="an id, a mail address, or what is before its @")
-    show.set_defaults(run=_show, log_level=logging.WARNING)
+    for name, run, says in (("show", _show, "print one"), ("remove", _remove, "take one away, as DELETE does")):
+        verb = family.add_parser(name, parents=parents, help=says)
+        verb.add_argument("group", metavar="GROUP", help="an id, a mail address, or what is before its @")
+        verb.set_defaults(run=run, log_level=logging.WARNING)
 
     for role in ROLES:
         verbs = family.add_parser(role, help=f"a group's {role}s").add_subparsers(required=True, metavar="COMMAND")
-        for name, run, says in (
+        for name, act, says in (
             ("add", _join, f"make people {role}s"),
             ("remove", _leave, "take that back"),
             ("list", _holders, "print all of them"),
@@ -49,7 +50,7 @@ def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
             verb.add_argument("group", metavar="GROUP", help="an id, a mail address, or what is before its @")
             if name != "list":
                 verb.add_argument("people", metavar="PERSON", nargs="+", help="an id, a sign-in name or a mail address")
-            verb.set_defaults(run=partial(run, role), log_level=logging.WARNING)
+            verb.set_defaults(run=partial(act, role), log_level=logging.WARNING)
 
 
 def _add(options: argparse.Namespace, settings: Settings) -> None:
@@ -92,6 +93,17 @@ def _list(options: argparse.Namespace, settings: Settings) -> None:
 
 def _show(options: argparse.Namespace, settings: Settings) -> None:
     operating.show(options, operating.read(settings, lambda snapshot: _facts(snapshot, options.group, settings)))
+
+
+def _remove(options: argparse.Namespace, settings: Settings) -> None:
+    from folkmoot.ops import deleted
+
+    def take(tx: Tx) -> dict[str, Any]:
+        standing = operating.standing(tx, options.group, settings)
+        deleted.delete_group(tx, standing)
+        return {"id": standing.group, "removed": True, "restorable": standing.unified}
+
+    operating.show(options, operating.write(settings, take))
 
 
 def _join(role: str, options: argparse.Namespace, settings: Settings) -> None:

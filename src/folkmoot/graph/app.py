@@ -132,8 +132,7 @@ class GraphDoor:
             )
         if resolved is not None and (asked := self._asked_profile(headers)) is not None:
             # RFC 7240 §3. Said of refusals, too: they are what the profile decides.
-            applied = ("Preference-Applied", f"folkmoot.profile={asked}")
-            answer = msgspec.structs.replace(answer, headers=(*answer.headers, applied))
+            answer = _applied(answer, f"folkmoot.profile={asked}")
         return answer, request_id, client_request_id
 
     def request_ids(self, headers: Mapping[bytes, bytes]) -> tuple[str, str]:
@@ -182,12 +181,21 @@ class GraphDoor:
     ) -> Answer:
         serves_itself = row.serve is not None and not row.delegated
         unless_granted = None if serves_itself else await self._permit(row, resolved, caller)
+        if "uniqueName" in resolved.keys:
+            prefer = parse_prefer(headers.get(b"prefer", b"").decode("latin-1"))
+            named = await self._named(row, resolved, prefer)
+            if named is not resolved:
+                try:
+                    return await self._answer(row, named, caller, scope, headers, receive)
+                except NoSuchObject as refusal:
+                    # Who may not see the group does not hear its id either.
+                    if refusal.id == named.keys["group"]:
+                        raise NoSuchObject(resolved.keys["uniqueName"]) from None
+                    raise
         options = parse_options(scope["query_string"].decode("latin-1"))
         if row.read is not None and row.method == "GET":
             options = _directory_rules(row, options, headers, caller.profile)
         prefer = parse_prefer(headers.get(b"prefer", b"").decode("latin-1")) if b"prefer" in headers else {}
-        if "uniqueName" in resolved.keys:
-            resolved = await self._named(row, resolved, prefer)
         call = Call(
             caller=caller,
             keys=resolved.keys,
@@ -203,7 +211,7 @@ class GraphDoor:
         )
         row_read = row.read
         if row_read is not None and row.method == "GET":
-            read = _granted(row_read, row, unless_granted)
+            read = _fitting(_granted(row_read, row, unless_granted), row, resolved)
             answer = await self._store.read(lambda snapshot: read(snapshot, call), quick=row_read.quick(call))
             return filled(answer, self._store) if _may_hold_content(row, options) else answer
         if row.method != "GET":
@@ -228,9 +236,15 @@ class GraphDoor:
         assert write is not None  # noqa: S101  (a row reads, writes or serves)
         if row.once and caller.profile == "extended" and (key := read_key(headers)) is not None:
             write = once(write, key, await _fingerprint(row, resolved, raw))
-        write = _granted(write, row, unless_granted)
+        write = _fitting(_granted(write, row, unless_granted), row, resolved)
         hint = _hint(call) if self._store.takes_hints else None
-        answer = await self._store.write(lambda tx: write(tx, call), key=call.keys.get("group", ""), hint=hint)
+        turn = call.keys.get("group", "")
+        try:
+            answer = await self._store.write(lambda tx: write(tx, call), key=turn, hint=hint)
+        except Exception as error:
+            if not self._store.raced(error):
+                raise
+            answer = await self._store.write(lambda tx: write(tx, call), key=turn, hint=hint)
         return filled(answer, self._store) if _may_hold_content(row, options) else answer
 
     async def admitted(self, scope: Mapping[str, Any]) -> Listener:
@@ -257,7 +271,9 @@ class GraphDoor:
         enough = _enough(row, resolved, caller)
         if not caller.permissions.isdisjoint(enough):
             return None
-        if caller.profile == "strict" and not await self._administers(caller):
+        if caller.profile == "strict" and not await self._store.read(
+            lambda snapshot: _administers(snapshot, caller), quick=True
+        ):
             # The cloud says no more than that.
             raise denied
         by_grant = row.grants if caller.kind == "app" and caller.profile == "extended" else frozenset()
@@ -265,13 +281,6 @@ class GraphDoor:
         if not by_grant:
             raise refusal
         return refusal
-
-    async def _administers(self, caller: Caller) -> bool:
-        """Whether the caller runs the organisation; asked only to word a refusal."""
-        if caller.kind == "app":
-            return False
-        person = await self._store.read(lambda snapshot: everywhere.person(snapshot, caller.oid), quick=True)
-        return person is not None and person.enabled and person.admin
 
     async def _named(self, row: Row, resolved: Resolved, prefer: Mapping[str, str]) -> Resolved:
         """The path with the id of the group in place of its unique name, which never changes.
@@ -305,6 +314,13 @@ class GraphDoor:
 
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(f"The request body is larger than the {self._max_body} bytes that this server accepts.")
+
+
+def _applied(answer: Answer, preference: str) -> Answer:
+    """The answer, which says of one more preference that it was heard; in one line, as a batch has one of a name."""
+    said = [value for name, value in answer.headers if name == "Preference-Applied"]
+    others = [header for header in answer.headers if header[0] != "Preference-Applied"]
+    return msgspec.structs.replace(answer, headers=(*others, ("Preference-Applied", ", ".join((*said, preference)))))
 
 
 def _headers(scope: Mapping[str, Any]) -> dict[bytes, bytes]:
@@ -347,6 +363,12 @@ def _enough(row: Row, resolved: Resolved, caller: Caller) -> frozenset[str]:
     return row.delegated | row.own if oneself and row.own else row.delegated
 
 
+def _administers(snapshot: Snapshot, caller: Caller) -> bool:
+    """Whether the caller is a person who runs the organisation; asked only to word a refusal."""
+    person = None if caller.kind == "app" else everywhere.person(snapshot, caller.oid)
+    return person is not None and person.enabled and person.admin
+
+
 Work = TypeVar("Work", bound=Snapshot)
 
 
@@ -362,6 +384,22 @@ def _granted(
         return work(snapshot, call)
 
     return where_granted
+
+
+def _fitting(work: Callable[[Work, Call], Answer], row: Row, resolved: Resolved) -> Callable[[Work, Call], Answer]:
+    """`work`; where the object's kind says which permissions count, only with one of those."""
+    kinds = row.kinds
+    if kinds is None:
+        return work
+
+    def where_fit(snapshot: Work, call: Call) -> Answer:
+        enough = _enough(row, resolved, call.caller) & kinds.fits[kinds.find(snapshot, call)]
+        if call.caller.permissions.isdisjoint(enough):
+            told = call.caller.profile == "extended" or _administers(snapshot, call.caller)
+            raise PrivilegeMissing(missing(call.caller, enough, frozenset()) if told else None)
+        return work(snapshot, call)
+
+    return where_fit
 
 
 async def _fingerprint(row: Row, resolved: Resolved, raw: bytes) -> str:

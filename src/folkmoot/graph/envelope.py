@@ -103,7 +103,6 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.BodyTooLarge: (413, "RequestEntityTooLarge", "Request_EntityTooLarge"),
     r.DependencyFailed: (424, "FailedDependency", "FailedDependency"),
     r.AnswerTooLarge: (413, "ResponseTooLarge", "ResponseTooLarge"),
-    r.NotSupported: (501, "NotImplemented", "NotImplemented"),
     r.NameTaken: (409, "nameAlreadyExists", "nameAlreadyExists"),
     r.AttachmentTooSmall: (
         400,

@@ -221,7 +221,7 @@ class GroupPatchIn(Body, rename="camel", omit_defaults=True):
 
     display_name: str | msgspec.UnsetType = msgspec.UNSET
     mail_nickname: str | msgspec.UnsetType = msgspec.UNSET
-    visibility: Literal["Public", "Private"] | msgspec.UnsetType = msgspec.UNSET
+    visibility: Literal["Public", "Private", "HiddenMembership"] | msgspec.UnsetType = msgspec.UNSET
     description: str | msgspec.UnsetType | None = msgspec.UNSET
     classification: str | msgspec.UnsetType | None = msgspec.UNSET
     preferred_language: str | msgspec.UnsetType | None = msgspec.UNSET

@@ -21,6 +21,7 @@ from folkmoot.ops import access, deleted
 from folkmoot.refusals import BadClause, NoSuchObject, NotFound, PrivilegeMissing
 from folkmoot.store import everywhere, rows
 from folkmoot.store.db import Snapshot
+from folkmoot.store.directory_log import Kind
 
 Scope = Callable[[Snapshot, Call], dict[str, Any]]
 
@@ -262,6 +263,21 @@ def deleted_object(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     id = ids.directory_id(call.keys["object"])
     kind = deleted.kind_of(snapshot, call.caller, id)
     return {"feed": f"deleted.{kind}.one", "x": id, "me": call.caller.oid, "oldest": deleted.oldest(snapshot)}
+
+
+def deleted_kind(snapshot: Snapshot, call: Call) -> Kind:
+    """What the deleted object of the path is."""
+    return deleted.kind_of(snapshot, call.caller, ids.directory_id(call.keys["object"]))
+
+
+def present_kind(snapshot: Snapshot, call: Call) -> Kind:
+    """What the object of the path is, as far as the caller may see it."""
+    id = ids.directory_id(call.keys["object"])
+    access.require_account(snapshot, call.caller)
+    if everywhere.person(snapshot, id) is not None:
+        return "user"
+    access.see_group(snapshot, call.caller, id)
+    return "group"
 
 
 def _array(ids: list[str]) -> str:

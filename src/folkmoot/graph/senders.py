@@ -143,7 +143,10 @@ def update_alone(tx: Tx, call: Call, changes: Mapping[str, Any]) -> Answer:
 def update_group(tx: Tx, call: Call) -> Answer:
     """204; 200 for the properties that are changed alone."""
     changes = {k: v for k, v in msgspec.structs.asdict(call.body).items() if v is not msgspec.UNSET}
-    return update_alone(tx, call, changes) if changed_alone(changes) else writes.update_group(tx, call)
+    # A group that is yet to be made has nothing that could be changed alone.
+    if "group" in call.keys and changed_alone(changes):
+        return update_alone(tx, call, changes)
+    return writes.update_group(tx, call)
 
 
 def _mailbox(standing: Standing) -> None:

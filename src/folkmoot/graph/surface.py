@@ -43,7 +43,8 @@ from folkmoot.ops import grants
 from folkmoot.ops.senders import Verdict
 from folkmoot.outgoing import Outgoing
 from folkmoot.refusals import BadBody
-from folkmoot.store.db import Store, Tx
+from folkmoot.store.db import Snapshot, Store, Tx
+from folkmoot.store.directory_log import Kind
 
 Permissions = frozenset[str]
 
@@ -73,6 +74,14 @@ _GRANTS_R = frozenset(("GroupMember.Read.All", "GroupMember.ReadWrite.All", "Gro
 _NONE: Permissions = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Which permissions are for which kind of object. `find` says what the object of the path is, or refuses."""
+
+    find: Callable[[Snapshot, Call], Kind]
+    fits: Mapping[Kind, Permissions]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One operation. Exactly one of `read`, `write` and `serve` is set; a `read` that takes a body is asked by POST.
@@ -85,6 +94,9 @@ class Row:
     long enough to leave the event loop. `before` is what has to be waited for outside the transaction, before a write;
     what it gives, if anything, becomes the call's body.
     `only_extended`: strict applications meet a method that is not allowed, as the cloud has none there.
+
+    `kinds` is for what is done to an object that may be a group or a user: of the permissions only those count that are
+    for its kind, which the transaction finds.
 
     `grants`: what suffices in one group for an extended application that lacks the permission; with `judges` the path
     does not say which group, and the verb looks (see `Call.lacking`). `once`: an extended application may send an
@@ -107,6 +119,7 @@ class Row:
     before: Callable[[Store, Outgoing, Call], Awaitable[Any]] | None = None
     slow: bool = False
     only_extended: bool = False
+    kinds: Kinds | None = None
     grants: Permissions = _NONE
     judges: bool = False
     once: bool = False
@@ -264,6 +277,12 @@ def _delta(address: str, feed: str, scope: reads.Scope) -> Row:
     return replace(row, only_extended=True, differs="pages of what changed")
 
 
+def _by_kind(kinds: Kinds, *rows: Row) -> tuple[Row, ...]:
+    """The rows, where the permission must be for the kind of the object."""
+    return tuple(replace(row, kinds=kinds) for row in rows)
+
+
+_FITS = "the permission must be for what the object is"
 _DIR: Mapping[str, Any] = {"area": "directory"}
 _BEGUN = "`Location`; `Prefer: return=representation`: all of what was begun"
 _ADDED = "202 with `Location`; `Prefer: return=representation`: 201 with the post"
@@ -384,7 +403,12 @@ def _collection_questions(nouns: str, permissions: Permissions, naming: Permissi
 _DIRECTORY = frozenset(("Directory.Read.All", "Directory.ReadWrite.All"))
 _GROUPS_R = _G | _DIRECTORY
 _USERS_R = frozenset(("User.Read.All", "User.ReadWrite.All")) | _DIRECTORY
-_RESTORE = frozenset(("Group.ReadWrite.All", "User.ReadWrite.All", "Directory.ReadWrite.All"))
+_DELETE_USERS = frozenset(("User.ReadWrite.All", "User.DeleteRestore.All"))
+_RESTORE_USERS = _DELETE_USERS | {"Directory.ReadWrite.All"}
+_GONE_R = Kinds(reads.deleted_kind, {"group": _GROUPS_R, "user": _USERS_R})
+_GONE_W = Kinds(reads.deleted_kind, {"group": _GROUPS_W, "user": _RESTORE_USERS})
+_RESTORE = _GROUPS_W | _RESTORE_USERS
+_THERE_W = Kinds(reads.present_kind, {"group": _GROUPS_W, "user": _USERS_W})
 _TEAMS = frozenset(
     (
         *("Team.ReadBasic.All", "TeamSettings.Read.All", "TeamSettings.ReadWrite.All"),
@@ -430,19 +454,46 @@ _DELETED: tuple[Row, ...] = (
     *_collection(
         "directory/deletedItems/user", "deleted.user", reads.all_deleted, _USERS_R, source="List deleted items", **_DIR
     ),
-    _get(
-        "directory/deletedItems/object",
-        reads.Deleted("deleted.group", reads.deleted_object),
-        _GROUPS_R | _USERS_R,
-        source="Get deleted item",
-        **_DIR,
+    *_by_kind(
+        _GONE_R,
+        _get(
+            "directory/deletedItems/object",
+            reads.Deleted("deleted.group", reads.deleted_object),
+            _GROUPS_R | _USERS_R,
+            source=f"Get deleted item; {_FITS}",
+            **_DIR,
+        ),
     ),
-    _do("DELETE", "directory/deletedItems/object", writes.erase, _RESTORE, source="Permanently delete item", **_DIR),
-    _do(
-        "POST", "directory/deletedItems/object/restore", writes.restore, _RESTORE, source="Restore deleted item", **_DIR
+    *_by_kind(
+        _GONE_W,
+        _do(
+            "DELETE",
+            "directory/deletedItems/object",
+            writes.erase,
+            _RESTORE,
+            _DELETE_USERS,
+            differs="groups, too",
+            source=f"Permanently delete item: application for users only; {_FITS}",
+            **_DIR,
+        ),
+        _do(
+            "POST",
+            "directory/deletedItems/object/restore",
+            writes.restore,
+            _RESTORE,
+            source=f"Restore deleted item; {_FITS}",
+            **_DIR,
+        ),
+        _do(
+            "POST",
+            "directoryObjects/object/restore",
+            writes.restore,
+            _RESTORE,
+            source=f"Restore deleted item; {_FITS}",
+            **_DIR,
+        ),
     ),
     _do("POST", "group/restore", writes.restore, _GROUPS_W, source="Restore deleted item", **_DIR),
-    _do("POST", "directoryObjects/object/restore", writes.restore, _RESTORE, source="Restore deleted item", **_DIR),
 )
 
 
@@ -629,8 +680,8 @@ SURFACE: tuple[Row, ...] = (
     # ── directory objects ────────────────────────────────────────────────────────────────────────────────────────────
     _get("directoryObjects/object", reads.Anything("transitiveMembers", reads.any_object), _DIRECTORY,
         source="Get directoryObject", **_DIR),
-    _do("DELETE", "directoryObjects/object", writes.delete_object, frozenset(("Directory.ReadWrite.All",)),
-        source="Delete directoryObject", **_DIR),
+    *_by_kind(_THERE_W, _do("DELETE", "directoryObjects/object", writes.delete_object, _GROUPS_W | _USERS_W,
+        source=f"Delete directoryObject, whose page names none: as the collections delete it; {_FITS}", **_DIR)),
     # ── subscriptions ────────────────────────────────────────────────────────────────────────────────────────────────
     *_SUBSCRIPTIONS,
     # ── streams ──────────────────────────────────────────────────────────────────────────────────────────────────────

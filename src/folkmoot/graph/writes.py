@@ -122,8 +122,15 @@ def create_group(tx: Tx, call: Call) -> Answer:
 def _create_named(tx: Tx, call: Call) -> Answer:
     """The group that an upsert makes; it must bring along what a new group needs."""
     name = call.keys["uniqueName"]
-    if everywhere.by_unique_name(tx, name) is not None:
-        # Another upsert was faster, or the group was deleted and could come back.
+    there = everywhere.by_unique_name(tx, name)
+    if there is not None and not there[1]:
+        # Another upsert was faster.
+        try:
+            return update_group(tx, msgspec.structs.replace(call, keys={**call.keys, "group": there[0]}))
+        except NoSuchObject as refusal:
+            raise (NoSuchObject(name) if refusal.id == there[0] else refusal) from None
+    if there is not None:
+        # The group was deleted and could come back.
         raise Conflict(
             "Another object with the same value for property uniqueName already exists.", target="uniqueName"
         )
@@ -171,6 +178,8 @@ def update_group(tx: Tx, call: Call) -> Answer:
         named = everywhere.by_unique_name(tx, name)
         if named is None or named[0] != standing.group:
             raise BadBody("uniqueName cannot be changed.", target="uniqueName")
+    if changes.get("visibility") == "HiddenMembership" != standing.visibility:
+        raise BadBody("visibility can be HiddenMembership only from the creation on.", target="visibility")
     directory.update_group(tx, standing, changes, call.domain)
     for uri in members:
         directory.add_to_group(tx, seen_group(tx, call), "member", resolve(tx, uri, "members@odata.bind"))
@@ -186,6 +195,8 @@ def delete_group(tx: Tx, call: Call) -> Answer:
 def restore(tx: Tx, call: Call) -> Answer:
     """200 with the object, which is there again."""
     id = ids.directory_id(call.keys.get("object") or call.keys["group"])
+    if "group" in call.keys and deleted.kind_of(tx, call.caller, id) != "group":
+        raise NoSuchObject(id)
     kind = deleted.restore(tx, call.caller, id)
     sent = single(
         tx,
@@ -207,7 +218,6 @@ def erase(tx: Tx, call: Call) -> Answer:
 def delete_object(tx: Tx, call: Call) -> Answer:
     """204: whatever it is, as its own collection would delete it."""
     id = ids.directory_id(call.keys["object"])
-    access.require_account(tx, call.caller)
     if everywhere.person(tx, id) is not None:
         directory.require_admin(tx, call.caller)
         deleted.delete_user(tx, call.caller, id)

@@ -6,7 +6,9 @@ import msgspec
 
 from folkmoot.model import Application
 from folkmoot.refusals import BadBody, Conflict, NoSuchObject
-from folkmoot.store import everywhere, identities
+from folkmoot.store import everywhere, identities, rows
+from folkmoot.store import grants as granted
+from folkmoot.store.changes import record
 from folkmoot.store.db import Tx
 
 _encode = msgspec.json.Encoder().encode
@@ -36,10 +38,19 @@ def change(tx: Tx, application: Application) -> None:
     identities.set_application(tx, application)
 
 
-def remove(tx: Tx, id: str) -> None:
-    """Take an application, and what outside issuers call it, out of the directory."""
+def remove(tx: Tx, id: str) -> int:
+    """Take an application, what outside issuers call it, and its grants in groups out of the directory.
+
+    Returns how many grants went with it: who is registered under its client id later shall not have them.
+    """
     _there(tx, id)
     identities.drop_application(tx, id)
+    grants = everywhere.granted_to(tx, id)
+    for group, grant in grants:
+        rows.take_turn(tx, group)
+        granted.remove(tx, group, grant)
+        record(tx, group, None, ("deleted", "grant", grant))
+    return len(grants)
 
 
 def _there(tx: Tx, id: str) -> None:

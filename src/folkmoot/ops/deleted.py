@@ -6,13 +6,19 @@ kept.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import msgspec
+
 from folkmoot.model import Caller, Standing
-from folkmoot.ops import access, directory
+from folkmoot.ops import access, directory, senders
 from folkmoot.refusals import NoSuchObject
 from folkmoot.store import everywhere, rows
 from folkmoot.store.changes import record
 from folkmoot.store.db import Snapshot, Tx
 from folkmoot.store.directory_log import Kind, note
+
+_encode = msgspec.json.Encoder().encode
 
 RESTORABLE_SECONDS = 30 * 86_400
 # Expired objects that one deletion erases on the way.
@@ -22,11 +28,15 @@ _AT_ONCE = 3
 def delete_group(tx: Tx, standing: Standing) -> None:
     """Delete a group. A Microsoft 365 group and its content are gone for all but can be restored, and its address and
     unique name stay taken until it is erased; any other group is erased at once.
+
+    It leaves the lists of senders of other groups; these are kept for a restore.
     """
     access.manage_group(standing)
     group, by = standing.group, standing.caller.oid
     if standing.unified:
-        tx.run(everywhere.DELETE_GROUP, g=group, at=tx.now)
+        listed = _take_turns_of_lists(tx, group)
+        senders.forget(tx, group, by)
+        tx.run(everywhere.DELETE_GROUP, g=group, at=tx.now, had=_encode(listed).decode())
         record(tx, group, by, ("deleted", "group", group))
         note(tx, "group", group, "deleted")
         directory.note_above(tx, group)
@@ -46,12 +56,12 @@ def kind_of(snapshot: Snapshot, caller: Caller, id: str) -> Kind:
 
     That is an owner for a group, an administrator for all, and an application.
     """
-    group_at = everywhere.deleted_group(snapshot, id)
-    user = everywhere.deleted_user(snapshot, id) if group_at is None else None
-    at = user[3] if user is not None else group_at
+    group = everywhere.deleted_group(snapshot, id)
+    user = everywhere.deleted_user(snapshot, id) if group is None else None
+    at = user[3] if user is not None else group[1] if group is not None else None
     person = None if caller.kind == "app" else everywhere.person(snapshot, caller.oid)
     may = caller.kind == "app" or (person is not None and person.enabled and person.admin)
-    if not may and person is not None and person.enabled and group_at is not None:
+    if not may and person is not None and person.enabled and group is not None:
         may = everywhere.holds(snapshot, id, "owner", caller.oid)
     if at is None or at <= oldest(snapshot) or not may:
         raise NoSuchObject(id)
@@ -70,11 +80,14 @@ def restore(tx: Tx, caller: Caller, id: str) -> Kind:
     """
     kind = kind_of(tx, caller, id)
     if kind == "group":
+        group = everywhere.deleted_group(tx, id)
+        assert group is not None  # noqa: S101  (found by `kind_of`)
         rows.take_turn(tx, id)
         tx.run(everywhere.RESTORE_GROUP, g=id)
         record(tx, id, caller.oid, ("created", "group", id))
         note(tx, "group", id, "restored")
         directory.note_above(tx, id)
+        _put_back(tx, caller, kind, id, group[0])
         return kind
     user = everywhere.deleted_user(tx, id)
     assert user is not None  # noqa: S101  (found by `kind_of`)
@@ -83,14 +96,23 @@ def restore(tx: Tx, caller: Caller, id: str) -> Kind:
     directory.claim(tx, "user", id, addresses, "userPrincipalName or mail")
     tx.run(everywhere.RESTORE_USER, b_id=id)
     note(tx, "user", id, "restored")
+    _put_back(tx, caller, kind, id, held)
+    return kind
+
+
+def _put_back(tx: Tx, caller: Caller, kind: Kind, id: str, held: Iterable[tuple[str, str]]) -> None:
+    """Give an object the roles, and the places in lists of senders, that it had."""
     for role, group in sorted(held, key=lambda each: each[1]):
         # Also into a group that was deleted meanwhile: it may come back, too.
-        if everywhere.visibility(tx, group) is not None:
-            rows.take_turn(tx, group)
-            everywhere.add_membership(tx, group, role, id, "user")
+        if everywhere.visibility(tx, group) is None:
+            continue
+        rows.take_turn(tx, group)
+        if role in ("accepted", "rejected"):
+            senders.put_back(tx, group, role, id, kind, caller.oid)
+        else:
+            everywhere.add_membership(tx, group, role, id, kind)
             record(tx, group, caller.oid, ("created", "owner" if role == "owner" else "member", id))
             note(tx, "group", group, role, related=id)
-    return kind
 
 
 def erase(tx: Tx, caller: Caller, id: str) -> None:
@@ -98,15 +120,18 @@ def erase(tx: Tx, caller: Caller, id: str) -> None:
     if kind_of(tx, caller, id) == "group":
         _erase_group(tx, id, caller.oid)
     else:
-        _erase_user(tx, id)
+        _erase_user(tx, id, caller.oid)
     _sweep(tx)
 
 
 def _erase_group(tx: Tx, group: str, by: str | None) -> None:
     above = everywhere.roles_of(tx, group)
     # Sorted, as all take the turns of several groups, or two servers could wait for each other.
-    for each in sorted({group, *(parent for parent, _ in above)}):
+    for each in sorted(
+        {group, *(parent for parent, _ in above), *(each for _, each in everywhere.sender_in(tx, group))}
+    ):
         rows.take_turn(tx, each)
+    senders.forget(tx, group, by)
     for parent, role in above:
         everywhere.drop_membership(tx, parent, role, group)
         record(tx, parent, by, ("deleted", "member", group))
@@ -124,9 +149,19 @@ def _erase_group(tx: Tx, group: str, by: str | None) -> None:
     record(tx, group, by, ("deleted", "group", group))
 
 
-def _erase_user(tx: Tx, id: str) -> None:
+def _erase_user(tx: Tx, id: str, by: str | None) -> None:
+    _take_turns_of_lists(tx, id)
+    senders.forget(tx, id, by)
     tx.run(everywhere.ERASE_USER, b_id=id)
     note(tx, "user", id, "purged")
+
+
+def _take_turns_of_lists(tx: Tx, id: str) -> list[tuple[str, str]]:
+    """(verdict, group) of the lists of senders that the object is in; the transaction has those groups' turns."""
+    found = everywhere.sender_in(tx, id)
+    for _, group in found:
+        rows.take_turn(tx, group)
+    return found
 
 
 def _sweep(tx: Tx) -> None:
@@ -135,4 +170,4 @@ def _sweep(tx: Tx) -> None:
     for group in groups:
         _erase_group(tx, group, None)
     for user in users:
-        _erase_user(tx, user)
+        _erase_user(tx, user, None)

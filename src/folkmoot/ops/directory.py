@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import bindparam, update
 
 from folkmoot.model import Caller, GroupDraft, Standing, UserDraft
-from folkmoot.ops import access, settings
+from folkmoot.ops import access, senders, settings
 from folkmoot.refusals import BadBody, Conflict, NoSuchObject, PrivilegeMissing
 from folkmoot.store import everywhere, rows
 from folkmoot.store import schema as s
@@ -95,19 +95,27 @@ def update_user(tx: Tx, id: str, changes: Mapping[str, Any]) -> None:
 def delete_user(tx: Tx, caller: Caller, id: str) -> None:
     """Take a user out of the directory and of every group. What the person has said stays.
 
-    Addresses become free at once, as the cloud's do; memberships are kept for a restore.
+    Addresses become free at once, as the cloud's do; memberships and places in lists of senders are kept for a restore.
     """
     _there(tx, id)
     held = sorted(everywhere.roles_of(tx, id))
+    listed = everywhere.sender_in(tx, id)
     # Sorted, as all take the turns of several groups, or two servers could wait for each other.
-    for group, role in held:
+    for group in sorted({*(group for group, _ in held), *(group for _, group in listed)}):
         rows.take_turn(tx, group)
+    senders.forget(tx, id, caller.oid)
+    for group, role in held:
         everywhere.drop_membership(tx, group, role, id)
         settings.left(tx, group, id)
         record(tx, group, caller.oid, ("deleted", _noun(role), id))
         note(tx, "group", group, role, related=id)
     tx.run(everywhere.DROP_ADDRESSES, b_object=id)
-    tx.run(everywhere.DELETE_USER, b_id=id, at=tx.now, had=_encode([(role, group) for group, role in held]).decode())
+    tx.run(
+        everywhere.DELETE_USER,
+        b_id=id,
+        at=tx.now,
+        had=_encode([*((role, group) for group, role in held), *listed]).decode(),
+    )
     note(tx, "user", id, "deleted")
 
 
@@ -150,6 +158,7 @@ def create_group(tx: Tx, caller: Caller, draft: GroupDraft, domain: str) -> str:
             "created_at": tx.now,
             "renewed_at": tx.now,
             "deleted_at": None,
+            "held": None,
         },
     )
     begin(tx, id)

@@ -51,6 +51,22 @@ def remove(tx: Tx, standing: Standing, verdict: Verdict, object_id: str) -> None
     record(tx, standing.group, standing.caller.oid, ("deleted", _noun(verdict), object_id))
 
 
+def forget(tx: Tx, object_id: str, by: str | None) -> None:
+    """Take a user or group that is being deleted out of every list that it is in.
+
+    Else a group whose only accepted sender is gone would be closed to all. The transaction has those groups' turns.
+    """
+    for verdict, group in everywhere.sender_in(tx, object_id):
+        senders.drop(tx, group, verdict, object_id)
+        record(tx, group, by, ("deleted", _noun(verdict), object_id))
+
+
+def put_back(tx: Tx, group: str, verdict: str, object_id: str, kind: str, by: str) -> None:
+    """Put a user or group that is being restored into a list again. The transaction has the group's turn."""
+    senders.add(tx, group, verdict, object_id, kind)
+    record(tx, group, by, ("created", _noun(verdict), object_id))
+
+
 def verdicts(snapshot: Snapshot, group: str, sender: str) -> set[str]:
     """The lists that `sender` is in, by itself or through groups that it is a member of, also nested ones.
 
@@ -68,5 +84,5 @@ def verdicts(snapshot: Snapshot, group: str, sender: str) -> set[str]:
     return found
 
 
-def _noun(verdict: Verdict) -> Literal["acceptedSender", "rejectedSender"]:
+def _noun(verdict: str) -> Literal["acceptedSender", "rejectedSender"]:
     return "acceptedSender" if verdict == "accepted" else "rejectedSender"

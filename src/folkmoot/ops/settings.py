@@ -9,6 +9,7 @@ from folkmoot.ops import access
 from folkmoot.store import senders
 from folkmoot.store.changes import next_seq, record
 from folkmoot.store.db import Tx
+from folkmoot.store.directory_log import note
 
 # resourceBehaviorOptions (Graph, group resource) → the switch that it turns on at creation.
 _BEHAVIOUR = {
@@ -37,6 +38,7 @@ def renew(tx: Tx, standing: Standing) -> None:
     access.manage_group(standing)
     senders.renew(tx, standing.group)
     record(tx, standing.group, standing.caller.oid, ("updated", "group", standing.group))
+    note(tx, "group", standing.group, "renewedDateTime")
 
 
 # ── what each person set ─────────────────────────────────────────────────────────────────────────────────────────────

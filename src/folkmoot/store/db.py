@@ -211,6 +211,13 @@ class Store(ABC):
         return await job.future
 
     @abstractmethod
+    def raced(self, error: Exception) -> bool:
+        """Whether what `write` raised means that another writer took a name which was free when it was looked up.
+
+        Written again, the function sees what came in between.
+        """
+
+    @abstractmethod
     def read_here(self, function: ReadFunction[T], quick: bool = False) -> T:
         """Like `read`, in the calling thread."""
 

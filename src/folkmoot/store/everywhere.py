@@ -123,9 +123,13 @@ RESTORE_USER = Statement(
 )
 ERASE_USER = Statement(delete(s.users).where(s.users.c.id == bindparam("b_id")))
 DELETE_GROUP = Statement(
-    update(s.groups).where(s.groups.c.group_id == bindparam("g")).values(deleted_at=bindparam("at"))
+    update(s.groups)
+    .where(s.groups.c.group_id == bindparam("g"))
+    .values(deleted_at=bindparam("at"), held=bindparam("had"))
 )
-RESTORE_GROUP = Statement(update(s.groups).where(s.groups.c.group_id == bindparam("g")).values(deleted_at=null()))
+RESTORE_GROUP = Statement(
+    update(s.groups).where(s.groups.c.group_id == bindparam("g")).values(deleted_at=null(), held=null())
+)
 # All that is a group's own, dependants first. The change log, its number and the followers' places in it stay: they
 # still have to hear of it.
 ERASE_GROUP = tuple(
@@ -135,9 +139,7 @@ ERASE_GROUP = tuple(
     and table.name not in ("changes", "sequences", "subscription_cursors")
 )
 _DELETED_GROUP = Statement(
-    select(s.groups.c.visibility, s.groups.c.deleted_at).where(
-        s.groups.c.group_id == _ID, s.groups.c.deleted_at.is_not(None)
-    )
+    select(s.groups.c.held, s.groups.c.deleted_at).where(s.groups.c.group_id == _ID, s.groups.c.deleted_at.is_not(None))
 )
 _DELETED_USER = Statement(
     select(s.users.c.user_principal_name, s.users.c.mail, s.users.c.held, s.users.c.deleted_at).where(
@@ -152,6 +154,13 @@ _EXPIRED_USERS = Statement(select(s.users.c.id).where(s.users.c.deleted_at < bin
 _BY_UNIQUE_NAME = Statement(
     select(s.groups.c.group_id, s.groups.c.deleted_at).where(s.groups.c.unique_name == bindparam("name"))
 )
+# Grants are few, and an application is seldom removed: this needs no index.
+_GRANTED_TO = Statement(
+    select(s.permission_grants.c.group_id, s.permission_grants.c.id)
+    .where(s.permission_grants.c.client_app_id == _ID)
+    .order_by(s.permission_grants.c.group_id)
+)
+_SENDER_IN = Statement(select(s.senders.c.verdict, s.senders.c.group_id).where(s.senders.c.object_id == _ID))
 _ROLES_IN = Statement(
     select(s.memberships.c.role, s.memberships.c.object_id).where(s.memberships.c.group_id == bindparam("g"))
 )
@@ -286,14 +295,15 @@ def members_below(snapshot: Snapshot, group: str, enters: Callable[[str], bool] 
 # ── what was deleted ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def deleted_group(snapshot: Snapshot, id: str) -> int | None:
-    """When the group was deleted; None for one that was not, or that is gone for good."""
+def deleted_group(snapshot: Snapshot, id: str) -> tuple[list[tuple[str, str]], int] | None:
+    """Of a deleted group the (verdict, group) of the lists of senders that it was in, and when it was deleted."""
     row = snapshot.one(_DELETED_GROUP, id=id)
-    return row[1] if row else None
+    return (_pairs(row[0] or "[]"), row[1]) if row else None
 
 
 def deleted_user(snapshot: Snapshot, id: str) -> tuple[str, str | None, list[tuple[str, str]], int] | None:
-    """Of a deleted user the sign-in name, the mail address, (role, group) of what it held, and when it was deleted."""
+    """Of a deleted user the sign-in name, the mail address, (role or verdict, group) of what it held, and when it was
+    deleted."""
     row = snapshot.one(_DELETED_USER, id=id)
     return (row[0], row[1], _pairs(row[2] or "[]"), row[3]) if row else None
 
@@ -322,3 +332,13 @@ def by_unique_name(snapshot: Snapshot, name: str) -> tuple[str, bool] | None:
 def roles_in(snapshot: Snapshot, group: str) -> list[tuple[str, str]]:
     """(role, object id) of all who have a role in the group, deleted or not."""
     return [(row[0], row[1]) for row in snapshot.all(_ROLES_IN, g=group)]
+
+
+def sender_in(snapshot: Snapshot, object_id: str) -> list[tuple[str, str]]:
+    """("accepted" or "rejected", group id) of each list of senders, of any group, that the object is in; by group."""
+    return sorted(((row[0], row[1]) for row in snapshot.all(_SENDER_IN, id=object_id)), key=lambda each: each[1])
+
+
+def granted_to(snapshot: Snapshot, application: str) -> list[tuple[str, str]]:
+    """(group id, grant id) of each grant, in any group, of the application; by group."""
+    return [(row[0], row[1]) for row in snapshot.all(_GRANTED_TO, id=application)]

@@ -260,6 +260,9 @@ class PostgresStore(Store):
         except psycopg.OperationalError as error:
             raise Busy from error
 
+    def raced(self, error: Exception) -> bool:
+        return isinstance(error, errors.UniqueViolation)
+
     def read_here(self, function: ReadFunction[T], quick: bool = False) -> T:
         # A connection for each reader thread: nothing to wait for, and found again as soon as the database is back.
         kept: Connection | None = getattr(self._local, "connection", None)

@@ -93,7 +93,8 @@ users = Table(
     _text("password_hash", null=True),
     _time("created_at"),
     _time("deleted_at", null=True),
-    # Of a deleted user: [role, group] of each membership that went with it, for a restore.
+    # Of a deleted user: [role, group] of each membership, and [verdict, group] of each list of senders, that went with
+    # it, for a restore.
     Column("held", JSON, nullable=True),
     Index("users_deleted_idx", "deleted_at"),
 )
@@ -166,6 +167,8 @@ groups = Table(
     _time("renewed_at"),
     _time("deleted_at", null=True),
     _text("unique_name", null=True),
+    # Of a deleted group: [verdict, group] of each list of senders that it was in, for a restore.
+    Column("held", JSON, nullable=True),
     Index("groups_unique_name_key", "unique_name", unique=True),
     Index("groups_deleted_idx", "deleted_at"),
 )
@@ -391,6 +394,8 @@ senders = Table(
     _text("object_type"),
     _time("added_at"),
     Index("senders_verdict_idx", "group_id", "verdict", "object_id"),
+    # Which lists a deleted object must be taken out of.
+    Index("senders_object_idx", "object_id"),
 )
 
 # What a person set for a group. No row, or null: nothing was said. `seen_seq` is the group's seq at the last visit.

@@ -123,6 +123,9 @@ class SqliteStore(Store):
             return function(SqliteSnapshot(self._connection(), self.clock()))
         return await super().read(function)
 
+    def raced(self, error: Exception) -> bool:
+        return isinstance(error, sqlite3.IntegrityError)
+
     def read_here(self, function: ReadFunction[T], quick: bool = False) -> T:
         connection = self._connection()
         snapshot = SqliteSnapshot(connection, self.clock())

@@ -1,4 +1,7 @@
-"""Who is told of changes: subscriptions, their cursors and deliveries; and what a change was part of."""
+"""Who is told of changes: subscriptions, their cursors and deliveries; and what a change was part of.
+
+Also, lists of senders without those who were deleted.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ depends_on = None
 
 GUID = sa.Text().with_variant(postgresql.UUID(as_uuid=False), "postgresql")
 TEXT = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+JSON = sa.Text().with_variant(postgresql.JSONB(), "postgresql")
 
 
 def upgrade() -> None:
@@ -96,3 +100,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("subscription_id", "id", name="deliveries_pkey"),
     )
     op.create_index("deliveries_at_idx", "deliveries", ["at"])
+    op.add_column("groups", sa.Column("held", JSON, nullable=True))
+    op.create_index("senders_object_idx", "senders", ["object_id"])
+    _forget_deleted_senders()
+
+
+def _forget_deleted_senders() -> None:
+    """Take out of the lists of senders who is not there any more, and let each group know what it has then."""
+    op.execute(
+        "DELETE FROM senders WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = object_id AND deleted_at IS NULL) "
+        "AND NOT EXISTS (SELECT 1 FROM groups WHERE groups.group_id = object_id AND deleted_at IS NULL)"
+    )
+    for verdict in ("accepted", "rejected"):
+        op.execute(
+            f"UPDATE groups SET has_{verdict}_senders = EXISTS (SELECT 1 FROM senders WHERE senders.group_id = "  # noqa: S608
+            f"groups.group_id AND verdict = '{verdict}') WHERE has_{verdict}_senders"
+        )
