@@ -32,7 +32,7 @@ serve: $(VENV)/.runtime ## run the server
 	@$(BIN)/folkmoot serve $(ARGS)
 
 test: $(VENV)/.dev $(JAVASCRIPT)/node_modules/.package-lock.json ## run every test
-	$(BIN)/pytest -n auto $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev ## lint, format and types
 	$(BIN)/ruff check
