@@ -18,6 +18,9 @@ PINS := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --pyt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export NODE_USE_SYSTEM_CA := 1
 
+# What Python compiled once is kept: the tests start a hundred servers and commands, each twice as slow without it.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help serve test check fix conform bench pins clean
@@ -29,7 +32,7 @@ serve: $(VENV)/.runtime ## run the server
 	@$(BIN)/folkmoot serve $(ARGS)
 
 test: $(VENV)/.dev $(JAVASCRIPT)/node_modules/.package-lock.json ## run every test
-	$(BIN)/pytest -n auto $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev ## lint, format and types
 	$(BIN)/ruff check

@@ -7,6 +7,7 @@ so that a slip in the server's own table does not go unseen.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -426,6 +427,16 @@ MAIL = tuple(request for request in REQUESTS if request.mail)
 # Those whose body holds a post.
 POSTING = tuple(request for request in MAIL if request.body in (CONVERSATION, THREAD, REPLY))
 DIRECTORY = tuple(request for request in REQUESTS if not request.mail)
+
+
+@contextmanager
+def case(name: object) -> Iterator[None]:
+    """One case of a test that tries a table of them: what fails says in which."""
+    try:
+        yield
+    except BaseException as problem:
+        problem.add_note(f"in the case: {name}")
+        raise
 
 
 def each(requests: Iterable[Request]) -> pytest.MarkDecorator:

@@ -29,7 +29,7 @@ bounded = settings(
     derandomize="FOLKMOOT_FUZZ" not in os.environ,
     database=None,
     deadline=None,
-    max_examples=int(os.environ.get("FOLKMOOT_FUZZ", "12")),
+    max_examples=int(os.environ.get("FOLKMOOT_FUZZ", "5")),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.large_base_example],
 )
 
@@ -116,9 +116,9 @@ def mangled(draw: st.DrawFn, path: str) -> bytes:
 @each(REQUESTS)
 @bounded
 @given(data=st.data())
-def test_any_path(library: Library, request_: Request, data: st.DataObject) -> None:
-    path = data.draw(mangled(request_.path(library.launch).partition("?")[0]))
-    sound(library.graph.send_raw("GET", path, headers=authorised(library.as_("AdeleV"))))
+def test_any_path(any_library: Library, request_: Request, data: st.DataObject) -> None:
+    path = data.draw(mangled(request_.path(any_library.launch).partition("?")[0]))
+    sound(any_library.graph.send_raw("GET", path, headers=authorised(any_library.as_("AdeleV"))))
 
 
 # ── query options ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -309,8 +309,8 @@ def test_any_body(graph: Graph, request_: Request, data: st.DataObject) -> None:
     parts=st.lists(st.binary(max_size=40), max_size=4),
     kind=st.sampled_from(["application/json", "text/json", "", "é", "x/y"]),
 )
-def test_any_bytes(library: Library, request_: Request, parts: list[bytes], kind: str) -> None:
-    who = library.as_("IsaiahL", scopes=EVERYTHING)
+def test_any_bytes(any_library: Library, request_: Request, parts: list[bytes], kind: str) -> None:
+    who = any_library.as_("IsaiahL", scopes=EVERYTHING)
     headers = [*authorised(who), (b"content-type", kind.encode("latin-1"))]
-    path = f"/v1.0{request_.path(library.private)}".encode()
-    sound(library.graph.send_raw(request_.method, path, headers=headers, parts=parts))
+    path = f"/v1.0{request_.path(any_library.private)}".encode()
+    sound(any_library.graph.send_raw(request_.method, path, headers=headers, parts=parts))

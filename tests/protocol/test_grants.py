@@ -9,7 +9,7 @@ import pytest
 
 from folkmoot import lab
 from tests.harness import GROUP, ROOT, Client, Graph, Place, recipient
-from tests.protocol.rows import EVERYTHING, EXTENDED, MAIL, Request, each
+from tests.protocol.rows import EVERYTHING, EXTENDED, MAIL, Request, case, each
 from tests.protocol.shapes import refused, well_formed
 
 ROWS = (
@@ -138,40 +138,44 @@ def by_grant(graph: Graph, permission: str) -> tuple[Client, Place]:
 
 
 @each([request for request in IMPERSONAL if request.row != "PATCH post"])
-def test_what_a_grant_to_write_opens(graph: Graph, request_: Request) -> None:
-    application, place = by_grant(graph, WRITE)
+def test_what_a_grant_to_write_opens(any_graph: Graph, request_: Request) -> None:
+    application, place = by_grant(any_graph, WRITE)
     answer = request_.send(application, place)
     assert answer.status == request_.answers, answer
 
 
-@each(IMPERSONAL)
-def test_what_a_grant_to_read_opens(graph: Graph, request_: Request) -> None:
+def test_what_a_grant_to_read_opens(graph: Graph) -> None:
     application, place = by_grant(graph, READ)
-    answer = request_.send(application, place)
-    if request_.method == "GET":
-        assert answer.status == 200, answer
-    else:
-        message = refused(answer, 403, "ErrorAccessDenied")
-        assert f"the grant {WRITE} in this group" in message
+    for request_ in IMPERSONAL:
+        with case(request_.name):
+            answer = request_.send(application, place)
+            if request_.method == "GET":
+                assert answer.status == 200, answer
+            else:
+                message = refused(answer, 403, "ErrorAccessDenied")
+                assert f"the grant {WRITE} in this group" in message
 
 
-@each(IMPERSONAL)
-def test_a_grant_opens_its_own_group_alone(graph: Graph, request_: Request) -> None:
+def test_a_grant_opens_its_own_group_alone(graph: Graph) -> None:
     """Another group is closed, whether it is public, and one that is not there sounds the same."""
     application, place = by_grant(graph, WRITE)
     elsewhere = furnished(graph, "LidiaH", "Mark8")
-    said = refused(request_.send(application, elsewhere), 403, "ErrorAccessDenied")
-    path = request_.path(place).replace(GROUP["HR"], "11111111-1111-4111-8111-111111111111")
-    answer = application.with_body(request_.method, path, request_.body, request_.headers or {})
-    assert refused(answer, 403, "ErrorAccessDenied") == said
+    for request_ in IMPERSONAL:
+        with case(request_.name):
+            said = refused(request_.send(application, elsewhere), 403, "ErrorAccessDenied")
+            path = request_.path(place).replace(GROUP["HR"], "11111111-1111-4111-8111-111111111111")
+            answer = application.with_body(request_.method, path, request_.body, request_.headers or {})
+            assert refused(answer, 403, "ErrorAccessDenied") == said
 
 
-@each([request for request in MAIL if not request.only_extended])
-def test_a_strict_application_has_nothing_of_it(graph: Graph, request_: Request) -> None:
+def test_a_strict_application_has_nothing_of_it(graph: Graph) -> None:
     place = furnished(graph, "DiegoS", "HR")
     give(graph, WRITE, clientAppId=lab.DAEMON_WITHOUT_ROLES.id)
-    message = refused(request_.send(graph.as_app("daemonWithoutRoles"), place), 403, "ErrorAccessDenied")
-    assert message == "Access is denied. Check credentials and try again."
+    application = graph.as_app("daemonWithoutRoles")
+    for request_ in [request for request in MAIL if not request.only_extended]:
+        with case(request_.name):
+            message = refused(request_.send(application, place), 403, "ErrorAccessDenied")
+            assert message == "Access is denied. Check credentials and try again."
 
 
 def test_it_opens_no_directory(graph: Graph) -> None:

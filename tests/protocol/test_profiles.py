@@ -13,7 +13,7 @@ from folkmoot.auth.trust import Trust
 from folkmoot.config import Settings
 from tests.harness import Answer, Graph
 from tests.protocol.library import Library
-from tests.protocol.rows import EVERYTHING, EXTENDED, REPLY, REQUESTS, Request, each
+from tests.protocol.rows import EVERYTHING, EXTENDED, REPLY, REQUESTS, case
 from tests.protocol.shapes import refused, well_formed
 
 STRICT = {"Prefer": "folkmoot.profile=strict"}
@@ -46,22 +46,25 @@ def test_what_is_no_profile_is_left_aside(graph: Graph, value: str) -> None:
     assert "preference-applied" not in answer.headers
 
 
-@each([r for r in REQUESTS if not r.only_extended and r.method == "GET" and r.answers == 200])
-def test_what_is_read_is_the_same_under_both(library: Library, request_: Request) -> None:
-    adele = library.as_("AdeleV", scopes=EVERYTHING)
-    path = request_.spelt(adele, library.launch)
-    own = dict(request_.headers or {})
-    assert adele.get(path, **(own | STRICT)).content == adele.get(path, **(own | EXTENDED)).content
+def test_what_is_read_is_the_same_under_both(library: Library) -> None:
+    for request_ in [r for r in REQUESTS if not r.only_extended and r.method == "GET" and r.answers == 200]:
+        with case(request_.name):
+            adele = library.as_("AdeleV", scopes=EVERYTHING)
+            path = request_.spelt(adele, library.launch)
+            own = dict(request_.headers or {})
+            assert adele.get(path, **(own | STRICT)).content == adele.get(path, **(own | EXTENDED)).content
 
 
 # Delta is no method but a path, and strict applications have none there.
-@each([request for request in REQUESTS if request.only_extended and not request.row.endswith("/delta")])
-def test_the_methods_that_are_there_are_named(library: Library, request_: Request) -> None:
-    adele, path = library.as_("AdeleV", scopes=EVERYTHING), request_.path(library.launch)
-    for prefer, there in ((STRICT, False), (EXTENDED, True)):
-        answer = adele.with_body("PUT", path, None, prefer)
-        refused(answer, 405, "Request_BadRequest")
-        assert (request_.method in answer.headers["allow"].split(", ")) is there
+def test_the_methods_that_are_there_are_named(any_library: Library) -> None:
+    for request_ in [each for each in REQUESTS if each.only_extended and not each.row.endswith("/delta")]:
+        with case(request_.name):
+            adele = any_library.as_("AdeleV", scopes=EVERYTHING)
+            path = request_.spelt(adele, any_library.launch)
+            for prefer, there in ((STRICT, False), (EXTENDED, True)):
+                answer = adele.with_body("PUT", path, None, prefer)
+                refused(answer, 405, "Request_BadRequest")
+                assert (request_.method in answer.headers["allow"].split(", ")) is there
 
 
 # ── production ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -101,30 +104,32 @@ def said(answer: Answer) -> str:
     return message
 
 
-@each([request for request in REQUESTS if not request.personal])
-def test_an_extended_application_hears_what_is_missing(library: Library, request_: Request) -> None:
-    others = EVERYTHING - request_.delegated - request_.application - request_.own
-    application = library.graph.as_app("extended", roles=others)
-    adele = library.as_("AdeleV", scopes=others)
-    message = said(request_.send(application, library.launch))
-    for name in request_.delegated:
-        assert name in message
-    assert "roles" in message
-    headers = dict(request_.headers or {}) | EXTENDED
-    path = request_.spelt(adele, library.launch)
-    message = said(adele.with_body(request_.method, path, request_.body, headers))
-    for name in request_.delegated:
-        assert name in message
-    assert "scopes" in message
+def test_an_extended_application_hears_what_is_missing(any_library: Library) -> None:
+    for request_ in [request for request in REQUESTS if not request.personal]:
+        with case(request_.name):
+            others = EVERYTHING - request_.delegated - request_.application - request_.own
+            application = any_library.graph.as_app("extended", roles=others)
+            adele = any_library.as_("AdeleV", scopes=others)
+            message = said(request_.send(application, any_library.launch))
+            for name in request_.delegated:
+                assert name in message
+            assert "roles" in message
+            headers = dict(request_.headers or {}) | EXTENDED
+            path = request_.spelt(adele, any_library.launch)
+            message = said(adele.with_body(request_.method, path, request_.body, headers))
+            for name in request_.delegated:
+                assert name in message
+            assert "scopes" in message
 
 
-@each([request for request in REQUESTS if not request.only_extended])
-def test_a_strict_one_hears_what_the_cloud_says_and_an_administrator_more(library: Library, request_: Request) -> None:
-    others = EVERYTHING - request_.delegated - request_.own
-    assert said(request_.send(library.as_("AdeleV", scopes=others), library.launch)) in BARE
-    message = said(request_.send(library.as_("admin", scopes=others), library.launch))
-    for name in request_.delegated:
-        assert name in message
+def test_a_strict_one_hears_what_the_cloud_says_and_an_administrator_more(any_library: Library) -> None:
+    for request_ in [request for request in REQUESTS if not request.only_extended]:
+        with case(request_.name):
+            others = EVERYTHING - request_.delegated - request_.own
+            assert said(request_.send(any_library.as_("AdeleV", scopes=others), any_library.launch)) in BARE
+            message = said(request_.send(any_library.as_("admin", scopes=others), any_library.launch))
+            for name in request_.delegated:
+                assert name in message
 
 
 def test_a_personal_account_hears_nothing(library: Library) -> None:

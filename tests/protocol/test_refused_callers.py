@@ -15,7 +15,7 @@ from folkmoot.auth.tokens import PERSONAL_TENANT
 from folkmoot.model import SignIn
 from tests.harness import PERSON, Answer, Client, Graph, address
 from tests.protocol.library import DELETED, DISABLED, STRANGER, Library
-from tests.protocol.rows import DIRECTORY, EVERYTHING, MAIL, POSTING, REQUESTS, Request, each
+from tests.protocol.rows import DIRECTORY, EVERYTHING, MAIL, POSTING, REQUESTS, Request, case, each
 from tests.protocol.shapes import refused
 
 ADELE = SignIn(oid=PERSON["AdeleV"], upn=address("AdeleV"), name="Adele Vance", mail=address("AdeleV"))
@@ -36,19 +36,23 @@ def unauthenticated(answer: Answer) -> str:
 # ── 401 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@each(REQUESTS)
-def test_without_a_token(library: Library, request_: Request) -> None:
-    answer = request_.send(library.graph.nobody(), library.launch)
-    assert unauthenticated(answer) == "Access token is empty."
-    assert "error=" not in answer.headers["www-authenticate"]  # RFC 6750 §3.1: no error code where no token came
+def test_without_a_token(any_library: Library) -> None:
+    for request_ in REQUESTS:
+        with case(request_.name):
+            answer = request_.send(any_library.graph.nobody(), any_library.launch)
+            assert unauthenticated(answer) == "Access token is empty."
+            assert (
+                "error=" not in answer.headers["www-authenticate"]
+            )  # RFC 6750 §3.1: no error code where no token came
 
 
-@each(REQUESTS)
-def test_with_an_expired_token(library: Library, request_: Request) -> None:
-    expired = library.graph.token("publicClient", ADELE, EVERYTHING, lifetime=-61)
-    answer = request_.send(library.graph.nobody(expired), library.launch)
-    assert "expired" in unauthenticated(answer)
-    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+def test_with_an_expired_token(any_library: Library) -> None:
+    for request_ in REQUESTS:
+        with case(request_.name):
+            expired = any_library.graph.token("publicClient", ADELE, EVERYTHING, lifetime=-61)
+            answer = request_.send(any_library.graph.nobody(expired), any_library.launch)
+            assert "expired" in unauthenticated(answer)
+            assert 'error="invalid_token"' in answer.headers["www-authenticate"]
 
 
 def test_a_token_expires_while_it_is_in_use(graph: Graph) -> None:
@@ -139,38 +143,50 @@ def test_who_asks_is_settled_before_what_is_asked(library: Library) -> None:
 # ── 403: what the token may ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-@each(REQUESTS)
-def test_without_the_permission(library: Library, request_: Request) -> None:
-    others = EVERYTHING - request_.delegated - request_.own
-    refused(request_.send(library.as_("AdeleV", scopes=others), library.launch), *denied(request_))
-    refused(request_.send(library.as_("AdeleV", scopes=()), library.launch), *denied(request_))
+def test_without_the_permission(any_library: Library) -> None:
+    for request_ in REQUESTS:
+        with case(request_.name):
+            others = EVERYTHING - request_.delegated - request_.own
+            refused(request_.send(any_library.as_("AdeleV", scopes=others), any_library.launch), *denied(request_))
+            refused(request_.send(any_library.as_("AdeleV", scopes=()), any_library.launch), *denied(request_))
 
 
-@each(REQUESTS)
-def test_without_the_role(library: Library, request_: Request) -> None:
-    others = EVERYTHING - request_.application
-    refused(request_.send(library.graph.as_app("daemon", roles=others), library.launch), *denied(request_))
-    refused(request_.send(library.graph.as_app("daemonWithoutRoles"), library.launch), *denied(request_))
+def test_without_the_role(any_library: Library) -> None:
+    for request_ in REQUESTS:
+        with case(request_.name):
+            others = EVERYTHING - request_.application
+            refused(
+                request_.send(any_library.graph.as_app("daemon", roles=others), any_library.launch), *denied(request_)
+            )
+            refused(
+                request_.send(any_library.graph.as_app("daemonWithoutRoles"), any_library.launch), *denied(request_)
+            )
 
 
-@each([request for request in REQUESTS if not request.application])
-def test_an_application_may_not_what_the_cloud_keeps_to_people(library: Library, request_: Request) -> None:
-    refused(request_.send(library.graph.as_app("daemon", roles=EVERYTHING), library.launch), *denied(request_))
+def test_an_application_may_not_what_the_cloud_keeps_to_people(any_library: Library) -> None:
+    for request_ in [request for request in REQUESTS if not request.application]:
+        with case(request_.name):
+            refused(
+                request_.send(any_library.graph.as_app("daemon", roles=EVERYTHING), any_library.launch),
+                *denied(request_),
+            )
 
 
-@each([request for request in REQUESTS if "{user}" in request.template])
-def test_an_application_is_nobodys_self(library: Library, request_: Request) -> None:
-    path = request_.path(library.launch).replace(f"/users/{PERSON['AdeleV']}", "/me")
-    client = library.graph.as_app("daemon", roles=EVERYTHING | request_.own)
-    answer = client.with_body(request_.method, path, request_.body, request_.headers or {})
-    message = refused(answer, 400, "BadRequest")
-    assert message == "/me request is only valid with delegated authentication flow."
+def test_an_application_is_nobodys_self(any_library: Library) -> None:
+    for request_ in [request for request in REQUESTS if "{user}" in request.template]:
+        with case(request_.name):
+            path = request_.path(any_library.launch).replace(f"/users/{PERSON['AdeleV']}", "/me")
+            client = any_library.graph.as_app("daemon", roles=EVERYTHING | request_.own)
+            answer = client.with_body(request_.method, path, request_.body, request_.headers or {})
+            message = refused(answer, 400, "BadRequest")
+            assert message == "/me request is only valid with delegated authentication flow."
 
 
-@each(REQUESTS)
-def test_a_personal_account(library: Library, request_: Request) -> None:
-    personal = library.as_("AdeleV", scopes=EVERYTHING, personal=True)
-    refused(request_.send(personal, library.launch), *denied(request_))
+def test_a_personal_account(any_library: Library) -> None:
+    for request_ in REQUESTS:
+        with case(request_.name):
+            personal = any_library.as_("AdeleV", scopes=EVERYTHING, personal=True)
+            refused(request_.send(personal, any_library.launch), *denied(request_))
 
 
 def test_a_guest_of_a_personal_account_is_one_too(library: Library) -> None:
@@ -182,23 +198,26 @@ def test_a_guest_of_a_personal_account_is_one_too(library: Library) -> None:
 # ── 403: where the person stands ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@each(MAIL)
-def test_a_private_group_is_closed_to_others(library: Library, request_: Request) -> None:
-    for nick in ("AdeleV", "guest", "admin"):  # to run the organisation is not to read its mail
-        refused(request_.send(library.as_(nick, scopes=EVERYTHING), library.private), 403, "ErrorAccessDenied")
+def test_a_private_group_is_closed_to_others(library: Library) -> None:
+    for request_ in MAIL:
+        with case(request_.name):
+            for nick in ("AdeleV", "guest", "admin"):  # to run the organisation is not to read its mail
+                refused(request_.send(library.as_(nick, scopes=EVERYTHING), library.private), 403, "ErrorAccessDenied")
 
 
-@each(MAIL)
-def test_a_public_group_is_closed_to_guests_who_were_not_invited(library: Library, request_: Request) -> None:
-    guest = library.as_("guest", scopes=EVERYTHING)
-    refused(request_.send(guest, library.elsewhere), 403, "ErrorAccessDenied")
+def test_a_public_group_is_closed_to_guests_who_were_not_invited(library: Library) -> None:
+    for request_ in MAIL:
+        with case(request_.name):
+            guest = library.as_("guest", scopes=EVERYTHING)
+            refused(request_.send(guest, library.elsewhere), 403, "ErrorAccessDenied")
 
 
-@each(MAIL)
-def test_a_person_whose_account_is_off_or_gone_or_unknown(library: Library, request_: Request) -> None:
-    for person in (DISABLED, DELETED, STRANGER):
-        client = library.graph.signed_in(person, scopes=EVERYTHING)
-        refused(request_.send(client, library.launch), 403, "ErrorAccessDenied")
+def test_a_person_whose_account_is_off_or_gone_or_unknown(library: Library) -> None:
+    for request_ in MAIL:
+        with case(request_.name):
+            for person in (DISABLED, DELETED, STRANGER):
+                client = library.graph.signed_in(person, scopes=EVERYTHING)
+                refused(request_.send(client, library.launch), 403, "ErrorAccessDenied")
 
 
 def test_a_member_loses_the_group_with_the_membership(graph: Graph) -> None:
@@ -217,24 +236,27 @@ def test_a_group_that_becomes_private_closes_to_others(graph: Graph) -> None:
     assert graph.as_("AlexW").get(place.conversation_path).status == 200
 
 
-@each([request for request in DIRECTORY if "{sec}" in request.template or "{group}" in request.template])
-def test_a_private_group_is_not_there_for_others(library: Library, request_: Request) -> None:
-    for nick in ("AdeleV", "guest"):
-        client = library.as_(nick, scopes=EVERYTHING)
-        answer = request_.send(client, library.private, security_group="Vault")
-        refused(answer, 404, "Request_ResourceNotFound")
+def test_a_private_group_is_not_there_for_others(library: Library) -> None:
+    for request_ in [request for request in DIRECTORY if "{sec}" in request.template or "{group}" in request.template]:
+        with case(request_.name):
+            for nick in ("AdeleV", "guest"):
+                client = library.as_(nick, scopes=EVERYTHING)
+                answer = request_.send(client, library.private, security_group="Vault")
+                refused(answer, 404, "Request_ResourceNotFound")
 
 
-@each([request for request in DIRECTORY if not request.asks and "{group}" in request.template])
-def test_a_group_is_its_owners_to_change(library: Library, request_: Request) -> None:
-    client = library.as_("IsaiahL", scopes=EVERYTHING)  # a member
-    refused(request_.send(client, library.launch), 403, "Authorization_RequestDenied")
+def test_a_group_is_its_owners_to_change(library: Library) -> None:
+    for request_ in [request for request in DIRECTORY if not request.asks and "{group}" in request.template]:
+        with case(request_.name):
+            client = library.as_("IsaiahL", scopes=EVERYTHING)  # a member
+            refused(request_.send(client, library.launch), 403, "Authorization_RequestDenied")
 
 
-@each([request for request in DIRECTORY if request.row in ("POST users", "PATCH user", "DELETE user")])
-def test_users_are_the_administrators_to_change(library: Library, request_: Request) -> None:
-    client = library.as_("IsaiahL", scopes=EVERYTHING)
-    refused(request_.send(client, library.launch), 403, "Authorization_RequestDenied")
+def test_users_are_the_administrators_to_change(library: Library) -> None:
+    for request_ in [request for request in DIRECTORY if request.row in ("POST users", "PATCH user", "DELETE user")]:
+        with case(request_.name):
+            client = library.as_("IsaiahL", scopes=EVERYTHING)
+            refused(request_.send(client, library.launch), 403, "Authorization_RequestDenied")
 
 
 @pytest.mark.parametrize("person", [DISABLED, DELETED, STRANGER], ids=lambda person: person.name)
@@ -296,11 +318,16 @@ def test_nobody_speaks_as_somebody_else(library: Library, request_: Request, pro
         refused(answer, 403, "ErrorSendAsDenied")
 
 
-@each([request for request in POSTING if request.application])
-def test_an_application_speaks_as_the_group_only(library: Library, request_: Request) -> None:
-    daemon = library.graph.as_app("daemon")
-    body = with_post(request_, sender=as_somebody(address("AdeleV")))
-    refused(daemon.post(request_.path(library.launch), body, **(request_.headers or {})), 403, "ErrorSendAsDenied")
+def test_an_application_speaks_as_the_group_only(any_library: Library) -> None:
+    for request_ in [request for request in POSTING if request.application]:
+        with case(request_.name):
+            daemon = any_library.graph.as_app("daemon")
+            body = with_post(request_, sender=as_somebody(address("AdeleV")))
+            refused(
+                daemon.post(request_.path(any_library.launch), body, **(request_.headers or {})),
+                403,
+                "ErrorSendAsDenied",
+            )
 
 
 @each(POSTING)

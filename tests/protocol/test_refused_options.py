@@ -6,7 +6,7 @@ import pytest
 
 from tests.harness import Answer
 from tests.protocol.library import Library
-from tests.protocol.rows import EVERYTHING, REQUESTS, Request, each
+from tests.protocol.rows import EVERYTHING, REQUESTS, Request, case
 from tests.protocol.shapes import refused
 
 COLLECTIONS = [
@@ -73,11 +73,11 @@ BAD_ANYWHERE = [
 
 
 @pytest.mark.parametrize(("query", "target"), BAD_ANYWHERE)
-def test_an_option_that_no_row_takes(library: Library, query: str, target: str) -> None:
+def test_an_option_that_no_row_takes(any_library: Library, query: str, target: str) -> None:
     for request in (*LISTS, *SINGLE):
         # An extension may well have a property of that name.
         if not ("extension" in request.row and query in ("$select=nope", "$select=*,nope")):
-            refused(ask(library, request, query), 400, code(request, target), target)
+            refused(ask(any_library, request, query), 400, code(request, target), target)
 
 
 BAD_ON_LISTS = [
@@ -151,9 +151,9 @@ BAD_ON_LISTS = [
 
 
 @pytest.mark.parametrize(("query", "target"), BAD_ON_LISTS, ids=[query[:40] for query, _ in BAD_ON_LISTS])
-def test_an_option_that_no_collection_takes(library: Library, query: str, target: str) -> None:
+def test_an_option_that_no_collection_takes(any_library: Library, query: str, target: str) -> None:
     for request in LISTS:
-        refused(ask(library, request, query), 400, code(request, target), target)
+        refused(ask(any_library, request, query), 400, code(request, target), target)
 
 
 @pytest.mark.parametrize(
@@ -169,22 +169,24 @@ def test_an_option_that_no_collection_takes(library: Library, query: str, target
         ("$deltatoken=x", "$deltatoken"),
     ],
 )
-def test_what_is_for_collections_does_not_fit_one_item(library: Library, query: str, target: str) -> None:
+def test_what_is_for_collections_does_not_fit_one_item(any_library: Library, query: str, target: str) -> None:
     for request in SINGLE:
-        refused(ask(library, request, query), 400, code(request, target), target)
+        refused(ask(any_library, request, query), 400, code(request, target), target)
 
 
-@each(COUNTS)
-def test_a_count_takes_a_filter_that_can_be_evaluated(library: Library, request_: Request) -> None:
-    for query, target in (("$filter=nope eq 1", "$filter"), ("$search=(", "$search"), ("$filter=", "$filter")):
-        refused(ask(library, request_, query), 400, code(request_, target), target)
+def test_a_count_takes_a_filter_that_can_be_evaluated(any_library: Library) -> None:
+    for request_ in COUNTS:
+        with case(request_.name):
+            for query, target in (("$filter=nope eq 1", "$filter"), ("$search=(", "$search"), ("$filter=", "$filter")):
+                refused(ask(any_library, request_, query), 400, code(request_, target), target)
 
 
-@each([request for request in REQUESTS if request.method != "GET"])
-def test_options_belong_to_get(library: Library, request_: Request) -> None:
-    for query, name in (("$select=id", "$select"), ("%24top=1", "$top"), ("expand=x", "$expand")):
-        message = refused(ask(library, request_, query), 400, code(request_, name), name)
-        assert message == f"{name} is supported on GET requests only."
+def test_options_belong_to_get(any_library: Library) -> None:
+    for request_ in [request for request in REQUESTS if request.method != "GET"]:
+        with case(request_.name):
+            for query, name in (("$select=id", "$select"), ("%24top=1", "$top"), ("expand=x", "$expand")):
+                message = refused(ask(any_library, request_, query), 400, code(request_, name), name)
+                assert message == f"{name} is supported on GET requests only."
 
 
 def test_what_is_not_there_to_be_expanded(library: Library) -> None:
@@ -264,6 +266,7 @@ def test_other_parameters_are_left_aside(library: Library) -> None:
     assert library.as_("AdeleV").get(f"{path}?api-version=1&x&=&&$format=json&@p=1").json == plain.json
 
 
-@each(LISTS)
-def test_a_delta_token_is_no_option_of_a_list(library: Library, request_: Request) -> None:
-    refused(ask(library, request_, "$deltatoken=x"), 400, code(request_, "$deltatoken"), "$deltatoken")
+def test_a_delta_token_is_no_option_of_a_list(any_library: Library) -> None:
+    for request_ in LISTS:
+        with case(request_.name):
+            refused(ask(any_library, request_, "$deltatoken=x"), 400, code(request_, "$deltatoken"), "$deltatoken")
