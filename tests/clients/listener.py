@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 
@@ -24,6 +25,20 @@ class Listener:
     def __init__(self, origin: str) -> None:
         self.origin = origin
         self.asked: list[Asked] = []
+        self.changed = threading.Condition()
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        """The notifications so far, in the order in which they came."""
+        bodies = [each.body for each in self.asked if each.content_type.startswith("application/json")]
+        return [notification for body in bodies for notification in json.loads(body)["value"]]
+
+    def wait_for(self, count: int, seconds: float = 30.0) -> list[dict[str, Any]]:
+        """The notifications once there are so many. Raises `TimeoutError`."""
+        with self.changed:
+            if not self.changed.wait_for(lambda: len(self.told) >= count, timeout=seconds):
+                raise TimeoutError(f"{len(self.told)} notifications of {count} came: {self.told}")
+        return self.told
 
 
 @contextmanager
@@ -35,7 +50,9 @@ def listening() -> Iterator[Listener]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            listener.asked.append(Asked(self.path, self.headers.get("Content-Type", ""), body))
+            with listener.changed:
+                listener.asked.append(Asked(self.path, self.headers.get("Content-Type", ""), body))
+                listener.changed.notify_all()
             given = parse_qs(urlsplit(self.path).query).get("validationToken")
             deaf = self.path.startswith("/deaf")
             answer = b"" if given is None or deaf else given[0].encode()

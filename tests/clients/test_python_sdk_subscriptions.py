@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,7 @@ from msgraph.generated.models.o_data_errors.o_data_error import ODataError
 from msgraph.generated.models.subscription import Subscription
 
 from tests.clients.listener import Listener, listening
-from tests.clients.sdk import SALES
+from tests.clients.sdk import SALES, conversation, reply
 from tests.server import Server
 
 pytestmark = pytest.mark.anyio
@@ -69,3 +70,28 @@ async def test_a_listener_that_does_not_validate(adele: GraphServiceClient, serv
     assert "must respond with 200 OK to validation request" in refused.value.error.message
     assert refused.value.error.target == "notificationUrl"
     assert (await adele.subscriptions.get()).value == []
+
+
+async def test_what_is_posted_is_told_in_order(adele: GraphServiceClient, listener: Listener) -> None:
+    subscription = await adele.subscriptions.post(asked(listener))
+    group = adele.groups.by_group_id(SALES)
+    made = [await group.conversations.post(conversation(f"Told of {number}", "Hello.")) for number in range(5)]
+    thread = group.threads.by_conversation_thread_id(made[0].threads[0].id)
+    await thread.reply.post(reply("And once more."))
+
+    told = await asyncio.to_thread(listener.wait_for, 6)
+    ids = [each.id for each in (*made, made[0])]
+    assert [each["resourceData"]["id"] for each in told] == ids
+    assert [each["changeType"] for each in told] == [*["created"] * 5, "updated"]
+    assert [each["resource"] for each in told] == [f"groups('{SALES}')/conversations('{id}')" for id in ids]
+    assert {(each["subscriptionId"], each["clientState"]) for each in told} == {(subscription.id, "secret")}
+    assert len({each["id"] for each in told}) == 6
+
+    # What happens between two subscriptions is told to neither.
+    await adele.subscriptions.by_subscription_id(subscription.id).delete()
+    await group.conversations.post(conversation("Told to nobody", "Hello."))
+    another = await adele.subscriptions.post(asked(listener))
+    last = await group.conversations.post(conversation("Told to another", "Hello."))
+    *_, seventh = await asyncio.to_thread(listener.wait_for, 7)
+    assert (seventh["subscriptionId"], seventh["resourceData"]["id"]) == (another.id, last.id)
+    await adele.subscriptions.by_subscription_id(another.id).delete()

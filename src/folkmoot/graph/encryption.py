@@ -14,6 +14,7 @@ from binascii import Error as Base64Error
 from functools import lru_cache
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, hmac, padding
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
@@ -23,6 +24,8 @@ from folkmoot.refusals import BadBody
 
 # Sizes of keys that the cloud takes, in bits.
 SMALLEST_KEY, LARGEST_KEY = 2048, 4096
+
+LONGEST_CERTIFICATE = 16_384  # characters
 
 _BLOCK = 16  # bytes
 _SHA1 = hashes.SHA1()  # noqa: S303  (OAEP and thumbprints need no collision resistance)
@@ -35,11 +38,13 @@ def read_certificate(text: str) -> tuple[rsa.RSAPublicKey, str]:
     `text` is base64 of the certificate, which is in DER or PEM, since clients send either. Raises `BadBody`.
     """
     try:
+        if len(text) > LONGEST_CERTIFICATE:
+            raise ValueError("too long")
         raw = b64decode("".join(text.split()), validate=True)
         pem = raw.lstrip().startswith(b"-----BEGIN")
         certificate = x509.load_pem_x509_certificate(raw) if pem else x509.load_der_x509_certificate(raw)
         key = certificate.public_key()
-    except (Base64Error, ValueError, x509.InvalidVersion) as error:
+    except (Base64Error, ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise _wrong("is not base64 of an X.509 certificate") from error
     if not isinstance(key, rsa.RSAPublicKey) or not SMALLEST_KEY <= key.key_size <= LARGEST_KEY:
         raise _wrong(f"must hold an RSA key of {SMALLEST_KEY} to {LARGEST_KEY} bits")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from base64 import b64decode
-from binascii import Error as Base64Error
 from typing import cast
 
 import msgspec
 
 from folkmoot.graph import ids
+from folkmoot.graph.encryption import read_certificate
 from folkmoot.graph.inputs import SubscriptionIn, SubscriptionPatchIn
 from folkmoot.model import ChangeType, Profile, SubscriptionDraft, Watched
 from folkmoot.odata.literals import read_moment
@@ -17,8 +16,6 @@ from folkmoot.odata.path import parse_path
 from folkmoot.refusals import BadBody, IdMalformed, NotFound, UnknownSegment
 
 LONGEST_STATE = 128  # characters of clientState and of ids that the application gives
-LONGEST_CERTIFICATE = 16_384
-KEY_BITS = (2_048, 4_096)
 TLS_VERSIONS = ("v1_0", "v1_1", "v1_2", "v1_3")
 _CHANGES = ("created", "updated", "deleted")
 
@@ -177,20 +174,5 @@ def _certificate(text: str | None) -> str | None:
     """Base64 of an X.509 certificate, in DER or PEM as clients send either, with an RSA key to encrypt data for."""
     if not text:
         return None
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-    from cryptography.x509 import InvalidVersion, load_der_x509_certificate, load_pem_x509_certificate
-
-    name = "encryptionCertificate"
-    try:
-        if len(text) > LONGEST_CERTIFICATE:
-            raise ValueError
-        raw = b64decode("".join(text.split()), validate=True)
-        read = load_pem_x509_certificate if raw.lstrip().startswith(b"-----BEGIN") else load_der_x509_certificate
-        key = read(raw).public_key()
-    except (Base64Error, ValueError, UnsupportedAlgorithm, InvalidVersion):
-        raise BadBody(f"{name} is base64 of an X.509 certificate, in DER or PEM.", target=name) from None
-    least, most = KEY_BITS
-    if not isinstance(key, RSAPublicKey) or not least <= key.key_size <= most:
-        raise BadBody(f"{name} must have an RSA key of {least} to {most} bits.", target=name)
+    read_certificate(text)
     return text

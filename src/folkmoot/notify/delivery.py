@@ -25,7 +25,7 @@ from folkmoot.notify.leases import Leases
 from folkmoot.notify.wording import Sender, Wording
 from folkmoot.observe import log
 from folkmoot.outgoing import Unanswered
-from folkmoot.store import attempts, endpoints, lanes
+from folkmoot.store import deliveries, endpoints, lanes
 from folkmoot.store.db import ReadFunction, Snapshot, Store, Tx
 from folkmoot.store.endpoints import Standing
 
@@ -191,7 +191,7 @@ class Deliverer:
             self._quiet(tx, url, batch, moved=attempt.delivered)
             for part in batch.parts:
                 if part.told:
-                    attempts.record(
+                    deliveries.record(
                         tx,
                         part.lane.subscription,
                         endpoint=url,
@@ -242,7 +242,7 @@ class Deliverer:
                 lanes.move(tx, part.lane.group, id, part.lane.seq, part.dropped_to)
             if part.subscription.lifecycle_url is not None:
                 lanes.missed(tx, id)
-            attempts.record(
+            deliveries.record(
                 tx,
                 id,
                 endpoint=url,
@@ -296,7 +296,7 @@ class Deliverer:
                         lanes.reminded(tx, each.id)
                     elif each.missed_at is not None:
                         lanes.knows(tx, each.id, each.missed_at)
-                attempts.record(
+                deliveries.record(
                     tx,
                     each.id,
                     endpoint=url,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 from sqlalchemy import bindparam, insert, select
 
@@ -21,11 +23,45 @@ _ADD = Statement(insert(s.deliveries), keeps_memo=True)
 
 
 def add(tx: Tx, delivery: Delivery) -> None:
-    """Append an attempt."""
+    """Append an attempt as it is."""
     values = msgspec.structs.asdict(delivery)
     values["subscription_id"] = values.pop("subscription")
     values["group_id"] = values.pop("group")
     tx.run(_ADD, **values)
+
+
+def record(
+    tx: Tx,
+    subscription: str,
+    *,
+    endpoint: str,
+    kind: Literal["notification", "lifecycle", "replay"],
+    group: str | None,
+    seqs: tuple[int | None, int | None],
+    notifications: int,
+    status: int | None,
+    milliseconds: int,
+    error: str | None,
+) -> None:
+    """Append an attempt that ends now. `seqs`: the first and the last change of the `group` that it told of.
+
+    Without a `status` there was no answer, or nothing was sent; `error` says why.
+    """
+    tx.run(
+        _ADD,
+        subscription_id=subscription,
+        id=tx.new_id(),
+        at=tx.instant,
+        endpoint=endpoint,
+        kind=kind,
+        group_id=group,
+        first_seq=seqs[0],
+        last_seq=seqs[1],
+        notifications=notifications,
+        status=status,
+        milliseconds=milliseconds,
+        error=error,
+    )
 
 
 def one(snapshot: Snapshot, subscription: str, id: str) -> Delivery | None:
