@@ -250,7 +250,7 @@ class GraphDoor:
     async def admitted(self, scope: Mapping[str, Any]) -> Listener:
         """Who sent a request, as of now, and the grant that it rests on. Raises the refusal that it would meet now."""
         caller = await self._caller(_headers(scope))
-        resolved = _resolved(scope["raw_path"].decode("latin-1"))
+        resolved = _resolved(scope["raw_path"].decode("latin-1"), caller.profile)
         row = _row(resolved, scope["method"], caller.profile)
         refusal = await self._permit(row, resolved, caller)
         if refusal is None:
