@@ -18,6 +18,7 @@ KEPT = Statement(
 DELIVERIES = Statement(select(func.count()).select_from(s.deliveries))
 SUBSCRIPTION: dict[str, Any] = {
     **dict.fromkeys((column.name for column in s.subscriptions.columns), None),
+    "by_grant": False,
     "application": "a",
     "creator": SALES,
     "creator_kind": "app",
