@@ -21,7 +21,7 @@ from folkmoot.store.watch import OVERLAP_SECONDS
 DAY: Final = 86_400
 # Between two sweeps, in seconds; and rows that one transaction removes: other writes wait for no more than these.
 EVERY: Final = 3_600.0
-TOGETHER: Final = 500
+TOGETHER: Final = 512
 _PAGE = 200  # groups that are looked at in one snapshot
 
 _GROUPS = Statement(
