@@ -76,12 +76,16 @@ def test_operations_are_those_that_are_published() -> None:
     assert {each for each in extra if row_of(*each) not in DOCUMENTED_ONLY} == set()
 
 
+# Microsoft's extract has not all of them.
+COMPARABLE = set(document()["components"]["schemas"])
+if OPENAPI.exists():
+    COMPARABLE &= set(published()["components"]["schemas"])
+
+
 @published_only
-@pytest.mark.parametrize("name", sorted(document()["components"]["schemas"]))
+@pytest.mark.parametrize("name", sorted(COMPARABLE))
 def test_schemas_are_those_that_are_published(name: str) -> None:
     theirs, ours = published()["components"]["schemas"], document()["components"]["schemas"]
-    if name not in theirs:
-        pytest.skip("Microsoft's extract has no such schema")
     if "enum" in ours[name]:
         assert ours[name]["enum"] == theirs[name]["enum"]
         return

@@ -13,6 +13,7 @@ from folkmoot.outgoing import Reply, Unanswered
 from folkmoot.store import schema
 from folkmoot.store.db import Statement
 from tests.harness import GROUP, PERSON, START, Client, Graph, iso
+from tests.protocol.shapes import refused
 from tests.protocol.test_notifications import Told, subscription, told
 from tests.protocol.test_resource_data import RICH, claims, decrypted
 
@@ -149,4 +150,4 @@ def test_an_attempt_that_is_not_there(graph: Graph, id: str) -> None:
     assert adele.post(f"{path}/{id}/replay", **EXTENDED).status == 404
     assert adele.get(f"/subscriptions/{id}/deliveries", **EXTENDED).status == 404
     # The cloud has no such thing.
-    assert adele.get(path).status == 405
+    refused(adele.get(path), 400, "BadRequest")

@@ -11,6 +11,7 @@ import pytest
 from folkmoot import app
 from folkmoot.auth.trust import Trust
 from folkmoot.config import Settings
+from folkmoot.graph.surface import BEYOND_THE_CLOUD
 from tests.harness import Answer, Graph
 from tests.protocol.library import Library
 from tests.protocol.rows import EVERYTHING, EXTENDED, REPLY, REQUESTS, case
@@ -55,9 +56,17 @@ def test_what_is_read_is_the_same_under_both(library: Library) -> None:
             assert adele.get(path, **(own | STRICT)).content == adele.get(path, **(own | EXTENDED)).content
 
 
-# Delta is no method but a path, and strict applications have none there.
+def test_paths_that_the_cloud_does_not_have_lead_nowhere(any_library: Library) -> None:
+    for request_ in [each for each in REQUESTS if each.row.partition(" ")[2] in BEYOND_THE_CLOUD]:
+        with case(request_.name):
+            adele = any_library.as_("AdeleV", scopes=EVERYTHING)
+            path = request_.spelt(adele, any_library.launch)
+            assert adele.with_body(request_.method, path, request_.body, STRICT).status == 400
+            assert adele.with_body("PUT", path, None, EXTENDED).status == 405
+
+
 def test_the_methods_that_are_there_are_named(any_library: Library) -> None:
-    for request_ in [each for each in REQUESTS if each.only_extended and not each.row.endswith("/delta")]:
+    for request_ in [r for r in REQUESTS if r.only_extended and r.row.partition(" ")[2] not in BEYOND_THE_CLOUD]:
         with case(request_.name):
             adele = any_library.as_("AdeleV", scopes=EVERYTHING)
             path = request_.spelt(adele, any_library.launch)

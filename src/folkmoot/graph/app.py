@@ -30,7 +30,7 @@ from folkmoot.graph.road import Road
 from folkmoot.graph.sending import Receive, Send, send_answer, send_events
 from folkmoot.graph.stream_reads import Listener
 from folkmoot.graph.streaming import Streams
-from folkmoot.graph.surface import BY_ADDRESS, Row
+from folkmoot.graph.surface import BEYOND_THE_CLOUD, BY_ADDRESS, Row
 from folkmoot.model import Caller, Profile
 from folkmoot.observe import log
 from folkmoot.odata.path import parse_path
@@ -344,6 +344,8 @@ def _resolved(raw_path: str, profile: Profile) -> Resolved:
 
 def _row(resolved: Resolved, method: str, profile: Profile) -> Row:
     rows = BY_ADDRESS[resolved.address]
+    if profile == "strict" and resolved.address in BEYOND_THE_CLOUD:
+        raise UnknownSegment(f"Resource not found for the segment '{resolved.address.rpartition('/')[2]}'.")
     row = rows.get(method)
     if row is None or (row.only_extended and profile == "strict"):
         raise MethodNotAllowed(

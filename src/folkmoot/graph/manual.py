@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
-from folkmoot.graph.surface import CASTS, SURFACE, Row
+from folkmoot.graph.surface import BEYOND_THE_CLOUD, CASTS, SURFACE, Row
 
 # Where each noun is, in the shortest form of its path; both roads lead to what is below a group.
 PLACES = {
@@ -94,7 +94,7 @@ def _columns(row: Row) -> tuple[str, ...]:
     delegated = _listed(row.delegated)
     if row.own:
         delegated += f"; oneself: {_listed(row.own)}"
-    absent = "not there: 400" if row.address.endswith("/delta") else "not there: 405"
+    absent = "not there: 400" if row.address in BEYOND_THE_CLOUD else "not there: 405"
     strict = absent if row.only_extended else _by_app(row.application, row.delegated)
     extended = _by_app(row.extended, row.delegated)
     if row.grants:

@@ -697,3 +697,8 @@ BY_ADDRESS: Mapping[str, Mapping[str, Row]] = {
     address: {row.method: row for row in SURFACE if row.address == address}
     for address in dict.fromkeys(row.address for row in SURFACE)
 }
+
+# Paths that lead nowhere in the cloud, and so for strict applications. A grant it has, and lets nobody delete it.
+BEYOND_THE_CLOUD = {
+    address for address, rows in BY_ADDRESS.items() if all(row.only_extended for row in rows.values())
+} - {"grant"}
