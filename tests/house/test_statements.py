@@ -17,16 +17,22 @@ from folkmoot.graph.plan import _PLANS, Plan
 from folkmoot.ops import directory
 from folkmoot.store import (
     changes,
+    deliveries,
     edits,
+    endpoints,
     everywhere,
     extensions,
     followed,
     grants,
+    lanes,
+    places,
     replays,
+    retention,
     rows,
     schema,
     search,
     subscriptions,
+    watch,
 )
 from folkmoot.store.db import Statement
 from tests.harness import Client, Graph
@@ -129,6 +135,16 @@ def test_every_statement_names_the_group(graph: Graph, run: set[Statement]) -> N
 def test_so_do_those_that_were_not_run(module: Any) -> None:
     for statement in statements(module):
         assert unnamed(statement.compiled("postgresql")[0]) == []
+
+
+@pytest.mark.parametrize(
+    "module", [deliveries, endpoints, lanes, places, retention, watch], ids=lambda module: module.__name__
+)
+def test_followers_cross_groups_by_numbers_alone(module: Any) -> None:
+    """Which groups changed, and how far each subscriber was told, is asked of all groups at once; content never is."""
+    for statement in statements(module):
+        for place in unnamed(statement.compiled("postgresql")[0]):
+            assert place.partition(" ")[0] in ("sequences", "subscription_cursors"), place
 
 
 def test_a_statement_that_does_not_would_be_found() -> None:
