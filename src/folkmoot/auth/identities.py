@@ -209,17 +209,20 @@ class Identities:
 
         # By one key, so that two first requests of a person are one after the other and the second finds them there.
         key = f"{arrival.issuer} {arrival.subject}"
-        try:
-            return await self._store.write(arrive, key=key)
-        except Exception as error:
-            # Another server on this database may have been quicker: what it wrote looked like somebody else's, or took
-            # a key that was free a moment before.
-            person = await self._store.read(lambda snapshot: people.known(snapshot, arrival), quick=True)
-            if person is not None:
-                return person
-            if isinstance(error, Refusal) and not isinstance(error, Busy):
-                raise
-            return await self._store.write(arrive, key=key)
+        again = 2
+        while True:
+            try:
+                return await self._store.write(arrive, key=key)
+            except Exception as error:
+                # Another server on this database may have been quicker: what it wrote looked like somebody else's, or
+                # took a key that was free a moment before. Of two that stood in each other's way neither may be there
+                # yet; the next time one is.
+                person = await self._store.read(lambda snapshot: people.known(snapshot, arrival), quick=True)
+                if person is not None:
+                    return person
+                if not again or (isinstance(error, Refusal) and not isinstance(error, Busy)):
+                    raise
+                again -= 1
 
 
 def _issuer(signed: Signed) -> str:
