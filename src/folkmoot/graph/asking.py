@@ -137,6 +137,13 @@ def validate_properties(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     given: inputs.ValidateIn = call.body
     if (given.entity_type or "Group").lower() != "group":
         raise BadBody("entityType can be Group only.", target="entityType")
+    check_names(snapshot, call, None)
+    return {}
+
+
+def check_names(snapshot: Snapshot, call: Call, group: str | None) -> None:
+    """Raise what keeps `group`, or a new one, from having the names of the body (see `naming.check`)."""
+    given: inputs.ValidateIn = call.body
     on_behalf_of = given.on_behalf_of_user_id
     if on_behalf_of is not None and ids.guid(on_behalf_of) is None:
         raise BadBody("onBehalfOfUserId must be a GUID.", target="onBehalfOfUserId")
@@ -146,8 +153,8 @@ def validate_properties(snapshot: Snapshot, call: Call) -> dict[str, Any]:
         mail_nickname=given.mail_nickname,
         on_behalf_of=None if on_behalf_of is None else ids.guid(on_behalf_of),
         domain=call.domain,
+        group=group,
     )
-    return {}
 
 
 def extension_properties(snapshot: Snapshot, call: Call) -> dict[str, Any]:

@@ -7,16 +7,17 @@ from typing import Any
 
 import msgspec
 
-from folkmoot.graph import ids, inputs, writes
+from folkmoot.graph import inputs, writes
+from folkmoot.graph.asking import check_names
 from folkmoot.graph.call import Call, find_group
 from folkmoot.graph.envelope import Answer
 from folkmoot.graph.feeds import FEEDS
 from folkmoot.graph.read import page
 from folkmoot.graph.reads import Read
 from folkmoot.graph.road import Road
-from folkmoot.graph.writes import named_reference, resolve, seen_group, sent
+from folkmoot.graph.writes import adding, removing, seen_group, sent
 from folkmoot.model import Standing
-from folkmoot.ops import access, naming, senders, settings
+from folkmoot.ops import access, senders, settings
 from folkmoot.ops.senders import Verdict
 from folkmoot.refusals import BadBody, NotAllowed
 from folkmoot.store.db import Snapshot, Tx
@@ -39,24 +40,12 @@ class References(Read):
 
 def add(verdict: Verdict) -> Callable[[Tx, Call], Answer]:
     """`POST …/acceptedSenders/$ref` and `…/rejectedSenders/$ref`: 204."""
-
-    def add_one(tx: Tx, call: Call) -> Answer:
-        standing = seen_group(tx, call)
-        senders.add(tx, standing, verdict, resolve(tx, call.body.id, "@odata.id"))
-        return Answer(204)
-
-    return add_one
+    return adding(senders.add, verdict)
 
 
 def remove(verdict: Verdict) -> Callable[[Tx, Call], Answer]:
     """`DELETE …/{id}/$ref`, `…/$ref?@id={uri}` and `?$id={uri}`: 204."""
-
-    def remove_one(tx: Tx, call: Call) -> Answer:
-        standing = seen_group(tx, call)
-        senders.remove(tx, standing, verdict, named_reference(tx, call))
-        return Answer(204)
-
-    return remove_one
+    return removing(senders.remove, verdict)
 
 
 # ── actions ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -85,19 +74,7 @@ def renew(tx: Tx, call: Call) -> Answer:
 
 def validate_properties(tx: Tx, call: Call) -> Answer:
     """204 when the group of the path could have these names."""
-    standing = seen_group(tx, call)
-    given: inputs.ValidateIn = call.body
-    on_behalf_of = given.on_behalf_of_user_id
-    if on_behalf_of is not None and ids.guid(on_behalf_of) is None:
-        raise BadBody("onBehalfOfUserId must be a GUID.", target="onBehalfOfUserId")
-    naming.check(
-        tx,
-        display_name=given.display_name,
-        mail_nickname=given.mail_nickname,
-        on_behalf_of=None if on_behalf_of is None else ids.guid(on_behalf_of),
-        domain=call.domain,
-        group=standing.group,
-    )
+    check_names(tx, call, seen_group(tx, call).group)
     return Answer(204)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -24,6 +24,8 @@ from folkmoot.ops import access, conversations, deleted, directory, posts, threa
 from folkmoot.refusals import BadBody, Conflict, NoSuchObject
 from folkmoot.store import everywhere
 from folkmoot.store.db import Snapshot, Tx
+
+Of = TypeVar("Of", bound=str)
 
 # ── conversations, threads, posts ────────────────────────────────────────────────────────────────────────────────────
 
@@ -228,24 +230,32 @@ def delete_object(tx: Tx, call: Call) -> Answer:
 
 def add_reference(role: str) -> Callable[[Tx, Call], Answer]:
     """`POST …/members/$ref` and `…/owners/$ref`: 204."""
-
-    def add(tx: Tx, call: Call) -> Answer:
-        standing = seen_group(tx, call)
-        directory.add_to_group(tx, standing, role, resolve(tx, call.body.id, "@odata.id"))
-        return Answer(204)
-
-    return add
+    return adding(directory.add_to_group, role)
 
 
 def remove_reference(role: str) -> Callable[[Tx, Call], Answer]:
     """`DELETE …/members/{id}/$ref`, `…/members/$ref?@id={uri}` and `?$id={uri}`: 204."""
+    return removing(directory.remove_from_group, role)
 
-    def remove(tx: Tx, call: Call) -> Answer:
-        standing = seen_group(tx, call)
-        directory.remove_from_group(tx, standing, role, named_reference(tx, call))
+
+def adding(add: Callable[[Tx, Standing, Of, str], object], of: Of) -> Callable[[Tx, Call], Answer]:
+    """A POST of a reference to an object, which `add` makes one `of` the group's: 204."""
+
+    def add_one(tx: Tx, call: Call) -> Answer:
+        add(tx, seen_group(tx, call), of, resolve(tx, call.body.id, "@odata.id"))
         return Answer(204)
 
-    return remove
+    return add_one
+
+
+def removing(remove: Callable[[Tx, Standing, Of, str], object], of: Of) -> Callable[[Tx, Call], Answer]:
+    """A DELETE of such a reference: 204."""
+
+    def remove_one(tx: Tx, call: Call) -> Answer:
+        remove(tx, seen_group(tx, call), of, named_reference(tx, call))
+        return Answer(204)
+
+    return remove_one
 
 
 def named_reference(snapshot: Snapshot, call: Call) -> str:

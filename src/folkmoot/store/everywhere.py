@@ -34,17 +34,16 @@ _BY_ADDRESS = Statement(
     select(s.addresses.c.object_type, s.addresses.c.object_id).where(s.addresses.c.address == bindparam("address"))
 )
 _PASSWORD = Statement(select(s.users.c.password_hash).where(s.users.c.id == _ID, s.users.c.deleted_at.is_(None)))
-_APPLICATION = Statement(
-    select(
-        s.applications.c.id,
-        s.applications.c.name,
-        s.applications.c.principal,
-        s.applications.c.secret_hash,
-        s.applications.c.roles,
-        s.applications.c.scopes,
-        s.applications.c.profile,
-    ).where(s.applications.c.id == _ID)
+APPLICATIONS = select(
+    s.applications.c.id,
+    s.applications.c.name,
+    s.applications.c.principal,
+    s.applications.c.secret_hash,
+    s.applications.c.roles,
+    s.applications.c.scopes,
+    s.applications.c.profile,
 )
+_APPLICATION = Statement(APPLICATIONS.where(s.applications.c.id == _ID))
 _GROUP_EXISTS = Statement(
     select(s.groups.c.group_id).where(s.groups.c.group_id == _ID, s.groups.c.deleted_at.is_(None))
 )

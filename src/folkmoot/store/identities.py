@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from folkmoot.model import Application, Person
+from folkmoot.store import everywhere
 from folkmoot.store import schema as s
 from folkmoot.store.db import Row, Snapshot, Statement, Store, Tx
 
@@ -55,16 +56,7 @@ _UNNAME = Statement(
 _EVER = Statement(select(s.users.c.id).where(s.users.c.id == bindparam("id")))
 
 _APPLICATIONS = Statement(
-    select(
-        s.applications.c.id,
-        s.applications.c.name,
-        s.applications.c.principal,
-        s.applications.c.secret_hash,
-        s.applications.c.roles,
-        s.applications.c.scopes,
-        s.applications.c.profile,
-    )
-    .where(s.applications.c.id > bindparam("after"))
+    everywhere.APPLICATIONS.where(s.applications.c.id > bindparam("after"))
     .order_by(s.applications.c.id)
     .limit(bindparam("n"))
 )
