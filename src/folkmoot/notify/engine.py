@@ -27,6 +27,8 @@ Sleep = Callable[[float], Awaitable[None]]
 
 # Between two looks for what no hint told of.
 LOOK_SECONDS = 5.0
+# Between two looks at what hints name: those that come meanwhile go together. The first is looked at at once.
+TOGETHER_SECONDS = 0.05
 # Clocks of several servers may differ by this, and a clock may jump back.
 OVERLAP_SECONDS = 60
 # Of what hints name and what a look finds; beyond, the next look finds the rest.
@@ -67,6 +69,8 @@ class Notifier:
         chance = chance or random.Random()  # noqa: S311  (nothing secret: it spreads attempts over time)
         self._deliverer = Deliverer(store, wording, sender, self._leases, clock, chance)
         self._heard: set[str] = set()
+        self._find_at = 0.0  # by the loop's own time
+        self._finding: asyncio.TimerHandle | None = None
         self._signal = asyncio.Event()
         self._rested = asyncio.Condition()
         self._turning = False
@@ -88,6 +92,8 @@ class Notifier:
     async def stop(self) -> None:
         """End: what is under way is finished, within seconds, and what this process holds is given back."""
         self._unlisten()
+        if self._finding is not None:
+            self._finding.cancel()
         self._deliverer.gone = True
         await _cancelled(self._loops)
         if self._tasks:
@@ -119,6 +125,12 @@ class Notifier:
         if len(self._heard) > AT_ONCE:
             self._heard.clear()
             self._look_at = 0.0
+        if self._finding is None:
+            loop = asyncio.get_running_loop()
+            self._finding = loop.call_at(max(self._find_at, loop.time()), self._due)
+
+    def _due(self) -> None:
+        self._finding = None
         self._signal.set()
 
     # ── the loops ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -168,6 +180,10 @@ class Notifier:
         if self._heard:
             heard = frozenset(self._heard)
             self._heard.clear()
+            if self._finding is not None:
+                self._finding.cancel()
+                self._finding = None
+            self._find_at = asyncio.get_running_loop().time() + TOGETHER_SECONDS
             try:
                 await self._find(heard)
             except BaseException:

@@ -122,8 +122,10 @@ class Watch:
         if self._link is None:
             return
         with self._lock:
+            waiting = bool(self._pending)
             self._pending |= groups
-        self._nudge()
+        if not waiting:
+            self._nudge()
 
     def listened_to(self) -> None:
         """Somebody began to listen, or nobody does any more."""
