@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from typing import Any
 
 from benchmarks import measure
 from benchmarks.fill import fill
@@ -52,9 +51,9 @@ def run(load: Load, made: Databases, options: argparse.Namespace) -> list[measur
 
 def _flush(tx: Tx) -> Iterable[str]:
     """`changes.flush`, which writes no change and names no group in which one happened."""
-    last: dict[str, dict[str, Any]] = {row["g"]: row for row in tx.log}
-    for group, row in last.items():
-        tx.run(changes._ADVANCE, g=group, new_seq=tx.heads[group], new_changed_at=row["at"])
+    last = {change.group: change.at for change in tx.log}
+    for group, at in last.items():
+        tx.run(changes._ADVANCE, g=group, new_seq=tx.heads[group], new_changed_at=at)
     tx.log.clear()
     return ()
 

@@ -68,6 +68,7 @@ _ADVANCE = Statement(
 # than 50 parameters it parses anew each time.
 _SIZES = (6, 3, 1)
 _COLUMNS = ("seq", "at", "kind", "noun", "item", "by", "parent")
+_NAMES = [[f"{name}_{n}" for name in _COLUMNS] for n in range(max(_SIZES))]
 
 _p, _t = s.posts.c, s.threads.c
 _THREADS_OF_CONVERSATION = and_(_t.group_id == bindparam("g"), _t.conversation_id == bindparam("c"))
@@ -127,21 +128,11 @@ def record(tx: Tx, group: str, by: str | None, *happened: Happened) -> None:
     rows are written when the batch ends.
     """
     tx.wrote = True
+    seq, at = tx.heads[group], tx.now
     for each in happened:
-        kind, noun, item = each[:3]
-        tx.heads[group] += 1
-        tx.log.append(
-            {
-                "g": group,
-                "seq": tx.heads[group],
-                "at": tx.now,
-                "kind": kind,
-                "noun": noun,
-                "item": item,
-                "by": by,
-                "parent": each[3] if len(each) > 3 else None,
-            }
-        )
+        seq += 1
+        tx.log.append(Change(group, seq, at, each[0], each[1], each[2], by, each[3] if len(each) > 3 else None))
+    tx.heads[group] = seq
 
 
 def record_thread_goes(tx: Tx, group: str, by: str | None, thread: str) -> None:
@@ -167,16 +158,19 @@ def _record_deleted(tx: Tx, group: str, by: str | None, statements: tuple[Statem
 
 def flush(tx: Tx) -> Iterable[str]:
     """Write what was recorded, the last thing before the commit. The groups in which something changed."""
-    by_group: dict[str, list[dict[str, Any]]] = {}
-    for row in tx.log:
-        by_group.setdefault(row["g"], []).append(row)
-    for group, rows in by_group.items():
-        tx.run(_ADVANCE, g=group, new_seq=tx.heads[group], new_changed_at=rows[-1]["at"])
+    by_group: dict[str, list[Change]] = {}
+    for change in tx.log:
+        by_group.setdefault(change.group, []).append(change)
+    for group, happened in by_group.items():
+        tx.run(_ADVANCE, g=group, new_seq=tx.heads[group], new_changed_at=happened[-1].at)
         start = 0
         for size in _SIZES:
-            while len(rows) - start >= size:
-                values = {f"{name}_{n}": rows[start + n][name] for n in range(size) for name in _COLUMNS}
-                tx.run(_append(size), g=group, **values)
+            while len(happened) - start >= size:
+                values: dict[str, Any] = {"g": group}
+                for names, each in zip(_NAMES, happened[start : start + size], strict=False):
+                    row = (each.seq, each.at, each.kind, each.noun, each.item, each.by, each.parent)
+                    values.update(zip(names, row, strict=True))
+                tx.run(_append(size), **values)
                 start += size
     tx.log.clear()
     return by_group

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import psycopg as postgresql_dialect
 from sqlalchemy.dialects.sqlite import pysqlite as sqlite_dialect
 from sqlalchemy.sql import ClauseElement
 
+from folkmoot.model import Change
 from folkmoot.store.ids import IdSource
 from folkmoot.store.wake import Wake
 
@@ -96,7 +97,7 @@ class Tx(Snapshot):
         self.wrote = False
         self.memo: dict[Hashable, Any] = {}
         self.heads: dict[str, int] = {}
-        self.log: list[dict[str, Any]] = []
+        self.log: list[Change] = []
         self.directory_log: list[dict[str, Any]] = []
 
     def begin(self, instant: float) -> None:

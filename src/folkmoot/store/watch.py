@@ -27,7 +27,7 @@ from folkmoot.store.wake import DIRECTORY, Wake
 # Between two looks. A follower of another process's changes waits no longer than this, whatever happens to hints.
 LOOK_SECONDS = 5.0
 # Between two messages to other processes: hints that come meanwhile go together.
-TOGETHER_SECONDS = 0.015
+TOGETHER_SECONDS = 0.05
 # Clocks of several servers may differ by this, and a clock may jump back.
 OVERLAP_SECONDS = 60
 # More groups than this in one message's time: "everything", and everybody looks.
