@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from benchmarks import attachments, delta, lists, log, machine, measure, notify, paging, profiling
+from benchmarks import attachments, delta, lists, log, machine, measure, notify, paging, profiling, stream
 from benchmarks.fill import fill
 from benchmarks.load import Load
 from benchmarks.servers import Databases, Kind, Place, databases, floor, server, token
@@ -45,6 +45,7 @@ def main() -> None:
             "log": [],
             "attachments": [],
             "notify": [],
+            "stream": [],
             "processes": [],
         }
         wanted = options.only or [*WORKLOADS]
@@ -65,6 +66,8 @@ def main() -> None:
                         results["attachments"] += attachments.run(made, options)
                     if "notify" in wanted:
                         results["notify"] += notify.run(made, options)
+                    if "stream" in wanted:
+                        results["stream"] += stream.run(made, options)
         except measure.Failed as failure:
             sys.exit(f"FAILED  {failure}")
         print(f"\n{time.monotonic() - began:.0f} s")
@@ -77,7 +80,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         action="append",
-        choices=[*WORKLOADS, "paging", "delta", "lists", "log", "notify", *attachments.NAMES],
+        choices=[*WORKLOADS, "paging", "delta", "lists", "log", "notify", "stream", *attachments.NAMES],
         help="this one; may be repeated",
     )
     parser.add_argument("--database", choices=get_args(Kind), help="this one (default: each)")
