@@ -60,7 +60,7 @@ def _log(place: Place, thread: str, posts: int) -> None:
 
             def add(tx: Tx, start: int = start) -> None:
                 for number, post in enumerate(created[start : start + _CHUNK], start + 1):
-                    tx.run(append, group_id=tenant.GROUP, seq=number, at=0, kind="created", noun="post", item=post,
+                    tx.run(append, group_id=tenant.GROUP, seq=number, at=tx.now, kind="created", noun="post", item=post,
                            by=lab.PEOPLE[0].id, parent=at)  # fmt: skip
 
             store.write_here(add)

@@ -27,6 +27,8 @@ from folkmoot.graph.notifications import Notifications
 from folkmoot.graph.streaming import Streams
 from folkmoot.graph.uploading import PATH as UPLOADS
 from folkmoot.graph.uploading import UploadDoor
+from folkmoot.metrics import PATH as METRICS
+from folkmoot.metrics import metrics
 from folkmoot.model import Application, Person, SignIn
 from folkmoot.notify.engine import Notifier
 from folkmoot.outgoing import Outgoing
@@ -266,6 +268,7 @@ def build(
         # What is no page either is refused as Graph refuses.
         web.router.default = door
     home = pages.home(settings, origins.canonical)
+    measured = settings.metrics or settings.mode == "development"
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -276,6 +279,8 @@ def build(
         path: str = scope["path"]
         if path == "/":
             await home(scope, receive, send)
+        elif path == METRICS and measured:
+            await metrics(scope, receive, send)
         elif path.startswith(UPLOADS):
             await uploads(scope, receive, send)
         elif publishes is not None and path.startswith(publishes):

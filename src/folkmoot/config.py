@@ -79,6 +79,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     certificate_key: str | None = None
     """The PEM file with its key."""
 
+    metrics: bool = False
+    """Whether production answers `/metrics`, to whoever reaches it; development does. Let the proxy say who may."""
+
     notification_key: str | None = None
     """A PEM file with an RSA key that signs the validation tokens of notifications in production.
 
