@@ -17,7 +17,6 @@ from folkmoot.graph.envelope import Answer
 from folkmoot.graph.feeds import FEEDS
 from folkmoot.graph.notifications import Notifications
 from folkmoot.graph.read import single
-from folkmoot.graph.reads import One, Page
 from folkmoot.graph.road import Road
 from folkmoot.model import Delivery, Subscription
 from folkmoot.odata.query import Options
@@ -29,14 +28,6 @@ from folkmoot.store.db import Snapshot, Store, Tx
 
 # As long as an endpoint has for a notification.
 ANSWER_SECONDS = 10.0
-
-
-class Deliveries(Page):
-    """A page of the attempts, newest first."""
-
-
-class OneDelivery(One):
-    """One attempt."""
 
 
 def seen(snapshot: Snapshot, call: Call) -> dict[str, Any]:

@@ -533,12 +533,12 @@ _SUBSCRIPTIONS: tuple[Row, ...] = (
             source="subscription: reauthorize: of conversations application not supported", **_DIR)
     ),
     _followed(
-        _get("subscription/deliveries", delivery_log.Deliveries("deliveries", delivery_log.seen), _SEE,
+        _get("subscription/deliveries", reads.Page("deliveries", delivery_log.seen), _SEE,
              source=_OUR_LOG, **_DIR),
         application=_FOLLOW, only_extended=True, differs="each attempt to notify, newest first",
     ),
     _followed(
-        _get("delivery", delivery_log.OneDelivery("delivery", delivery_log.seen), _SEE, source=_OUR_LOG, **_DIR),
+        _get("delivery", reads.One("delivery", delivery_log.seen), _SEE, source=_OUR_LOG, **_DIR),
         application=_FOLLOW, only_extended=True, differs="one attempt",
     ),
     _followed(

@@ -22,6 +22,7 @@ from folkmoot.store import endpoints, lanes
 from folkmoot.store.db import Snapshot, Store
 from folkmoot.store.endpoints import Standing
 from folkmoot.store.wake import DIRECTORY
+from folkmoot.store.watch import OVERLAP_SECONDS
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -29,8 +30,6 @@ Sleep = Callable[[float], Awaitable[None]]
 LOOK_SECONDS = 5.0
 # Between two looks at what hints name: those that come meanwhile go together. The first is looked at at once.
 TOGETHER_SECONDS = 0.05
-# Clocks of several servers may differ by this, and a clock may jump back.
-OVERLAP_SECONDS = 60
 # Of what hints name and what a look finds; beyond, the next look finds the rest.
 AT_ONCE = 5_000
 # Rows of a subscription that expired, in one transaction.
@@ -79,7 +78,6 @@ class Notifier:
         self._wake_at = 0.0
         self._sweep_at = 0.0
         self._looked: float | None = None  # when, the last time; None: everything is to be looked at
-        self._elsewhere: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._unlisten: Callable[[], None] = lambda: None
@@ -199,10 +197,13 @@ class Notifier:
     async def _find(self, groups: frozenset[str]) -> None:
         """Schedule the endpoints that are behind in these groups."""
         changed = groups - {DIRECTORY}
-        new = await self._deliverer.read(lambda snapshot: lanes.missing(snapshot, changed, None, AT_ONCE))
+        new, behind = await self._deliverer.read(
+            lambda snapshot: (lanes.missing(snapshot, changed, None, AT_ONCE), lanes.urls_in(snapshot, groups))
+        )
         if new:
             await self._store.write(lambda tx: lanes.add(tx, new))
-        self._add(await self._deliverer.read(lambda snapshot: lanes.urls_in(snapshot, groups)))
+            behind = await self._deliverer.read(lambda snapshot: lanes.urls_in(snapshot, groups))
+        self._add(behind)
 
     def _add(self, found: Collection[tuple[str, str]]) -> None:
         by_url: dict[str, set[str]] = {}

@@ -113,11 +113,6 @@ class Schedule:
         """Whether the URL is under way or waits."""
         return url in self._under_way or url in self._work
 
-    @property
-    def under_way(self) -> int:
-        """How many are under way."""
-        return len(self._under_way)
-
     def _queue(self, url: str) -> None:
         if url in self._under_way or url in self._resting:
             return

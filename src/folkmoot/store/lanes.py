@@ -21,6 +21,7 @@ from folkmoot.store import subscriptions
 from folkmoot.store.db import Row, Snapshot, Statement, Tx
 from folkmoot.store.dialect import AnyOf
 from folkmoot.store.wake import DIRECTORY
+from folkmoot.store.watch import OVERLAP_SECONDS
 
 _s, _c, _q, _d = s.subscriptions.c, s.subscription_cursors.c, s.sequences.c, s.directory_sequence.c
 
@@ -67,7 +68,7 @@ _NEW = (
     .where(
         _lives,
         # Clocks of several servers may differ.
-        (_q.changed_at + literal(60)) * literal(MICRO) >= _s.created_at,
+        (_q.changed_at + literal(OVERLAP_SECONDS)) * literal(MICRO) >= _s.created_at,
         _s.watched.in_([literal(noun) for noun in ("conversation", "thread", "post")]),
         ~select(literal(1)).where(_c.group_id == _q.group_id, _c.subscription_id == _s.id).exists(),
     )
