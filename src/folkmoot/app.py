@@ -23,6 +23,7 @@ from folkmoot.auth.secrets import check_password
 from folkmoot.auth.tokens import GRAPH_AUDIENCES, AnyOrigin, TrustedIssuer, Validator
 from folkmoot.config import Settings, SettingWrong
 from folkmoot.graph.app import VERSION, GraphDoor
+from folkmoot.graph.limits import parse_limits
 from folkmoot.graph.notifications import Notifications
 from folkmoot.graph.streaming import Streams
 from folkmoot.graph.uploading import PATH as UPLOADS
@@ -113,6 +114,13 @@ def _sign_in(person: Person | None) -> SignIn | None:
 
 def open_store(settings: Settings, clock: Callable[[], float] = time.time) -> Store:
     """Open the database that the settings name, brought to the schema of this release."""
+    store = _open(settings, clock)
+    for line in store.writers:
+        line.limit = settings.max_waiting_writes
+    return store
+
+
+def _open(settings: Settings, clock: Callable[[], float]) -> Store:
     data = Path(settings.data)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.database is None:
@@ -256,6 +264,12 @@ def build(
         domain=settings.domain,
         max_body=settings.max_body_bytes,
         max_attachment=settings.max_attachment_bytes,
+        limits={
+            "strict": parse_limits(settings.strict_limits),
+            "extended": parse_limits(settings.extended_limits),
+        },
+        max_requests=settings.max_requests,
+        max_bodies=settings.max_bodies_bytes,
         development=settings.mode == "development",
         streams=streams,
     )

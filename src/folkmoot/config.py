@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from folkmoot.auth.trust import LISTS, Trust, may_be_fetched
+from folkmoot.graph.limits import LimitWrong, parse_limits
 from folkmoot.refusals import Refusal
 
 
@@ -63,6 +64,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     max_attachment_bytes: int = 150 * 1024 * 1024
     """The largest attachment; one that does not fit into a request body comes in by an upload session."""
+
+    strict_limits: str = "cloud"
+    """How much strict applications may ask for: `cloud` (its numbers), `off`, or own ones (see `graph.limits`)."""
+
+    extended_limits: str = "off"
+    """The same for extended applications."""
+
+    max_requests: int = 1000
+    """How many requests a process answers at the same time; more are refused with 503 and Retry-After."""
+
+    max_bodies_bytes: int = 256 * 1024 * 1024
+    """How much memory the bodies of those requests may take together; what does not fit is refused likewise."""
+
+    max_waiting_writes: int = 2000
+    """How many writes may wait in one line for the database; more are refused likewise.
+
+    SQLite has one line, PostgreSQL one for each connection that writes.
+    """
 
     changes_days: float = 30
     """How long the change log is kept, in days; 0 for ever. What a live subscription has not been told of stays."""
@@ -186,6 +205,16 @@ def _check(settings: Settings) -> None:
     for name in ("https_port", "http_port"):
         if not 0 <= getattr(settings, name) <= 65535:
             raise SettingWrong(f"{name} must be 0 to 65535.", target=name)
+    for name in ("strict_limits", "extended_limits"):
+        try:
+            parse_limits(getattr(settings, name))
+        except LimitWrong as wrong:
+            raise SettingWrong(f"{name} cannot be used: {wrong.message}", target=name) from wrong
+    for name in ("max_requests", "max_waiting_writes"):
+        if getattr(settings, name) < 1:
+            raise SettingWrong(f"{name} must be 1 or more.", target=name)
+    if settings.max_bodies_bytes < settings.max_body_bytes:
+        raise SettingWrong("max_bodies_bytes must be max_body_bytes or more.", target="max_bodies_bytes")
     for name in ("changes_days", "deliveries_days"):
         if not 0 <= getattr(settings, name) <= 36_500:
             raise SettingWrong(f"{name} must be 0 (for ever) or a number of days.", target=name)

@@ -242,6 +242,20 @@ class Busy(Refusal):
     """The server cannot answer now; try again."""
 
 
+class Throttled(Refusal):
+    """Please retry again later."""
+
+    def __init__(self, message: str | None = None, *, seconds: int = 1, detail: str = "") -> None:
+        """`seconds`: when there is room again; `detail` says which limit it is (see `NotAllowed`)."""
+        self.seconds = seconds
+        self.detail = detail
+        super().__init__(message)
+
+
+class TooManyAtOnce(Throttled):
+    """Application is over its MailboxConcurrency limit."""
+
+
 class OutcomeUnknown(Refusal):
     """The database went away while it committed; whether this was stored is not known. Look before you try again."""
 

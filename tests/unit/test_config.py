@@ -47,6 +47,13 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
         ({"mode": "testing"}, "mode"),
         ({"config": "/nowhere/folkmoot.toml"}, "/nowhere/folkmoot.toml"),
         ({"mode": "production"}, "[issuers.main]"),
+        ({"strict_limits": "clouds"}, "strict_limits"),
+        ({"extended_limits": "mailbox=10"}, "extended_limits"),
+        ({"strict_limits": "concurrent=0"}, "strict_limits"),
+        ({"strict_limits": ""}, "strict_limits"),
+        ({"max_requests": 0}, "max_requests"),
+        ({"max_bodies_bytes": 1000}, "max_bodies_bytes"),
+        ({"max_waiting_writes": 0}, "max_waiting_writes"),
     ],
 )
 def test_a_wrong_setting_is_named(given: dict[str, object], named: str) -> None:

@@ -352,8 +352,9 @@ def test_one_who_no_longer_waits_hinders_nobody(store: Store) -> None:
 # ── at the limits ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_too_many_waiting_writes_are_refused_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "QUEUE_LIMIT", 3)
+def test_too_many_waiting_writes_are_refused_at_once(store: Store) -> None:
+    for line in store.writers:
+        line.limit = 3
     *kept, fourth, fifth = together(store, add(1), add(2), add(3), add(4), add(5))
     assert kept == [1, 2, 3]
     assert isinstance(fourth, Busy)

@@ -117,6 +117,8 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.NameRefused: (422, "Request_UnprocessableEntity", "Request_UnprocessableEntity"),
     r.Conflict: (400, "Request_BadRequest", "Request_BadRequest"),
     r.Busy: (503, "serviceNotAvailable", "serviceNotAvailable"),
+    r.TooManyAtOnce: (429, "ApplicationThrottled", "ApplicationThrottled"),
+    r.Throttled: (429, "TooManyRequests", "TooManyRequests"),
     # Not 503 or 504: clients would send it again by themselves, and it may be there.
     r.OutcomeUnknown: (500, "generalException", "generalException"),
     r.StorageFull: (507, "quotaLimitReached", "quotaLimitReached"),
@@ -145,8 +147,11 @@ def refused(
         headers = (("Location", refusal.location),)
     elif isinstance(refusal, r.Busy):
         headers = (("Retry-After", "1"),)
+    elif isinstance(refusal, r.Throttled):
+        # Whole seconds: SDKs read nothing else.
+        headers = (("Retry-After", str(refusal.seconds)),)
     message = refusal.message
-    if profile == "extended" and isinstance(refusal, (r.NotAllowed, r.NotValidated)) and refusal.detail:
+    if profile == "extended" and isinstance(refusal, (r.NotAllowed, r.NotValidated, r.Throttled)) and refusal.detail:
         message = f"{message} {refusal.detail}"
     return failed(
         status,

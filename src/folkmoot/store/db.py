@@ -167,7 +167,9 @@ class Job(Generic[T]):
 
 
 class Queue(Protocol):
-    """Where writes wait (see `writer`)."""
+    """Where writes wait (see `writer`), `limit` of them at most."""
+
+    limit: int
 
     def submit(self, job: Job[Any]) -> None:
         """Queue a write, or raise `Busy` when too many wait."""

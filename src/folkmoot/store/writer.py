@@ -22,7 +22,7 @@ from folkmoot.store.ids import IdSource
 from folkmoot.store.wake import DIRECTORY, Wake
 
 # More waiting writes than this and the server says so at once, rather than answer all of them late.
-QUEUE_LIMIT = 10_000
+QUEUE_LIMIT = 2_000
 # Enough to share an fsync widely; small enough that a failing companion does not make many run again.
 BATCH_LIMIT = 256
 
@@ -32,9 +32,13 @@ class _Rollback(Exception):
 
 
 class Writer(ABC):
-    """A thread that commits waiting writes together. Subclasses say how a transaction begins, ends and is undone."""
+    """A thread that commits waiting writes together. Subclasses say how a transaction begins, ends and is undone.
+
+    `limit` is how many writes may wait.
+    """
 
     def __init__(self, name: str, clock: Callable[[], float], ids: IdSource, wake: Wake) -> None:
+        self.limit = QUEUE_LIMIT
         self._wake = wake
         self._changed: set[str] = set()
         self._queue: SimpleQueue[Job[Any] | None] = SimpleQueue()
@@ -45,7 +49,7 @@ class Writer(ABC):
 
     def submit(self, job: Job[Any]) -> None:
         """Queue a write, or raise `Busy` when too many wait."""
-        if self._queue.qsize() >= QUEUE_LIMIT:
+        if self._queue.qsize() >= self.limit:
             raise Busy
         self._queue.put(job)
 
