@@ -143,6 +143,10 @@ class TooManySubscriptions(Refusal):
     """There are as many subscriptions as there may be."""
 
 
+class TooManyUploads(Refusal):
+    """There are as many uploads under way as there may be; finish one, or give it up with DELETE on its URL."""
+
+
 class Unprocessable(Refusal):
     """A property has a value that a new object could not have. `target` is the property."""
 

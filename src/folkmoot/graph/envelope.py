@@ -97,6 +97,7 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.NotValidated: (400, "ValidationError", "ValidationError"),
     r.LifetimeWrong: (400, "ExtensionError", "ExtensionError"),
     r.TooManySubscriptions: (403, "quotaLimitReached", "quotaLimitReached"),
+    r.TooManyUploads: (403, "quotaLimitReached", "quotaLimitReached"),
     r.BadHeader: (400, "BadRequest", "Request_BadRequest"),
     r.NotAcceptable: (406, "NotAcceptable", "Request_NotAcceptable"),
     r.NotJson: (415, "UnsupportedMediaType", "Request_UnsupportedMediaType"),
