@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from folkmoot.commands import apps, grants, groups, operating, people, subscriptions
+from folkmoot.commands import apps, filling, grants, groups, operating, people, subscriptions
 from folkmoot.commands.operating import WrongUse
 from folkmoot.config import Settings, load
 from folkmoot.refusals import Refusal
@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     lab = commands.add_parser("lab", help="the development tenant").add_subparsers(required=True, metavar="COMMAND")
     facts = lab.add_parser("facts", parents=[shared], help="print what a test harness needs, as JSON")
     facts.set_defaults(run=_facts, log_level=logging.WARNING)
+    filling.add_parser(lab, shared)
     return parser
 
 

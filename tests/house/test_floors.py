@@ -18,6 +18,7 @@ FLOORS = (
     ("config",),
     ("metrics", "pages", "server"),
     ("app", "lab"),
+    ("filling",),
     ("commands",),
     ("cli",),
     ("__main__",),
