@@ -32,6 +32,7 @@ from folkmoot.metrics import metrics
 from folkmoot.model import Application, Person, SignIn
 from folkmoot.notify.engine import Notifier
 from folkmoot.outgoing import Outgoing
+from folkmoot.signing_in import StoredSignIns
 from folkmoot.store import everywhere, migrate
 from folkmoot.store.db import Store
 from folkmoot.store.retention import Retention
@@ -246,6 +247,7 @@ def build(
             audience_hosts=lambda: _hosts(origins),
             base_url=lambda request: _origin(origins, request),
             clock=clock,
+            sign_ins=StoredSignIns(store),
         )
     door = GraphDoor(
         store,

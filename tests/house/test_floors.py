@@ -16,7 +16,7 @@ FLOORS = (
     ("graph", "auth", "mail", "web", "notify", "transfer"),
     # The roof, from the eaves to the ridge.
     ("config",),
-    ("metrics", "pages", "server"),
+    ("metrics", "pages", "server", "signing_in"),
     ("app", "lab"),
     ("commands",),
     ("cli",),
