@@ -112,8 +112,8 @@ def _sign_in(person: Person | None) -> SignIn | None:
     return SignIn(oid=person.id, upn=person.upn, name=person.name, mail=person.mail or person.upn)
 
 
-def open_store(settings: Settings, clock: Callable[[], float] = time.time) -> Store:
-    """Open the database that the settings name, brought to the schema of this release."""
+def open_store(settings: Settings, clock: Callable[[], float] = time.time, *, migrated: bool = False) -> Store:
+    """Open the database that the settings name, brought to the schema of this release unless it is known to be."""
     data = Path(settings.data)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.database is None:
@@ -125,7 +125,8 @@ def open_store(settings: Settings, clock: Callable[[], float] = time.time) -> St
 
         file = data / "folkmoot.db"
         try:
-            migrate.upgrade(file)
+            if not migrated:
+                migrate.upgrade(file)
             return SqliteStore(file, clock)
         except (sqlite3.DatabaseError, DBAPIError) as error:
             raise SettingWrong(f"The database file {file} cannot be used: {error}.", target="data") from error
@@ -134,7 +135,8 @@ def open_store(settings: Settings, clock: Callable[[], float] = time.time) -> St
     from folkmoot.store.postgres import PostgresStore
 
     try:
-        migrate.upgrade(settings.database)
+        if not migrated:
+            migrate.upgrade(settings.database)
     except psycopg.OperationalError as error:
         said = " ".join(str(error).split())
         raise SettingWrong(f"The database cannot be reached: {said}", target="database") from error
