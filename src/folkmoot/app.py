@@ -33,6 +33,7 @@ from folkmoot.metrics import metrics
 from folkmoot.model import Application, Person, SignIn
 from folkmoot.notify.engine import Notifier
 from folkmoot.outgoing import Outgoing
+from folkmoot.signing_in import StoredSignIns
 from folkmoot.store import everywhere, migrate
 from folkmoot.store.db import Store
 from folkmoot.store.retention import Retention
@@ -112,15 +113,15 @@ def _sign_in(person: Person | None) -> SignIn | None:
     return SignIn(oid=person.id, upn=person.upn, name=person.name, mail=person.mail or person.upn)
 
 
-def open_store(settings: Settings, clock: Callable[[], float] = time.time) -> Store:
-    """Open the database that the settings name, brought to the schema of this release."""
-    store = _open(settings, clock)
+def open_store(settings: Settings, clock: Callable[[], float] = time.time, *, migrated: bool = False) -> Store:
+    """Open the database that the settings name, brought to the schema of this release unless it is known to be."""
+    store = _open(settings, clock, migrated)
     for line in store.writers:
         line.limit = settings.max_waiting_writes
     return store
 
 
-def _open(settings: Settings, clock: Callable[[], float]) -> Store:
+def _open(settings: Settings, clock: Callable[[], float], migrated: bool) -> Store:
     data = Path(settings.data)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.database is None:
@@ -132,7 +133,8 @@ def _open(settings: Settings, clock: Callable[[], float]) -> Store:
 
         file = data / "folkmoot.db"
         try:
-            migrate.upgrade(file)
+            if not migrated:
+                migrate.upgrade(file)
             return SqliteStore(file, clock)
         except (sqlite3.DatabaseError, DBAPIError) as error:
             raise SettingWrong(f"The database file {file} cannot be used: {error}.", target="data") from error
@@ -141,7 +143,8 @@ def _open(settings: Settings, clock: Callable[[], float]) -> Store:
     from folkmoot.store.postgres import PostgresStore
 
     try:
-        migrate.upgrade(settings.database)
+        if not migrated:
+            migrate.upgrade(settings.database)
     except psycopg.OperationalError as error:
         said = " ".join(str(error).split())
         raise SettingWrong(f"The database cannot be reached: {said}", target="database") from error
@@ -254,6 +257,7 @@ def build(
             audience_hosts=lambda: _hosts(origins),
             base_url=lambda request: _origin(origins, request),
             clock=clock,
+            sign_ins=StoredSignIns(store),
         )
     door = GraphDoor(
         store,
