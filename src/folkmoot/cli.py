@@ -15,13 +15,13 @@ from typing import Any
 
 import msgspec
 
-from folkmoot.commands import apps, grants, groups, operating, people, subscriptions
+from folkmoot.commands import apps, grants, groups, migrating, operating, people, subscriptions
 from folkmoot.commands.operating import WrongUse
 from folkmoot.config import Settings, load
 from folkmoot.refusals import Refusal
 
 # Each adds its own command and what is below it.
-_FAMILIES = (apps, people, groups, grants, subscriptions)
+_FAMILIES = (apps, people, groups, grants, subscriptions, migrating)
 _RUNNING = "running.json"
 
 
@@ -75,9 +75,6 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--lifetime", metavar="SECONDS", type=int, default=86_400, help="how long it is valid")
     token.add_argument("--personal", action="store_true", help="as if it were a personal Microsoft account's")
     token.set_defaults(run=_token, log_level=logging.WARNING)
-
-    migrate = commands.add_parser("migrate", parents=[shared], help="bring the database to this release's schema")
-    migrate.set_defaults(run=_migrate, log_level=logging.INFO)
 
     for family in _FAMILIES:
         family.add_parser(commands, shared)
@@ -204,7 +201,7 @@ def _curl(settings: Settings, group: str) -> str:
     )
 
 
-# ── token, lab, migrate ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── token, lab ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _token(options: argparse.Namespace, settings: Settings) -> None:
@@ -319,14 +316,6 @@ def _as_running(options: argparse.Namespace, settings: Settings) -> Settings:
         return settings
     ports = {f"{name}_port": running[name] for name in ("https", "http") if getattr(options, f"{name}_port") is None}
     return msgspec.structs.replace(settings, **ports)
-
-
-def _migrate(_: argparse.Namespace, settings: Settings) -> None:
-    from folkmoot import app
-    from folkmoot.store import migrate
-
-    app.open_store(settings).close()
-    print(f"The database is at revision {migrate.HEAD}, the schema of this release.")
 
 
 if __name__ == "__main__":

@@ -242,6 +242,10 @@ class Busy(Refusal):
     """The server cannot answer now; try again."""
 
 
+class TooSlow(Busy):
+    """This took longer than the server allows, and was undone: ask for less at once, or try again later."""
+
+
 class OutcomeUnknown(Refusal):
     """The database went away while it committed; whether this was stored is not known. Look before you try again."""
 
