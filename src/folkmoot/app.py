@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -113,42 +114,79 @@ def _sign_in(person: Person | None) -> SignIn | None:
     return SignIn(oid=person.id, upn=person.upn, name=person.name, mail=person.mail or person.upn)
 
 
-def open_store(settings: Settings, clock: Callable[[], float] = time.time, *, migrated: bool = False) -> Store:
-    """Open the database that the settings name, brought to the schema of this release unless it is known to be."""
-    store = _open(settings, clock, migrated)
-    for line in store.writers:
-        line.limit = settings.max_waiting_writes
-    return store
+def database(settings: Settings) -> Path | str:
+    """What migrations work on: the database file, or the URL that leads past a pooler."""
+    if settings.database is None:
+        return Path(settings.data) / "folkmoot.db"
+    return settings.database_direct or settings.database
 
 
-def _open(settings: Settings, clock: Callable[[], float], migrated: bool) -> Store:
-    data = Path(settings.data)
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+@contextmanager
+def reaching(settings: Settings) -> Iterator[None]:
+    """Say which setting is to blame where the database cannot be used at all."""
     if settings.database is None:
         import sqlite3
 
         from sqlalchemy.exc import DBAPIError
 
-        from folkmoot.store.sqlite import SqliteStore
-
-        file = data / "folkmoot.db"
         try:
-            if not migrated:
-                migrate.upgrade(file)
-            return SqliteStore(file, clock)
+            yield
         except (sqlite3.DatabaseError, DBAPIError) as error:
-            raise SettingWrong(f"The database file {file} cannot be used: {error}.", target="data") from error
+            raise SettingWrong(
+                f"The database file {database(settings)} cannot be used: {error}.", target="data"
+            ) from error
+        return
     import psycopg
-
-    from folkmoot.store.postgres import PostgresStore
+    from sqlalchemy.exc import OperationalError
 
     try:
-        if not migrated:
-            migrate.upgrade(settings.database)
-    except psycopg.OperationalError as error:
+        yield
+    except (psycopg.OperationalError, OperationalError) as error:
         said = " ".join(str(error).split())
         raise SettingWrong(f"The database cannot be reached: {said}", target="database") from error
-    return PostgresStore(settings.database, clock)
+
+
+def migrated(settings: Settings, patience: float = migrate.PATIENCE) -> None:
+    """Bring the database that the settings name to the schema of this release (see `migrate.upgrade`)."""
+    Path(settings.data).mkdir(parents=True, exist_ok=True, mode=0o700)
+    with reaching(settings):
+        migrate.upgrade(database(settings), patience)
+
+
+def open_store(settings: Settings, clock: Callable[[], float] = time.time, *, upgrade: bool = True) -> Store:
+    """Open the database that the settings name; unless `upgrade` is False, brought to the schema of this release."""
+    if upgrade:
+        migrated(settings)
+    store = _open(settings, clock)
+    for line in store.writers:
+        line.limit = settings.max_waiting_writes
+    return store
+
+
+def _open(settings: Settings, clock: Callable[[], float]) -> Store:
+    if settings.database is None:
+        from folkmoot.store.sqlite import SqliteStore
+
+        with reaching(settings):
+            return SqliteStore(Path(settings.data) / "folkmoot.db", clock)
+    from folkmoot.store.postgres import PostgresStore
+    from folkmoot.store.postgres_access import Access
+
+    return PostgresStore(
+        settings.database,
+        clock,
+        Access(
+            direct=settings.database_direct,
+            replica=settings.database_replica,
+            pooled=settings.database_pooled,
+            writers=settings.database_writers,
+            readers=settings.database_readers,
+            long_readers=settings.database_long_readers,
+            statement_seconds=settings.database_statement_seconds,
+            lock_seconds=settings.database_lock_seconds,
+            idle_seconds=settings.database_idle_seconds,
+        ),
+    )
 
 
 def development_key(settings: Settings) -> SigningKey:

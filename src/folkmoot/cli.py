@@ -10,14 +10,26 @@ from collections.abc import Sequence
 
 import msgspec
 
-from folkmoot.commands import apps, backup, doctor, filling, grants, groups, people, serving, subscriptions, tokens
+from folkmoot.commands import (
+    apps,
+    backup,
+    doctor,
+    filling,
+    grants,
+    groups,
+    migrating,
+    people,
+    serving,
+    subscriptions,
+    tokens,
+)
 from folkmoot.commands.serving import development_certificates
 from folkmoot.commands.tokens import as_running
 from folkmoot.config import Settings, load
 from folkmoot.refusals import Refusal
 
 # Each adds its own command and what is below it.
-_FAMILIES = (serving, tokens, apps, people, groups, grants, subscriptions, backup, doctor)
+_FAMILIES = (serving, tokens, apps, people, groups, grants, subscriptions, migrating, backup, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -52,9 +64,6 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--http-port", type=int, metavar="PORT", help="the plain HTTP port (default: 8080; 0 for none)")
     shared.add_argument("--public-url", metavar="URL", help="the origin under which clients reach the server")
 
-    migrate = commands.add_parser("migrate", parents=[shared], help="bring the database to this release's schema")
-    migrate.set_defaults(run=_migrate, log_level=logging.INFO)
-
     for family in _FAMILIES:
         family.add_parser(commands, shared)
 
@@ -65,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-# ── lab, migrate ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── lab ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _facts(options: argparse.Namespace, settings: Settings) -> None:
@@ -78,14 +87,6 @@ def _facts(options: argparse.Namespace, settings: Settings) -> None:
         settings, https=origins.https, http=origins.http, ca_file=str(development_certificates(settings).ca)
     )
     print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
-
-
-def _migrate(_: argparse.Namespace, settings: Settings) -> None:
-    from folkmoot import app
-    from folkmoot.store import migrate
-
-    app.open_store(settings).close()
-    print(f"The database is at revision {migrate.HEAD}, the schema of this release.")
 
 
 if __name__ == "__main__":

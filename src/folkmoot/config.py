@@ -32,6 +32,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     database: str | None = None
     """`postgresql://…`; without it a SQLite file in the data directory."""
 
+    database_direct: str | None = None
+    """PostgreSQL's own URL, past the pooler that `database` names: for LISTEN and for migrations."""
+
+    database_pooled: bool = False
+    """Whether `database` names a pooler in transaction mode (PgBouncer): nothing is kept in a session then."""
+
+    database_replica: str | None = None
+    """`postgresql://…` of a streaming standby that answers longer reads while it has all that was written before."""
+
+    database_writers: int = 4
+    """Connections for writing, in each server process."""
+
+    database_readers: int = 8
+    """Connections for short reads, in each server process."""
+
+    database_long_readers: int = 4
+    """Threads for longer reads in each server process, on PostgreSQL with a connection each."""
+
+    database_statement_seconds: float = 30
+    """How long one statement may take on PostgreSQL; 0 for ever."""
+
+    database_lock_seconds: float = 10
+    """How long one statement may wait for a lock on PostgreSQL; 0 for ever."""
+
+    database_idle_seconds: float = 60
+    """After which time PostgreSQL ends a transaction of a server that asks for nothing any more; 0 for never."""
+
     host: str = "127.0.0.1"
     """The address to listen on."""
 
@@ -249,14 +276,34 @@ def _check(settings: Settings) -> None:
             raise SettingWrong(f"{name} must be 0 to 3600.", target=name)
     if settings.max_unsent_bytes < 1024 * 1024:
         raise SettingWrong("max_unsent_bytes must be a megabyte (1048576) or more.", target="max_unsent_bytes")
-    if settings.database is not None and not settings.database.startswith(("postgresql://", "postgres://")):
-        raise SettingWrong(
-            f"database must begin with postgresql://, not '{settings.database.partition(':')[0]}:'; leave it out for "
-            "SQLite in the data directory.",
-            target="database",
-        )
+    _check_database(settings)
     if settings.public_url is not None and not settings.public_url.startswith(("https://", "http://")):
         raise SettingWrong("public_url must begin with https:// (or http://).", target="public_url")
+
+
+def _check_database(settings: Settings) -> None:
+    for name in ("database", "database_direct", "database_replica"):
+        url: str | None = getattr(settings, name)
+        if url is not None and not url.startswith(("postgresql://", "postgres://")):
+            otherwise = "SQLite in the data directory" if name == "database" else "none"
+            raise SettingWrong(
+                f"{name} must begin with postgresql://, not '{url.partition(':')[0]}:'; leave it out for {otherwise}.",
+                target=name,
+            )
+    if settings.database is None:
+        for name in ("database_direct", "database_replica", "database_pooled"):
+            if getattr(settings, name):
+                raise SettingWrong(f"{name} needs database, the URL of a PostgreSQL database.", target=name)
+    if settings.database_direct is not None and not settings.database_pooled:
+        raise SettingWrong(
+            "database_direct is for database_pooled = true, where database names a pooler.", target="database_direct"
+        )
+    for name in ("database_writers", "database_readers", "database_long_readers"):
+        if not 1 <= getattr(settings, name) <= 100:
+            raise SettingWrong(f"{name} must be 1 to 100.", target=name)
+    for name in ("database_statement_seconds", "database_lock_seconds", "database_idle_seconds"):
+        if not (getattr(settings, name) == 0 or 0.1 <= getattr(settings, name) <= 86_400):
+            raise SettingWrong(f"{name} must be 0 (without end) or 0.1 to 86400 seconds.", target=name)
 
 
 def _check_issuer(name: str, trust: Trust, *, loopback_http: bool) -> None:

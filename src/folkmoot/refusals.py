@@ -246,6 +246,10 @@ class Busy(Refusal):
     """The server cannot answer now; try again."""
 
 
+class TooSlow(Busy):
+    """This took longer than the server allows, and was undone: ask for less at once, or try again later."""
+
+
 class Throttled(Refusal):
     """Please retry again later."""
 

@@ -123,7 +123,7 @@ def _serve_by_workers(settings: Settings, sockets: Sockets, started: Callable[[]
     gc.freeze()
 
     def work(place: Place, ready: Callable[[], None]) -> None:
-        _answer(settings, app.open_store(settings, migrated=True), sockets, ready, place)
+        _answer(settings, app.open_store(settings, upgrade=False), sockets, ready, place)
 
     with _shared_metrics():
         seconds = settings.unready_seconds + settings.grace_seconds

@@ -117,6 +117,8 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.KeyReused: (422, "Request_UnprocessableEntity", "Request_UnprocessableEntity"),
     r.NameRefused: (422, "Request_UnprocessableEntity", "Request_UnprocessableEntity"),
     r.Conflict: (400, "Request_BadRequest", "Request_BadRequest"),
+    # The cloud's own code, where a question to a mailbox takes too long.
+    r.TooSlow: (504, "UnknownError", "UnknownError"),
     r.Busy: (503, "serviceNotAvailable", "serviceNotAvailable"),
     r.TooManyAtOnce: (429, "ApplicationThrottled", "ApplicationThrottled"),
     r.Throttled: (429, "TooManyRequests", "TooManyRequests"),
@@ -146,6 +148,9 @@ def refused(
         headers = (("Allow", ", ".join(refusal.allowed)),)
     elif isinstance(refusal, r.SyncStateGone):
         headers = (("Location", refusal.location),)
+    elif isinstance(refusal, r.TooSlow):
+        # What was too long will be so again for a while.
+        headers = (("Retry-After", "10"),)
     elif isinstance(refusal, r.Busy):
         headers = (("Retry-After", "1"),)
     elif isinstance(refusal, r.Throttled):

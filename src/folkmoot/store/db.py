@@ -191,11 +191,11 @@ class Store(ABC):
     # What removes old changes in the server (see `retention`), so that it lives as long as the store.
     retention: asyncio.Task[None] | None = None
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], long_readers: int = 4) -> None:
         self.clock = clock
         self.ids = IdSource(clock)
         self.wake = Wake()
-        self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="reader")
+        self._readers = ThreadPoolExecutor(max_workers=long_readers, thread_name_prefix="reader")
         self.writers: Sequence[Queue] = ()
 
     async def read(self, function: ReadFunction[T], *, quick: bool = False) -> T:

@@ -643,3 +643,8 @@ directory_changes = Table(
     Index("directory_changes_related_idx", "related", "seq"),
     Index("directory_changes_at_idx", "at"),
 )
+
+# ── the schema itself ────────────────────────────────────────────────────────────────────────────────────────────────
+
+# The oldest revision whose code works on this schema, in one row; `migrate` keeps it, and asks it of newer databases.
+schema_compatibility = Table("schema_compatibility", meta, _text("works_from", key=True))

@@ -105,11 +105,7 @@ class Writer(ABC):
             else:
                 if not isinstance(error, _Rollback):
                     log.warning("a batch of %d writes is run again one by one: %r", len(batch), error)
-                for job in batch:
-                    try:
-                        self._attempt([job])
-                    except Exception as alone:
-                        job.outcome = (True, self._judge(alone))
+                self._one_by_one(batch, error)
         if self._changed:
             self._wake.told(self._changed)
             self._changed = set()
@@ -121,6 +117,30 @@ class Writer(ABC):
                 loop.call_soon_threadsafe(_settle, jobs)
             except RuntimeError:  # the loop was closed: nobody waits any more
                 log.warning("a write was committed after its event loop had closed")
+
+    def _one_by_one(self, batch: list[Job[Any]], error: Exception) -> None:
+        """Run each alone, but those that would only wait for the same again and meet the same error."""
+        stuck: dict[str | None, Exception] = {}
+        for job in batch:
+            group = None if job.hint is None else job.hint.group
+            if self._for_all(error) or group in stuck:
+                job.outcome = (True, self._judge(stuck.get(group, error)))
+                continue
+            try:
+                self._attempt([job])
+            except Exception as alone:
+                error = alone
+                job.outcome = (True, self._judge(alone))
+                if group is not None and self._for_group(alone):
+                    stuck[group] = alone
+
+    def _for_all(self, error: Exception) -> bool:
+        """Whether every write would meet this error now: the database cannot be reached."""
+        return False
+
+    def _for_group(self, error: Exception) -> bool:
+        """Whether every write to the same group would wait as long and then meet this error."""
+        return False
 
     def _judge(self, error: Exception) -> Exception:
         if isinstance(error, _Rollback) and error.__cause__ is not None:
