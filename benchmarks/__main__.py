@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from benchmarks import attachments, delta, lists, log, machine, measure, notify, paging, profiling, stream
+from benchmarks import attachments, cost, delta, lists, log, machine, measure, notify, paging, profiling, stream
 from benchmarks.fill import fill
 from benchmarks.load import Load
 from benchmarks.servers import Databases, Kind, Place, databases, floor, server, token
@@ -43,6 +43,7 @@ def main() -> None:
             "delta": [],
             "lists": [],
             "log": [],
+            "cost": [],
             "attachments": [],
             "notify": [],
             "stream": [],
@@ -58,6 +59,9 @@ def main() -> None:
                         results["paging"] += paging.run(made, options)
                     if "log" in wanted:
                         results["log"] += log.run(load, made, options)
+                    if "cost" in wanted:
+                        writes = [name for name in WORKLOADS if WORKLOADS[name].writes]
+                        results["cost"] += cost.run(load, made, options, writes)
                     if "delta" in wanted:
                         results["delta"] += delta.run(made, options)
                     if "lists" in wanted:
@@ -80,7 +84,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         action="append",
-        choices=[*WORKLOADS, "paging", "delta", "lists", "log", "notify", "stream", *attachments.NAMES],
+        choices=[*WORKLOADS, "paging", "delta", "lists", "log", "cost", "notify", "stream", *attachments.NAMES],
         help="this one; may be repeated",
     )
     parser.add_argument("--database", choices=get_args(Kind), help="this one (default: each)")

@@ -31,6 +31,7 @@ from folkmoot.store.postgres_access import (
     wrong_server,
 )
 from folkmoot.store.postgres_link import PostgresLink
+from folkmoot.store.postgres_pipe import Pipe
 from folkmoot.store.postgres_replica import Replica
 from folkmoot.store.wake import Wake
 from folkmoot.store.watch import Watch
@@ -140,25 +141,25 @@ class PostgresTx(Tx):
 
     dialect: Dialect = "postgresql"
 
-    def __init__(self, connection: Connection, ids: IdSource) -> None:
+    def __init__(self, pipe: Pipe, ids: IdSource) -> None:
         super().__init__(ids)
-        self._connection = connection
-        # One cursor for all: making one costs half of what a statement does.
-        self._cursor = connection.cursor()
+        self._pipe = pipe
 
     def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
-        return self._cursor.execute(text, parameters).fetchall()
+        return self._pipe.rows(self._pipe.send(text, parameters))
 
     def _run(self, text: str, parameters: Mapping[str, Any]) -> None:
-        self._cursor.execute(text, parameters)
+        self._pipe.send(text, parameters)
 
     def all_of(self, asked: Sequence[tuple[Statement, Mapping[str, Any]]]) -> list[list[Row]]:
         # Sent one after the other, then read: the pipeline makes it one round trip.
-        cursors = []
+        all_sent = []
         for statement, parameters in asked:
+            if self.held and not statement.apart:
+                self.let_go()
             text, defaults = statement.compiled(self.dialect)
-            cursors.append(self._connection.execute(text, {**defaults, **parameters}))
-        return [cursor.fetchall() for cursor in cursors]
+            all_sent.append(self._pipe.send(text, {**defaults, **parameters}))
+        return [self._pipe.rows(sent) for sent in reversed(all_sent)][::-1]
 
 
 class PostgresWriter(Writer):
@@ -167,9 +168,10 @@ class PostgresWriter(Writer):
     def __init__(self, door: Door, number: int, clock: Callable[[], float], ids: IdSource, wake: Wake) -> None:
         self._door = door
         self._connection: Connection | None = None
+        self._pipe: Pipe | None = None
         self._incarnation = ""
         settings = f", {door.access.settings(local=True)}" if door.pooled else ""
-        self._first = f"SELECT pg_current_xact_id()::text{settings}".encode()
+        self._first = f"SELECT pg_current_xact_id()::text{settings}"
         super().__init__(f"writer-{number}", clock, ids, wake)
 
     def _attempt(self, jobs: Sequence[Job[Any]]) -> None:
@@ -188,17 +190,19 @@ class PostgresWriter(Writer):
         connection = self._connection
         if connection is None or connection.closed:
             connection = self._open()
+        if self._pipe is None or self._pipe.connection is not connection:
+            self._pipe = Pipe(connection)
         number: str | None = None
         try:
-            with connection.pipeline():
-                connection.execute("BEGIN")
-                numbered = connection.execute(self._first)
-                tx = PostgresTx(connection, self._ids)
+            with self._pipe as pipe:
+                pipe.send("BEGIN")
+                numbered = pipe.send(self._first)
+                tx = PostgresTx(pipe, self._ids)
                 if len(jobs) > 1:
                     rows.prefetch(tx, (job.hint for job in jobs if job.hint is not None))
                 self._perform(jobs, tx)
-                number = numbered.fetchall()[0][0]
-                connection.execute("COMMIT")
+                number = pipe.rows(numbered)[0][0]
+                pipe.send("COMMIT")
         except BaseException as error:
             self._undo(connection)
             if wrong_server(error):

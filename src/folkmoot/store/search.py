@@ -23,6 +23,7 @@ from folkmoot.odata.search import And, Node, Not, Or, Words
 from folkmoot.odata.words import words
 from folkmoot.store import schema as s
 from folkmoot.store.db import Dialect, Snapshot, Statement, Tx
+from folkmoot.store.held import Several
 
 # What a tsvector holds: 16,383 places and a megabyte. A post is found by so much of its beginning.
 MOST_WORDS = 15_000
@@ -85,12 +86,15 @@ def _tsvector(found: list[str]) -> str:
     return " ".join([f"{word}:{number}" for number, word in enumerate(found, 1)])
 
 
+# For those who fill a database row by row; verbs hold rows back.
 ADD = Statement(insert(s.post_words), keeps_memo=True)
+WORDS = Several(s.post_words, 3)
 
 
 def add(tx: Tx, **post: Any) -> None:
     """Index a post that was inserted (the arguments of `indexed`)."""
-    tx.run(ADD, **indexed(tx.dialect, **post))
+    row = indexed(tx.dialect, **post)
+    tx.add(WORDS, row.pop("group_id"), **row)
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────

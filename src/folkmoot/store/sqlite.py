@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from folkmoot.refusals import Busy, StorageFull
+from folkmoot.store import rows
 from folkmoot.store.db import Dialect, Job, ReadFunction, Row, Snapshot, Store, Tx
 from folkmoot.store.ids import IdSource
 from folkmoot.store.sqlite_link import SqliteLink
@@ -87,7 +88,10 @@ class SqliteWriter(Writer):
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
-            self._perform(jobs, SqliteTx(connection, self._ids))
+            tx = SqliteTx(connection, self._ids)
+            if len(jobs) > 1:
+                rows.prefetch(tx, (job.hint for job in jobs if job.hint is not None))
+            self._perform(jobs, tx)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -111,6 +115,7 @@ class SqliteStore(Store):
     """A database file. Its folder must exist."""
 
     dialect: Dialect = "sqlite"
+    takes_hints = True
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         super().__init__(clock)

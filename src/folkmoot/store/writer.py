@@ -157,6 +157,7 @@ class Writer(ABC):
                 if tx.wrote:
                     raise _Rollback from refusal
                 job.outcome = (True, refusal)
+        tx.let_go()
         # Of a batch that is undone after all, the hint is an idle one.
         self._changed.update(changes.flush(tx))
         if directory_log.flush(tx):
