@@ -15,13 +15,13 @@ from typing import Any
 
 import msgspec
 
-from folkmoot.commands import apps, grants, groups, operating, people, subscriptions
+from folkmoot.commands import apps, databases, grants, groups, operating, people, subscriptions
 from folkmoot.commands.operating import WrongUse
 from folkmoot.config import Settings, load
 from folkmoot.refusals import Refusal
 
 # Each adds its own command and what is below it.
-_FAMILIES = (apps, people, groups, grants, subscriptions)
+_FAMILIES = (apps, people, groups, grants, subscriptions, databases)
 _RUNNING = "running.json"
 
 
