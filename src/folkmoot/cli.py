@@ -13,6 +13,7 @@ import msgspec
 from folkmoot.commands import (
     apps,
     backup,
+    databases,
     doctor,
     filling,
     grants,
@@ -29,7 +30,7 @@ from folkmoot.config import Settings, load
 from folkmoot.refusals import Refusal
 
 # Each adds its own command and what is below it.
-_FAMILIES = (serving, tokens, apps, people, groups, grants, subscriptions, migrating, backup, doctor)
+_FAMILIES = (serving, tokens, apps, people, groups, grants, subscriptions, migrating, databases, backup, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
