@@ -70,7 +70,7 @@ class Running:
         self._start()
 
     def _start(self) -> None:
-        self.server = server.start(self.data, database=self.database, **self._env)
+        self.server = server.start(self.data, database=self.database, https_port=0, http_port=0, **self._env)
         self.port = int(self.server.http.rpartition(":")[2])
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
