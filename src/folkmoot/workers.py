@@ -64,10 +64,14 @@ class _Worker:
 
 
 class Supervisor:
-    """Runs `count` workers until it is told to stop."""
+    """Runs `count` workers until it is told to stop, for which they have `grace_seconds` and some more.
 
-    def __init__(self, count: int, work: Work, *, grace_seconds: float) -> None:
+    `let_go` closes the parent's own sockets then: by them the system would go on taking connections for nobody.
+    """
+
+    def __init__(self, count: int, work: Work, let_go: Callable[[], None], *, grace_seconds: float) -> None:
         self._work = work
+        self._let_go = let_go
         self._grace_seconds = grace_seconds
         self._seats = Seats(count)
         self._workers: dict[int, _Worker] = {}  # by number
@@ -124,6 +128,7 @@ class Supervisor:
     def _signalled(self, number: int, _: object) -> None:
         if number != signal.SIGCHLD:
             self._signals += 1
+            self._let_go()
             for worker in self._all():
                 worker.tell(STOP if self._signals == 1 else AT_ONCE)
             self._kill_at = time.monotonic() + self._grace_seconds + _PATIENCE_SECONDS

@@ -125,9 +125,13 @@ def _serve_by_workers(settings: Settings, sockets: Sockets, started: Callable[[]
     def work(place: Place, ready: Callable[[], None]) -> None:
         _answer(settings, app.open_store(settings, upgrade=False), sockets, ready, place)
 
+    def let_go() -> None:
+        for bound, _ in sockets:
+            bound.close()
+
     with _shared_metrics():
         seconds = settings.unready_seconds + settings.grace_seconds
-        workers.Supervisor(settings.workers, work, grace_seconds=seconds).run(started)
+        workers.Supervisor(settings.workers, work, let_go, grace_seconds=seconds).run(started)
 
 
 @contextlib.contextmanager
