@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from folkmoot.refusals import Busy, Refusal
-from folkmoot.store import migrate
+from folkmoot.store import migrate, postgres_replica
 from folkmoot.store.db import Snapshot, Statement
 from folkmoot.store.postgres import PostgresStore
 from folkmoot.store.postgres_access import Access
@@ -59,7 +59,8 @@ def until(attempt: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
         assert time.monotonic() < deadline
 
 
-def test_a_standby_answers_what_it_has_and_takes_over() -> None:
+def test_a_standby_answers_what_it_has_and_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_replica, "_REST_GONE", 0.2)
     with pair() as (primary, standby):
         hosts = f"{primary.folder},{standby.folder}"
         # The reader stands for another server process: it has written nothing itself, and knows of no commit.
