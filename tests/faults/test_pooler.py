@@ -78,7 +78,7 @@ def answers(url: str) -> bool:
     return True
 
 
-def test_no_session_is_relied_on() -> None:
+def test_no_session_is_relied_on(caplog: pytest.LogCaptureFixture) -> None:
     with postgres.fresh(postgres.template("schema", migrate.upgrade)) as url, pooler(url) as through:
         access = Access(pooled=True, statement_seconds=7)
 
@@ -101,6 +101,10 @@ def test_no_session_is_relied_on() -> None:
         with psycopg.connect(through, prepare_threshold=None) as link:
             assert link.execute("SHOW statement_timeout").fetchone() == ("0",)
             assert link.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
+        # Whoever forgets to say that there is a pooler is told.
+        with contextlib.closing(PostgresStore(through, time.time)) as store:
+            store.read_here(numbers)
+        assert "set database_pooled" in caplog.text
 
 
 def test_a_server_runs_behind_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
