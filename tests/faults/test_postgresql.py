@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,12 +14,15 @@ import psycopg
 import pytest
 from sqlalchemy import bindparam, text
 
+from folkmoot import app
+from folkmoot.config import load
 from folkmoot.refusals import Busy, Refusal, TooSlow
 from folkmoot.store import migrate
 from folkmoot.store.db import Hint, Statement, Store, Tx
 from folkmoot.store.postgres import PostgresStore
 from folkmoot.store.postgres_access import Access
 from tests import postgres
+from tests.harness import GROUP, Clock, Graph, Workshop, _seed_postgres
 from tests.unit.test_store import ADD, PATIENCE, add, guid, numbers, stored
 
 FAIL = Statement(text("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END $$"))
@@ -154,3 +158,42 @@ def test_a_server_has_as_many_connections_as_it_is_told(url: str) -> None:
         ).fetchone()
         assert found is not None
         assert 3 <= found[0] <= 2 + 3 + 1 + 2
+
+
+# ── over HTTP, by the settings ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_limits_of_the_settings_are_said_as_graph_says_them(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody holds a table: who waits for it is told to come again, or that it took too long."""
+    seeded = postgres.template("seeded", _seed_postgres)
+    path = f"/groups/{GROUP['SalesAndMarketing']}/threads"
+    for limit, status, code, seconds in (
+        ("lock", 503, "serviceNotAvailable", "1"),
+        ("statement", 504, "UnknownError", "10"),
+    ):
+        with postgres.fresh(seeded) as url, psycopg.connect(url) as other:
+            monkeypatch.setenv("FOLKMOOT_DATABASE", url)
+            for name in ("lock", "statement"):
+                monkeypatch.setenv(f"FOLKMOOT_DATABASE_{name.upper()}_SECONDS", "0.2" if name == limit else "0")
+            settings = load({"data": str(workshop.folder)}, os.environ)
+            clock = Clock()
+            store = app.open_store(settings, clock)
+            graph = Graph(store, clock, app.build(settings, store, clock), workshop.key, settings, workshop.loop)
+            try:
+                adele = graph.as_("AdeleV")
+                place = adele.start()
+                other.execute("LOCK TABLE threads IN ACCESS EXCLUSIVE MODE")
+                body = {"post": {"body": {"contentType": "text", "content": "Yes"}}}
+                for answer in (
+                    adele.get(path),
+                    adele.get(f"{path}?$filter=isLocked"),
+                    adele.post(f"{place.thread_path()}/reply", body),
+                ):
+                    assert answer.refusal == (status, code)
+                    assert answer.headers["retry-after"] == seconds
+                other.rollback()
+                assert len(adele.get(f"{place.thread_path()}/posts").value) == 1, "nothing of a refused reply is there"
+            finally:
+                graph.close()
