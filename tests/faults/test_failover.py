@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,7 +17,7 @@ from sqlalchemy import text
 from folkmoot.refusals import Busy, Refusal
 from folkmoot.store import migrate, postgres_replica
 from folkmoot.store.db import Snapshot, Statement
-from folkmoot.store.postgres import PostgresStore
+from folkmoot.store.postgres import _INCARNATION, PostgresStore
 from folkmoot.store.postgres_access import Access
 from tests.postgres_server import REPLICATED, Server, private_server
 from tests.unit.test_store import PATIENCE, add, numbers, stored
@@ -119,6 +121,29 @@ def test_a_primary_that_takes_no_writes_any_more_is_left_and_found_again() -> No
                 link.execute("SELECT pg_reload_conf()")
             until(lambda: store.write_here(add(4)), lambda number: number == 4)
             assert stored(store) == [1, 4]
+
+
+def test_a_crash_of_one_of_its_processes_makes_another_server_of_it() -> None:
+    """It begins anew from its log, without another start: what was not on the disk yet is not there any more."""
+
+    def incarnation() -> object:
+        with psycopg.connect(server.url, autocommit=True) as link:
+            return link.execute(_INCARNATION).fetchone()
+
+    with private_server() as server:
+        before = incarnation()
+        assert incarnation() == before
+        with contextlib.closing(psycopg.connect(server.url)) as link:
+            os.kill(link.info.backend_pid, signal.SIGKILL)
+            with pytest.raises(psycopg.OperationalError):
+                link.execute("SELECT pg_sleep(60)")
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with contextlib.suppress(psycopg.OperationalError):
+                after = incarnation()
+                break
+            assert time.monotonic() < deadline
+        assert after != before
 
 
 def refuses(store: PostgresStore) -> bool:

@@ -80,18 +80,6 @@ def test_what_the_database_undid_is_done_again_a_few_times(url: str, failure: St
         assert stored(store) == [2]
 
 
-def test_a_write_after_a_restart_of_the_database_is_not_refused(url: str) -> None:
-    with opened(url) as store:
-        store.write_here(add(1))
-        with psycopg.connect(url) as link:
-            link.execute(
-                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-        assert store.write_here(add(2)) == 2
-        assert stored(store) == [1, 2]
-
-
 # ── limits ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
