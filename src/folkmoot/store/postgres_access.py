@@ -99,9 +99,9 @@ class Door:
         self._options: dict[str, Any] = {"autocommit": True}
         if self.pooled:
             self._options["prepare_threshold"] = None
-        self._settings = f"SELECT {access.settings(local=False)}".encode()
-        self.in_transaction = f"SELECT {access.settings(local=True)}".encode()
+        self._settings = f"SELECT pg_backend_pid(), {access.settings(local=False)}".encode()
         self._closed_until = 0.0
+        self._said = False
 
     def open(self) -> Connection:
         """A connection for a thread. Raises `Unreachable`."""
@@ -109,7 +109,7 @@ class Door:
             connection: Connection = psycopg.connect(self._url, **self._options)
             configure(connection)
             if not self.pooled:
-                connection.execute(self._settings)
+                self._look(connection, connection.execute(self._settings).fetchall())
         return connection
 
     async def open_on_loop(self) -> AsyncConnection:
@@ -118,8 +118,16 @@ class Door:
             connection: AsyncConnection = await psycopg.AsyncConnection.connect(self._url, **self._options)
             configure(connection)
             if not self.pooled:
-                await connection.execute(self._settings)
+                self._look(connection, await (await connection.execute(self._settings)).fetchall())
         return connection
+
+    def _look(self, connection: Connection | AsyncConnection, found: list[Row]) -> None:
+        """Say so, once, where a pooler stands between: it gives process numbers of its own (PgBouncer)."""
+        if found[0][0] != connection.info.backend_pid and not self._said:
+            self._said = True
+            log.warning(
+                "a pooler stands before the database: unless it keeps sessions (session mode), set database_pooled"
+            )
 
     def _trying(self) -> AbstractContextManager[None]:
         if time.monotonic() < self._closed_until:
