@@ -21,7 +21,7 @@ from folkmoot.store import bridge, rows
 from folkmoot.store.db import Dialect, Job, ReadFunction, Row, Snapshot, Statement, Store, Tx
 from folkmoot.store.ids import IdSource
 from folkmoot.store.postgres_link import PostgresLink
-from folkmoot.store.postgres_pipe import Pipe
+from folkmoot.store.postgres_pipeline import Pipeline
 from folkmoot.store.wake import Wake
 from folkmoot.store.watch import Watch
 from folkmoot.store.writer import Writer
@@ -145,15 +145,15 @@ class PostgresTx(Tx):
 
     dialect: Dialect = "postgresql"
 
-    def __init__(self, pipe: Pipe, ids: IdSource) -> None:
+    def __init__(self, pipeline: Pipeline, ids: IdSource) -> None:
         super().__init__(ids)
-        self._pipe = pipe
+        self._pipeline = pipeline
 
     def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
-        return self._pipe.rows(self._pipe.send(text, parameters))
+        return self._pipeline.rows(self._pipeline.send(text, parameters))
 
     def _run(self, text: str, parameters: Mapping[str, Any]) -> None:
-        self._pipe.send(text, parameters)
+        self._pipeline.send(text, parameters)
 
     def all_of(self, asked: Sequence[tuple[Statement, Mapping[str, Any]]]) -> list[list[Row]]:
         # Sent one after the other, then read: the pipeline makes it one round trip.
@@ -162,8 +162,8 @@ class PostgresTx(Tx):
             if self.held and not statement.apart:
                 self.let_go()
             text, defaults = statement.compiled(self.dialect)
-            all_sent.append(self._pipe.send(text, {**defaults, **parameters}))
-        return [self._pipe.rows(sent) for sent in reversed(all_sent)][::-1]
+            all_sent.append(self._pipeline.send(text, {**defaults, **parameters}))
+        return [self._pipeline.rows(sent) for sent in reversed(all_sent)][::-1]
 
 
 class PostgresWriter(Writer):
@@ -172,26 +172,26 @@ class PostgresWriter(Writer):
     def __init__(self, url: str, number: int, clock: Callable[[], float], ids: IdSource, wake: Wake) -> None:
         self._url = url
         self._connection: Connection | None = None
-        self._pipe: Pipe | None = None
+        self._pipeline: Pipeline | None = None
         super().__init__(f"writer-{number}", clock, ids, wake)
 
     def _attempt(self, jobs: Sequence[Job[Any]]) -> None:
         if self._connection is None or self._connection.closed:
             self._connection = connect(self._url)
         connection = self._connection
-        if self._pipe is None or self._pipe.connection is not connection:
-            self._pipe = Pipe(connection)
+        if self._pipeline is None or self._pipeline.connection is not connection:
+            self._pipeline = Pipeline(connection)
         number: str | None = None
         try:
-            with self._pipe as pipe:
-                pipe.send("BEGIN")
-                numbered = pipe.send("SELECT pg_current_xact_id()::text")
-                tx = PostgresTx(pipe, self._ids)
+            with self._pipeline as pipeline:
+                pipeline.send("BEGIN")
+                numbered = pipeline.send("SELECT pg_current_xact_id()::text")
+                tx = PostgresTx(pipeline, self._ids)
                 if len(jobs) > 1:
                     rows.prefetch(tx, (job.hint for job in jobs if job.hint is not None))
                 self._perform(jobs, tx)
-                number = pipe.rows(numbered)[0][0]
-                pipe.send("COMMIT")
+                number = pipeline.rows(numbered)[0][0]
+                pipeline.send("COMMIT")
         except BaseException as error:
             self._undo(connection)
             if number is None or not isinstance(error, psycopg.OperationalError) or not self._was_committed(number):
