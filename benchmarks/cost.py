@@ -69,12 +69,13 @@ def run(load: Load, made: Databases, options: argparse.Namespace, names: list[st
         ]
         for name in names:
             for connections in options.connections:
-                totals: list[list[float]] = [[0.0] * 4, [0.0] * 4]
+                rounds: list[list[Cost]] = [[], []]
                 for _ in range(options.rounds):
                     for side, (running, target, where) in enumerate(sides):
                         one = _round(load, running, target, where, name, connections, options.seconds)
-                        totals[side] = [a + b for a, b in zip(totals[side], one, strict=True)]
-                costs = [Cost(*(each / total[3] for each in total[:3])) for total in totals]
+                        rounds[side].append(one)
+                # The cheapest: what else the machine does makes processor time dearer, and never cheaper.
+                costs = [min(each, key=lambda cost: cost.whole) for each in rounds]
                 line = Line(made.kind, name, connections, *costs)
                 found.append(line)
                 mine, its = costs
@@ -88,8 +89,7 @@ def run(load: Load, made: Databases, options: argparse.Namespace, names: list[st
 
 def _round(
     load: Load, running: Running, target: Target, where: Place, name: str, connections: int, seconds: float
-) -> list[float]:
-    """Microseconds of loop, other threads and database, and answers."""
+) -> Cost:
     workload = WORKLOADS[name]
     before = _spent(running, where)
     job = Job(
@@ -103,7 +103,7 @@ def _round(
     driven: Any = load.drive(job)
     if driven.problems:
         raise measure.Failed(f"{name}: {'; '.join(driven.problems)}")
-    return [*(b - a for a, b in zip(before, _spent(running, where), strict=True)), float(driven.answered)]
+    return Cost(*((b - a) / driven.answered for a, b in zip(before, _spent(running, where), strict=True)))
 
 
 def _spent(running: Running, place: Place) -> list[float]:

@@ -31,7 +31,7 @@ from folkmoot.store.postgres_access import (
     wrong_server,
 )
 from folkmoot.store.postgres_link import PostgresLink
-from folkmoot.store.postgres_pipe import Pipe
+from folkmoot.store.postgres_pipeline import Pipeline
 from folkmoot.store.postgres_replica import Replica
 from folkmoot.store.wake import Wake
 from folkmoot.store.watch import Watch
@@ -141,15 +141,15 @@ class PostgresTx(Tx):
 
     dialect: Dialect = "postgresql"
 
-    def __init__(self, pipe: Pipe, ids: IdSource) -> None:
+    def __init__(self, pipeline: Pipeline, ids: IdSource) -> None:
         super().__init__(ids)
-        self._pipe = pipe
+        self._pipeline = pipeline
 
     def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
-        return self._pipe.rows(self._pipe.send(text, parameters))
+        return self._pipeline.rows(self._pipeline.send(text, parameters))
 
     def _run(self, text: str, parameters: Mapping[str, Any]) -> None:
-        self._pipe.send(text, parameters)
+        self._pipeline.send(text, parameters)
 
     def all_of(self, asked: Sequence[tuple[Statement, Mapping[str, Any]]]) -> list[list[Row]]:
         # Sent one after the other, then read: the pipeline makes it one round trip.
@@ -158,8 +158,8 @@ class PostgresTx(Tx):
             if self.held and not statement.apart:
                 self.let_go()
             text, defaults = statement.compiled(self.dialect)
-            all_sent.append(self._pipe.send(text, {**defaults, **parameters}))
-        return [self._pipe.rows(sent) for sent in reversed(all_sent)][::-1]
+            all_sent.append(self._pipeline.send(text, {**defaults, **parameters}))
+        return [self._pipeline.rows(sent) for sent in reversed(all_sent)][::-1]
 
 
 class PostgresWriter(Writer):
@@ -168,7 +168,7 @@ class PostgresWriter(Writer):
     def __init__(self, door: Door, number: int, clock: Callable[[], float], ids: IdSource, wake: Wake) -> None:
         self._door = door
         self._connection: Connection | None = None
-        self._pipe: Pipe | None = None
+        self._pipeline: Pipeline | None = None
         self._incarnation = ""
         settings = f", {door.access.settings(local=True)}" if door.pooled else ""
         self._first = f"SELECT pg_current_xact_id()::text{settings}"
@@ -190,19 +190,19 @@ class PostgresWriter(Writer):
         connection = self._connection
         if connection is None or connection.closed:
             connection = self._open()
-        if self._pipe is None or self._pipe.connection is not connection:
-            self._pipe = Pipe(connection)
+        if self._pipeline is None or self._pipeline.connection is not connection:
+            self._pipeline = Pipeline(connection)
         number: str | None = None
         try:
-            with self._pipe as pipe:
-                pipe.send("BEGIN")
-                numbered = pipe.send(self._first)
-                tx = PostgresTx(pipe, self._ids)
+            with self._pipeline as pipeline:
+                pipeline.send("BEGIN")
+                numbered = pipeline.send(self._first)
+                tx = PostgresTx(pipeline, self._ids)
                 if len(jobs) > 1:
                     rows.prefetch(tx, (job.hint for job in jobs if job.hint is not None))
                 self._perform(jobs, tx)
-                number = pipe.rows(numbered)[0][0]
-                pipe.send("COMMIT")
+                number = pipeline.rows(numbered)[0][0]
+                pipeline.send("COMMIT")
         except BaseException as error:
             self._undo(connection)
             if wrong_server(error):

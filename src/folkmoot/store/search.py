@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from operator import add as add_text
 from typing import Any
 
 from sqlalchemy import BindParameter, Boolean, ColumnElement, Double, and_, bindparam, delete, insert, select, tuple_
@@ -31,6 +32,8 @@ MOST_BYTES = 500_000
 
 _TOPIC, _CONVERSATION_TOPIC, _AUTHOR, _PLACE = "§", "‡", "¶", "†"
 _brief = lru_cache(maxsize=4096)(words)
+# The places of the words of most posts, as a tsvector is written: put together, they need not be for each word.
+_NUMBERS = tuple(f":{number}" for number in range(1, 1001))
 
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -38,8 +41,12 @@ _brief = lru_cache(maxsize=4096)(words)
 
 def body_words(content_type: str, content: str) -> str:
     """The words of a post's body, between blanks; of HTML those of its text."""
-    found = words(html.text_of_html(content) if content_type == "html" else content)
-    text = " ".join(found[:MOST_WORDS])
+    return text_words(html.text_of_html(content) if content_type == "html" else content)
+
+
+def text_words(given: str) -> str:
+    """The same of a text."""
+    text = " ".join(words(given)[:MOST_WORDS])
     if len(text) > MOST_BYTES // 4 and len(encoded := text.encode()) > MOST_BYTES:
         text = encoded[:MOST_BYTES].decode(errors="ignore").rpartition(" ")[0]
     return text
@@ -65,7 +72,10 @@ def indexed(
     found = [place("g", group), place("c", conversation), place("t", thread)]
     if dialect == "sqlite":
         found.append(place("p", post))  # a virtual table has no key to find it by
-    found += body.split()
+        if body:
+            found.append(body)
+    else:
+        found += body.split()
     topic, of_conversation = topics
     found += [f"{_TOPIC}{word}" for word in _brief(topic)]
     if of_conversation != topic:
@@ -83,6 +93,8 @@ def indexed(
 
 def _tsvector(found: list[str]) -> str:
     """PostgreSQL's own spelling, which it sorts and sums up; words hold nothing that it would take for a mark."""
+    if len(found) <= len(_NUMBERS):
+        return " ".join(map(add_text, found, _NUMBERS))
     return " ".join([f"{word}:{number}" for number, word in enumerate(found, 1)])
 
 

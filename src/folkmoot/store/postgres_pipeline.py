@@ -26,7 +26,7 @@ from psycopg.pq.abc import PGresult
 Row = tuple[Any, ...]
 
 # Statements that a connection keeps prepared; those of the verbs are fewer.
-_PREPARED = 500
+_PREPARED = 512
 _PARAMETER = re.compile(r"%\((?P<name>\w+)\)s|%%")
 
 
@@ -40,7 +40,7 @@ class Sent:
         self.result: PGresult | None = None
 
 
-class Pipe:
+class Pipeline:
     """The pipeline of `connection`, a context: what was sent within it is done when it ends, or its first error raised.
 
     After an error the server passes over what follows until the context ends. A transaction is the caller's to begin
@@ -58,7 +58,7 @@ class Pipe:
         self._error: psycopg.Error | None = None
         self._poll = select.poll()
 
-    def __enter__(self) -> Pipe:
+    def __enter__(self) -> Pipeline:
         self._waiting.clear()
         self._fresh.clear()
         self._error = None
