@@ -10,7 +10,7 @@ text (`faults`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,8 @@ from uuid import UUID
 import psycopg
 
 from folkmoot.store.distribution import COLUMN, KINDS
+from tests import postgres
+from tests.citus import crossings, twin
 from tests.citus.twin import SPLIT
 
 _UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
@@ -114,8 +116,8 @@ def faults(text: str) -> list[str]:
     inserted = _INSERT.match(text)
     if inserted is not None and inserted[1] in SPLIT:
         columns = [name.strip() for name in inserted[2].split(",")]
-        if SPLIT[inserted[1]] not in columns:
-            found.append(f"inserts without {SPLIT[inserted[1]]}")
+        if COLUMN not in columns:
+            found.append(f"inserts without {COLUMN}")
     found += _locks(text)
     return found
 
@@ -128,6 +130,14 @@ def _locks(text: str) -> Iterator[str]:
                 yield f"locks a row of {name}, which has one on each node"
 
 
-def column_of(table: str) -> str | None:
-    """The column by which a table is in parts, if it is."""
-    return COLUMN.get(KINDS[table])
+def verdicts(recorded: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    """What is wrong with statements that were recorded; those that may cross groups are judged by their text alone."""
+    if not recorded:
+        return []
+    may = crossings.texts()
+    found = [(text, fault) for text, _ in recorded for fault in faults(text)]
+    with postgres.fresh(twin.template()) as url, Judge(url) as judge:
+        for text, parameters in recorded:
+            if text not in may and (crossing := judge.crossing(text, parameters)) is not None:
+                found.append((text, crossing))
+    return [f"- {fault}: {' '.join(text.split())[:2000]}" for text, fault in found]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import psycopg
 
 # How `pg_dist_partition` tells of each kind: partmethod, and the name of its column.
-_METHODS = {"group": ("h", "group_id"), "object": ("h", "object_id"), "reference": ("n", None), "single": ("n", None)}
+_METHODS = {"group": ("h", "group_id"), "reference": ("n", None), "single": ("n", None)}
 
 
 def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
@@ -86,7 +86,8 @@ def _placed(connection: psycopg.Connection[Any]) -> set[str]:
             continue
         if _METHODS.get(kind) != (method, column) or (method == "n" and (model == "t") != (kind == "reference")):
             raise WrongUse(
-                f"The table '{table}' is distributed otherwise than Folkmoot needs: undistribute_table('{table}') first."
+                f"The table '{table}' is distributed otherwise than Folkmoot needs; "
+                f"SELECT undistribute_table('{table}') first."
             )
     return {row[0] for row in rows}
 

@@ -15,9 +15,9 @@ from sqlalchemy.schema import AddConstraint
 
 from folkmoot.store import schema
 
-# "group": in parts by group_id, a group's rows of all such tables on one node. "object": in parts by object_id.
-# "reference": a copy on every node. "single": in one part, on one node. "local": as ever, on the coordinator alone.
-Kind = Literal["group", "object", "reference", "single", "local"]
+# "group": in parts by group_id, a group's rows of all such tables on one node. "reference": a copy on every node.
+# "single": in one part, on one node. "local": as ever, on the coordinator alone.
+Kind = Literal["group", "reference", "single", "local"]
 
 KINDS: Mapping[str, Kind] = {
     # What is said in a group, and what each reply touches.
@@ -38,12 +38,11 @@ KINDS: Mapping[str, Kind] = {
     "changes": "group",
     "subscription_cursors": "group",
     "idempotency_keys": "group",
-    # "My groups" begins with the object.
-    "object_groups": "object",
-    # The directory: small, seldom written, asked for by name, by filter and across groups, and joined to all of the above.
+    # The directory: small, seldom written, asked for by name, by filter and across groups, joined to all of the above.
     "users": "reference",
     "addresses": "reference",
     "groups": "reference",
+    "object_groups": "reference",
     "senders": "reference",
     "permission_grants": "reference",
     # Whom to tell: joined to the places in the logs of the groups.
@@ -59,18 +58,18 @@ KINDS: Mapping[str, Kind] = {
 }
 # The table that the others of its kind are placed with: each reply locks its row.
 TOGETHER_WITH = "sequences"
-COLUMN: Mapping[Kind, str] = {"group": "group_id", "object": "object_id"}
+COLUMN = "group_id"
 
 # Reference tables first, so that no key ever leads from one to a table that is in parts.
-_ORDER: tuple[Kind, ...] = ("reference", "group", "object", "single")
+_ORDER: tuple[Kind, ...] = ("reference", "group", "single")
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 def steps(placed: Collection[str], keys: Collection[str]) -> Iterator[str]:
-    """The statements, each of one transaction, that distribute what is not yet; none where nothing is left.
+    """The statements of the one transaction that distributes what is not yet; none where nothing is left.
 
-    `placed`: the tables that Citus knows already. `keys`: the names of the foreign keys that there are. Citus refuses to
-    distribute a table whose foreign key leads to one that is not distributed yet, so keys are taken off and put on
+    `placed`: the tables that Citus knows already. `keys`: the names of the foreign keys that there are. Citus refuses
+    to distribute a table whose foreign key leads to one that is not distributed yet, so keys are taken off and put on
     again, in one transaction: nobody ever sees a table without them.
     """
     missing = [table for kind in _ORDER for table in _tables(kind) if table.name not in placed]
@@ -105,8 +104,6 @@ def _place(name: str) -> str:
             return f"SELECT create_reference_table('{name}')"
         case "single":
             return f"SELECT create_distributed_table('{name}', NULL, colocate_with => 'none')"
-        case "object":
-            return f"SELECT create_distributed_table('{name}', 'object_id', colocate_with => 'none')"
         case _:
             beside = "none" if name == TOGETHER_WITH else TOGETHER_WITH
-            return f"SELECT create_distributed_table('{name}', 'group_id', colocate_with => '{beside}')"
+            return f"SELECT create_distributed_table('{name}', '{COLUMN}', colocate_with => '{beside}')"
