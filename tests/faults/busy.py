@@ -23,6 +23,8 @@ _LARGEST_UPLOAD = 1_600_000  # two parts of a blob
 def content(name: str) -> bytes:
     """The file of that name: a few bytes, or more than one part of a blob where the name says so."""
     chance = random.Random(name)  # noqa: S311  (only varies what is sent)
+    if name.endswith(".huge"):
+        return chance.randbytes(1_000_000)
     most = _LARGEST_UPLOAD if name.endswith(".large") else 6_000
     return chance.randbytes(chance.randrange(1, most))
 

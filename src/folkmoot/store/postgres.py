@@ -221,6 +221,9 @@ class PostgresWriter(Writer):
     def _translate(self, error: Exception) -> Exception:
         if isinstance(error, (errors.DiskFull, errors.OutOfMemory)):
             return StorageFull()
+        # Where a quota or a limit on files is in the way, PostgreSQL has no code of its own for it.
+        if isinstance(error, errors.InternalError_) and "could not extend file" in str(error):
+            return StorageFull()
         if isinstance(error, (psycopg.OperationalError, errors.SerializationFailure, errors.DeadlockDetected)):
             log.warning("PostgreSQL refused a write: %s", type(error).__name__)
             return Busy()
