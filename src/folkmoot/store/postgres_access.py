@@ -162,6 +162,9 @@ def refusal(error: Exception) -> Exception:
     """The refusal that a database's error means to a caller, or the error itself."""
     if isinstance(error, (errors.DiskFull, errors.OutOfMemory)):
         return StorageFull()
+    # Where a quota or a limit on files is in the way, PostgreSQL has no code of its own for it.
+    if isinstance(error, errors.InternalError_) and "could not extend file" in str(error):
+        return StorageFull()
     if isinstance(error, errors.QueryCanceled):
         log.warning("PostgreSQL ended a statement: %s", str(error).partition("\n")[0])
         return TooSlow()
