@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test check fix conform bench pins clean
+.PHONY: help serve test check fix conform fuzz bench pins clean
 
 help: ## list these words
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -46,12 +46,15 @@ fix: $(VENV)/.dev ## repair lint and format
 conform: $(VENV)/.dev ## look for answers that are not as published
 	$(BIN)/pytest -n auto tests/conformance $(ARGS)
 
+fuzz: $(VENV)/.fuzz ## look for inputs that break a parser or the server
+	$(BIN)/python -m tests.fuzz $(or $(ARGS),all)
+
 bench: $(VENV)/.dev ## run the benchmarks
 	$(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## remove what these words made
 	rm -rf $(VENV) $(JAVASCRIPT)/node_modules build src/*.egg-info
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- what is installed
@@ -76,6 +79,11 @@ $(VENV)/.dev: requirements-dev.txt requirements.txt pyproject.toml | $(BIN)/pyth
 	@$(PIP) --no-build-isolation -e .
 	@touch $(VENV)/.runtime $@
 
+$(VENV)/.fuzz: requirements-fuzz.txt $(VENV)/.dev
+	@echo "Installing what fuzzing needs"
+	@$(PIP) --only-binary :all: --require-hashes -r requirements-fuzz.txt
+	@touch $@
+
 $(JAVASCRIPT)/node_modules/.package-lock.json: $(JAVASCRIPT)/package.json $(JAVASCRIPT)/package-lock.json $(JAVASCRIPT)/.npmrc | $(VENV)/.dev
 	@echo "Installing the JavaScript clients"
 	@cd $(JAVASCRIPT) && npm ci --loglevel=error --ignore-scripts --no-audit --no-fund
@@ -94,6 +102,7 @@ export WITHOUT_ADDRESSES
 pins: $(VENV)/.dev ## renew every pin
 	$(PINS) --group build -o requirements.txt
 	$(PINS) --group build --group dev -c requirements.txt -o requirements-dev.txt
+	$(subst pyproject.toml,,$(PINS)) --group fuzz -o requirements-fuzz.txt
 	cd $(JAVASCRIPT) && rm -rf package-lock.json node_modules && npm install --loglevel=error --package-lock-only
 	cd $(JAVASCRIPT) && node -e "$$WITHOUT_ADDRESSES"
-	@! grep -n '://' requirements.txt requirements-dev.txt $(JAVASCRIPT)/package-lock.json
+	@! grep -n '://' requirements.txt requirements-dev.txt requirements-fuzz.txt $(JAVASCRIPT)/package-lock.json

@@ -7,11 +7,25 @@ from collections.abc import Iterator
 import pytest
 
 from tests import postgres
+from tests.citus import recording, twin
+from tests.citus.judging import verdicts
 from tests.harness import DATABASES, Database, Graph, Workshop
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(postgres, "folkmoot-postgres")
+    recording.begin()
+    if twin.wanted():
+        twin.everywhere()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _each_statement_goes_to_one_node() -> Iterator[None]:
+    """When the run ends: what the storage layer said is as Citus needs it, or it is a crossing with a reason."""
+    yield
+    wrong = verdicts(list(recording.unclaimed()))
+    if wrong:
+        pytest.fail("Name the group in these, or give the reason in tests/citus/crossings.py:\n" + "\n".join(wrong))
 
 
 @pytest.fixture(scope="session")

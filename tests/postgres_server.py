@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,6 +33,7 @@ These tests need PostgreSQL and found none. One of these helps:
 RUN = "FOLKMOOT_TEST_RUN"  # the folder of pytest's run; its workers and their children inherit it
 
 SETTINGS = {"listen_addresses": "", "max_connections": "400", "wal_level": "minimal", "max_wal_senders": "0"}
+REPLICATED = {"wal_level": "replica", "max_wal_senders": "4"}
 FAST_AND_LOSSY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -43,12 +44,14 @@ class NoPostgreSQL(Exception):
 class Server:
     """One server with its data and its socket in a folder, which every user must be able to enter.
 
-    Only a durable one flushes to the disk; it is for the tests that pull the plug.
+    Only a durable one flushes to the disk; it is for the tests that pull the plug. `more` are settings besides those
+    that all have.
     """
 
-    def __init__(self, folder: Path, *, durable: bool) -> None:
+    def __init__(self, folder: Path, *, durable: bool, more: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.durable = durable
+        self.more = dict(more or {})
         self.url = f"postgresql://postgres@/postgres?host={folder}"
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(exist_ok=True)
@@ -62,7 +65,7 @@ class Server:
         data = self.folder / "data"
         if not data.exists():
             self._initialise(data)
-        settings = SETTINGS if self.durable else SETTINGS | FAST_AND_LOSSY
+        settings = (SETTINGS if self.durable else SETTINGS | FAST_AND_LOSSY) | self.more
         command = [str(self._programs / "postgres"), "-D", str(data), "-k", str(self.folder)]
         command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
@@ -84,6 +87,18 @@ class Server:
     def crash(self) -> None:
         """Stop without writing anything more, as a power cut does; the next start recovers."""
         self._end(signal.SIGQUIT, signal.SIGKILL)
+
+    def follow(self, primary: Server) -> None:
+        """Become a streaming standby of another server (which has `REPLICATED`), before the first start."""
+        command = [str(self._programs / "pg_basebackup"), "-h", str(primary.folder), "-U", "postgres"]
+        command += ["-D", str(self.folder / "data"), "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **self._identity())
+        if done.returncode:
+            raise NoPostgreSQL(f"{command[0]} failed:\n{done.stderr}")
+
+    def has(self, program: str) -> bool:
+        """Whether this installation has a program besides those that every server needs."""
+        return (self._programs / program).exists()
 
     def _initialise(self, data: Path) -> None:
         command = [str(self._programs / "initdb"), "-D", str(data), "-U", "postgres"]
@@ -115,12 +130,12 @@ class Server:
 
 
 @contextlib.contextmanager
-def private_server(*, durable: bool = True) -> Iterator[Server]:
+def private_server(*, durable: bool = True, more: Mapping[str, str] | None = None) -> Iterator[Server]:
     """A started server that one test has for itself, to crash and start again."""
     within = os.environ.get(RUN)  # in a run the keeper sweeps up behind a worker that was killed
     folder = new_folder(within)
     try:
-        server = Server(folder / "server", durable=durable)
+        server = Server(folder / "server", durable=durable, more=more)
         try:
             server.start()
             yield server

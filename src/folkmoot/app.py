@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from folkmoot.auth.secrets import check_password
 from folkmoot.auth.tokens import GRAPH_AUDIENCES, AnyOrigin, TrustedIssuer, Validator
 from folkmoot.config import Settings, SettingWrong
 from folkmoot.graph.app import VERSION, GraphDoor
+from folkmoot.graph.limits import parse_limits
 from folkmoot.graph.notifications import Notifications
 from folkmoot.graph.streaming import Streams
 from folkmoot.graph.uploading import PATH as UPLOADS
@@ -32,6 +34,7 @@ from folkmoot.metrics import metrics
 from folkmoot.model import Application, Person, SignIn
 from folkmoot.notify.engine import Notifier
 from folkmoot.outgoing import Outgoing
+from folkmoot.signing_in import StoredSignIns
 from folkmoot.store import everywhere, migrate
 from folkmoot.store.db import Store
 from folkmoot.store.retention import Retention
@@ -111,33 +114,79 @@ def _sign_in(person: Person | None) -> SignIn | None:
     return SignIn(oid=person.id, upn=person.upn, name=person.name, mail=person.mail or person.upn)
 
 
-def open_store(settings: Settings, clock: Callable[[], float] = time.time) -> Store:
-    """Open the database that the settings name, brought to the schema of this release."""
-    data = Path(settings.data)
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+def database(settings: Settings) -> Path | str:
+    """What migrations work on: the database file, or the URL that leads past a pooler."""
+    if settings.database is None:
+        return Path(settings.data) / "folkmoot.db"
+    return settings.database_direct or settings.database
+
+
+@contextmanager
+def reaching(settings: Settings) -> Iterator[None]:
+    """Say which setting is to blame where the database cannot be used at all."""
     if settings.database is None:
         import sqlite3
 
         from sqlalchemy.exc import DBAPIError
 
-        from folkmoot.store.sqlite import SqliteStore
-
-        file = data / "folkmoot.db"
         try:
-            migrate.upgrade(file)
-            return SqliteStore(file, clock)
+            yield
         except (sqlite3.DatabaseError, DBAPIError) as error:
-            raise SettingWrong(f"The database file {file} cannot be used: {error}.", target="data") from error
+            raise SettingWrong(
+                f"The database file {database(settings)} cannot be used: {error}.", target="data"
+            ) from error
+        return
     import psycopg
-
-    from folkmoot.store.postgres import PostgresStore
+    from sqlalchemy.exc import OperationalError
 
     try:
-        migrate.upgrade(settings.database)
-    except psycopg.OperationalError as error:
+        yield
+    except (psycopg.OperationalError, OperationalError) as error:
         said = " ".join(str(error).split())
         raise SettingWrong(f"The database cannot be reached: {said}", target="database") from error
-    return PostgresStore(settings.database, clock)
+
+
+def migrated(settings: Settings, patience: float = migrate.PATIENCE) -> None:
+    """Bring the database that the settings name to the schema of this release (see `migrate.upgrade`)."""
+    Path(settings.data).mkdir(parents=True, exist_ok=True, mode=0o700)
+    with reaching(settings):
+        migrate.upgrade(database(settings), patience)
+
+
+def open_store(settings: Settings, clock: Callable[[], float] = time.time, *, upgrade: bool = True) -> Store:
+    """Open the database that the settings name; unless `upgrade` is False, brought to the schema of this release."""
+    if upgrade:
+        migrated(settings)
+    store = _open(settings, clock)
+    for line in store.writers:
+        line.limit = settings.max_waiting_writes
+    return store
+
+
+def _open(settings: Settings, clock: Callable[[], float]) -> Store:
+    if settings.database is None:
+        from folkmoot.store.sqlite import SqliteStore
+
+        with reaching(settings):
+            return SqliteStore(Path(settings.data) / "folkmoot.db", clock)
+    from folkmoot.store.postgres import PostgresStore
+    from folkmoot.store.postgres_access import Access
+
+    return PostgresStore(
+        settings.database,
+        clock,
+        Access(
+            direct=settings.database_direct,
+            replica=settings.database_replica,
+            pooled=settings.database_pooled,
+            writers=settings.database_writers,
+            readers=settings.database_readers,
+            long_readers=settings.database_long_readers,
+            statement_seconds=settings.database_statement_seconds,
+            lock_seconds=settings.database_lock_seconds,
+            idle_seconds=settings.database_idle_seconds,
+        ),
+    )
 
 
 def development_key(settings: Settings) -> SigningKey:
@@ -246,6 +295,7 @@ def build(
             audience_hosts=lambda: _hosts(origins),
             base_url=lambda request: _origin(origins, request),
             clock=clock,
+            sign_ins=StoredSignIns(store),
         )
     door = GraphDoor(
         store,
@@ -256,6 +306,12 @@ def build(
         domain=settings.domain,
         max_body=settings.max_body_bytes,
         max_attachment=settings.max_attachment_bytes,
+        limits={
+            "strict": parse_limits(settings.strict_limits),
+            "extended": parse_limits(settings.extended_limits),
+        },
+        max_requests=settings.max_requests,
+        max_bodies=settings.max_bodies_bytes,
         development=settings.mode == "development",
         streams=streams,
     )

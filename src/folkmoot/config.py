@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from folkmoot.auth.trust import LISTS, Trust, may_be_fetched
+from folkmoot.graph.limits import LimitWrong, parse_limits
 from folkmoot.refusals import Refusal
 
 
@@ -30,6 +31,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     database: str | None = None
     """`postgresql://…`; without it a SQLite file in the data directory."""
+
+    database_direct: str | None = None
+    """PostgreSQL's own URL, past the pooler that `database` names: for LISTEN and for migrations."""
+
+    database_pooled: bool = False
+    """Whether `database` names a pooler in transaction mode (PgBouncer): nothing is kept in a session then."""
+
+    database_replica: str | None = None
+    """`postgresql://…` of a streaming standby that answers longer reads while it has all that was written before."""
+
+    database_writers: int = 4
+    """Connections for writing, in each server process."""
+
+    database_readers: int = 8
+    """Connections for short reads, in each server process."""
+
+    database_long_readers: int = 4
+    """Threads for longer reads in each server process, on PostgreSQL with a connection each."""
+
+    database_statement_seconds: float = 30
+    """How long one statement may take on PostgreSQL; 0 for ever."""
+
+    database_lock_seconds: float = 10
+    """How long one statement may wait for a lock on PostgreSQL; 0 for ever."""
+
+    database_idle_seconds: float = 60
+    """After which time PostgreSQL ends a transaction of a server that asks for nothing any more; 0 for never."""
 
     host: str = "127.0.0.1"
     """The address to listen on."""
@@ -64,11 +92,48 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_attachment_bytes: int = 150 * 1024 * 1024
     """The largest attachment; one that does not fit into a request body comes in by an upload session."""
 
+    strict_limits: str = "cloud"
+    """How much strict applications may ask for: `cloud` (its numbers), `off`, or own ones (see `graph.limits`)."""
+
+    extended_limits: str = "off"
+    """The same for extended applications."""
+
+    max_requests: int = 1000
+    """How many requests a process answers at the same time; more are refused with 503 and Retry-After."""
+
+    max_bodies_bytes: int = 256 * 1024 * 1024
+    """How much memory the bodies of those requests may take together; what does not fit is refused likewise."""
+
+    max_waiting_writes: int = 2000
+    """How many writes may wait in one line for the database; more are refused likewise.
+
+    SQLite has one line, PostgreSQL one for each connection that writes.
+    """
+
     changes_days: float = 30
     """How long the change log is kept, in days; 0 for ever. What a live subscription has not been told of stays."""
 
     deliveries_days: float = 7
     """How long it is kept what was delivered to subscribers, in days; 0 for ever."""
+
+    workers: int = 1
+    """How many processes answer requests, on the same ports. More than there are cores gain nothing."""
+
+    receive_seconds: float = 30
+    """How long a request may take to come, its head whole and of its body at least a kilobyte a second after that."""
+
+    send_seconds: float = 60
+    """After how long a client that takes nothing of its answer is cut off."""
+
+    max_unsent_bytes: int = 128 * 1024 * 1024
+    """How much of answers may wait for their clients in each process; then those who have taken nothing for longest are
+    cut off."""
+
+    unready_seconds: float = 0
+    """How long a server that is told to stop says so at `/readyz`, and goes on, before it takes no more connections."""
+
+    grace_seconds: int = 10
+    """How long requests under way may then take."""
 
     poll_seconds: float = 5
     """How often a server looks for changes of other servers of which no hint came."""
@@ -186,19 +251,59 @@ def _check(settings: Settings) -> None:
     for name in ("https_port", "http_port"):
         if not 0 <= getattr(settings, name) <= 65535:
             raise SettingWrong(f"{name} must be 0 to 65535.", target=name)
+    for name in ("strict_limits", "extended_limits"):
+        try:
+            parse_limits(getattr(settings, name))
+        except LimitWrong as wrong:
+            raise SettingWrong(f"{name} cannot be used: {wrong.message}", target=name) from wrong
+    for name in ("max_requests", "max_waiting_writes"):
+        if getattr(settings, name) < 1:
+            raise SettingWrong(f"{name} must be 1 or more.", target=name)
+    if settings.max_bodies_bytes < settings.max_body_bytes:
+        raise SettingWrong("max_bodies_bytes must be max_body_bytes or more.", target="max_bodies_bytes")
     for name in ("changes_days", "deliveries_days"):
         if not 0 <= getattr(settings, name) <= 36_500:
             raise SettingWrong(f"{name} must be 0 (for ever) or a number of days.", target=name)
     if not 0.1 <= settings.poll_seconds <= 30:
         raise SettingWrong("poll_seconds must be 0.1 to 30.", target="poll_seconds")
-    if settings.database is not None and not settings.database.startswith(("postgresql://", "postgres://")):
-        raise SettingWrong(
-            f"database must begin with postgresql://, not '{settings.database.partition(':')[0]}:'; leave it out for "
-            "SQLite in the data directory.",
-            target="database",
-        )
+    if not 1 <= settings.workers <= 128:
+        raise SettingWrong("workers must be 1 to 128.", target="workers")
+    for name in ("receive_seconds", "send_seconds"):
+        if not 1 <= getattr(settings, name) <= 3_600:
+            raise SettingWrong(f"{name} must be 1 to 3600.", target=name)
+    for name in ("unready_seconds", "grace_seconds"):
+        if not 0 <= getattr(settings, name) <= 3_600:
+            raise SettingWrong(f"{name} must be 0 to 3600.", target=name)
+    if settings.max_unsent_bytes < 1024 * 1024:
+        raise SettingWrong("max_unsent_bytes must be a megabyte (1048576) or more.", target="max_unsent_bytes")
+    _check_database(settings)
     if settings.public_url is not None and not settings.public_url.startswith(("https://", "http://")):
         raise SettingWrong("public_url must begin with https:// (or http://).", target="public_url")
+
+
+def _check_database(settings: Settings) -> None:
+    for name in ("database", "database_direct", "database_replica"):
+        url: str | None = getattr(settings, name)
+        if url is not None and not url.startswith(("postgresql://", "postgres://")):
+            otherwise = "SQLite in the data directory" if name == "database" else "none"
+            raise SettingWrong(
+                f"{name} must begin with postgresql://, not '{url.partition(':')[0]}:'; leave it out for {otherwise}.",
+                target=name,
+            )
+    if settings.database is None:
+        for name in ("database_direct", "database_replica", "database_pooled"):
+            if getattr(settings, name):
+                raise SettingWrong(f"{name} needs database, the URL of a PostgreSQL database.", target=name)
+    if settings.database_direct is not None and not settings.database_pooled:
+        raise SettingWrong(
+            "database_direct is for database_pooled = true, where database names a pooler.", target="database_direct"
+        )
+    for name in ("database_writers", "database_readers", "database_long_readers"):
+        if not 1 <= getattr(settings, name) <= 100:
+            raise SettingWrong(f"{name} must be 1 to 100.", target=name)
+    for name in ("database_statement_seconds", "database_lock_seconds", "database_idle_seconds"):
+        if not (getattr(settings, name) == 0 or 0.1 <= getattr(settings, name) <= 86_400):
+            raise SettingWrong(f"{name} must be 0 (without end) or 0.1 to 86400 seconds.", target=name)
 
 
 def _check_issuer(name: str, trust: Trust, *, loopback_http: bool) -> None:

@@ -8,6 +8,9 @@ from collections import Counter
 
 log = logging.getLogger("folkmoot")
 
+# Set when the server was told to stop: it is not ready for more.
+draining = False
+
 
 class Durations:
     """How often something took how long: the count of each bucket, all of them together, and the seconds."""

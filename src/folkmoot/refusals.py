@@ -143,6 +143,10 @@ class TooManySubscriptions(Refusal):
     """There are as many subscriptions as there may be."""
 
 
+class TooManyUploads(Refusal):
+    """There are as many uploads under way as there may be; finish one, or give it up with DELETE on its URL."""
+
+
 class Unprocessable(Refusal):
     """A property has a value that a new object could not have. `target` is the property."""
 
@@ -240,6 +244,24 @@ class KeyReused(Refusal):
 # ── what this server cannot do now ───────────────────────────────────────────────────────────────────────────────────
 class Busy(Refusal):
     """The server cannot answer now; try again."""
+
+
+class TooSlow(Busy):
+    """This took longer than the server allows, and was undone: ask for less at once, or try again later."""
+
+
+class Throttled(Refusal):
+    """Please retry again later."""
+
+    def __init__(self, message: str | None = None, *, seconds: int = 1, detail: str = "") -> None:
+        """`seconds`: when there is room again; `detail` says which limit it is (see `NotAllowed`)."""
+        self.seconds = seconds
+        self.detail = detail
+        super().__init__(message)
+
+
+class TooManyAtOnce(Throttled):
+    """Application is over its MailboxConcurrency limit."""
 
 
 class OutcomeUnknown(Refusal):

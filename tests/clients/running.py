@@ -14,9 +14,9 @@ _LAST_WORDS = "folkmoot: stopped; everything that was answered is stored."
 
 
 @contextmanager
-def running(data: Path) -> Iterator[Server]:
-    """A server on `data`. Fails when it logged anything, or did not stop as it should."""
-    server = start(data)
+def running(data: Path, *, limits: str = "off") -> Iterator[Server]:
+    """A server on `data`, with `limits` for strict applications. Fails when it logged anything or stopped badly."""
+    server = start(data, FOLKMOOT_STRICT_LIMITS=limits)
     said: list[str] = []
     stdout = server.process.stdout
     assert stdout is not None

@@ -65,6 +65,7 @@ def test_a_database_of_a_newer_release_is_left_alone(tmp_path: Path, command: st
     migrate.upgrade(fresh_database)
     with psycopg.connect(fresh_database) as link:
         link.execute("UPDATE alembic_version SET version_num = '9999'")
+        link.execute("UPDATE schema_compatibility SET works_from = '9998'")
     said = refused(command, "--data", str(tmp_path), "--database", fresh_database, *ports())
     assert "newer release" in said
 

@@ -16,8 +16,11 @@ FLOORS = (
     ("graph", "auth", "mail", "web", "notify", "transfer"),
     # The roof, from the eaves to the ridge.
     ("config",),
-    ("metrics", "pages", "server"),
+    ("connections", "metrics", "pages", "seats", "signing_in"),
+    ("server",),
+    ("workers",),
     ("app", "lab"),
+    ("filling",),
     ("commands",),
     ("cli",),
     ("__main__",),

@@ -15,6 +15,16 @@ from folkmoot.refusals import MethodNotAllowed, NameRefused, Refusal, Violation
 SOURCE = Path(__file__).parents[2] / "src" / "folkmoot"
 
 
+WANTED = {
+    401: "WWW-Authenticate",
+    405: "Allow",
+    410: "Location",
+    429: "Retry-After",
+    503: "Retry-After",
+    504: "Retry-After",
+}
+
+
 def every(kind: type[Refusal]) -> Iterator[type[Refusal]]:
     if kind.__module__ == refusals.__name__:
         yield from [kind] if kind is not Refusal else []
@@ -41,7 +51,7 @@ def test_it_has_one_shape(kind: type[Refusal], area: Area) -> None:
     assert re.fullmatch(r"[A-Za-z_]+", error["code"])
     assert error["message"]
     assert list(error["innerError"]) == ["date", "request-id", "client-request-id"]
-    wanted = {401: "WWW-Authenticate", 405: "Allow", 410: "Location", 503: "Retry-After"}.get(answer.status)
+    wanted = WANTED.get(answer.status)
     assert [name for name, _ in answer.headers] == ([wanted] if wanted else [])
 
 

@@ -14,6 +14,7 @@ from tests.postgres import fresh, private_server, template
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements.txt"
 DEVELOPMENT = ROOT / "requirements-dev.txt"
+FUZZING = ROOT / "requirements-fuzz.txt"
 LOCK = ROOT / "tests" / "clients" / "javascript" / "package-lock.json"
 
 
@@ -33,7 +34,7 @@ def pinned(file: Path) -> dict[str, str]:
     return dict(re.findall(r"(?m)^([a-z0-9-]+)==(\S+)", file.read_text()))
 
 
-@pytest.mark.parametrize("file", [REQUIREMENTS, DEVELOPMENT, LOCK], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [REQUIREMENTS, DEVELOPMENT, FUZZING, LOCK], ids=lambda file: file.name)
 def test_pins_name_no_address(file: Path) -> None:
     assert "://" not in file.read_text()
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from sqlalchemy import select
 
+from folkmoot.ops import uploads
 from folkmoot.ops.uploads import LIFETIME
 from folkmoot.store import schema
 from folkmoot.store.db import Statement
@@ -100,6 +101,22 @@ def test_names_in_any_case(graph: Graph, place: Place, name: str, action: str) -
     body = {name: {"attachmentType": "FILE", "Name": "a", "size": SIZE}}
     answer = graph.as_("AdeleV").post(f"{place.post_path()}/attachments/{action}", body)
     assert answer.status == 201
+
+
+def test_how_many_may_be_under_way(graph: Graph, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MOST_OPEN", 2)
+    adele, path = graph.as_("AdeleV"), f"{place.post_path()}/attachments/createUploadSession"
+    first = opened(adele, place)
+    opened(adele, place)
+    assert adele.post(path, item()).refusal == (403, "quotaLimitReached")
+    opened(graph.as_("AlexW"), graph.as_("AlexW").start())  # each has their own
+    assert put(graph, first, 0, SIZE - 1).status == 201
+    third = opened(adele, place)
+    assert adele.post(path, item()).status == 403
+    assert graph.send("DELETE", third, None, {}).status == 204
+    opened(adele, place)
+    graph.clock.advance(86_401)
+    opened(adele, place)
 
 
 @pytest.mark.parametrize("size", [1_000_000, MEBIBYTE, MEBIBYTE + 1, SIZE])

@@ -13,6 +13,7 @@ from sqlalchemy import Integer, Text, bindparam, literal, select
 
 from folkmoot.store import postgres, postgres_pipe
 from folkmoot.store.db import Snapshot, Statement
+from folkmoot.store.postgres_access import Access, Door
 from folkmoot.store.postgres_pipe import Asked, Pipe
 
 T = TypeVar("T")
@@ -26,7 +27,7 @@ def with_pipe(url: str, function: Callable[[Pipe], Awaitable[T]]) -> T:
     """What `function` gives, on a connection of its own."""
 
     async def run() -> T:
-        connection = await postgres.connect_loop(url)
+        connection = await Door(url, Access()).open_on_loop()
         try:
             return await function(Pipe(connection))
         finally:
@@ -70,6 +71,13 @@ def test_old_prepared_statements_make_room_for_new_ones(fresh_database: str, mon
     found, kept = with_pipe(fresh_database, ask)
     assert found == [[(2 * add,)] for add in (1, 2, 3, 1, 2, 3)]
     assert kept == [[(2,)]]
+
+
+def test_a_statement_that_the_server_has_lost_is_prepared_anew(fresh_database: str) -> None:
+    async def ask(pipe: Pipe) -> Any:
+        return [await pipe.ask([each]) for each in (number(1), ("DEALLOCATE ALL", {}), number(2))]
+
+    assert with_pipe(fresh_database, ask) == [[[(1,)]], [[]], [[(2,)]]]
 
 
 def test_a_connection_that_is_ended_says_so(fresh_database: str) -> None:

@@ -22,6 +22,7 @@ from folkmoot.graph.content import filled
 from folkmoot.graph.describe_service import described
 from folkmoot.graph.envelope import Answer, Area, Events, failed, refused
 from folkmoot.graph.feeds import FEEDS
+from folkmoot.graph.limits import OFF, Limits, Throttle
 from folkmoot.graph.notifications import Notifications
 from folkmoot.graph.reads import Count, Page
 from folkmoot.graph.replay import fingerprint, once, read_key
@@ -39,8 +40,10 @@ from folkmoot.odata.query import Options, parse_options
 from folkmoot.ops import grants
 from folkmoot.outgoing import Outgoing
 from folkmoot.refusals import (
+    BadBody,
     BadClause,
     BodyTooLarge,
+    Busy,
     MethodNotAllowed,
     NoSuchObject,
     NotAllowed,
@@ -66,9 +69,11 @@ class GraphDoor:
 
     `root` gives the service root (`https://localhost:8443/v1.0`) under which a request reached the server; `domain` is
     the mail domain of new groups; `outgoing` sends to URLs that clients name, `notifications` what is said there;
-    `max_body` is the largest request body, `max_attachment` the largest attachment, both in bytes. In `development` a
-    request may say under which profile it is answered: `Prefer: folkmoot.profile=strict` or `=extended`. `streams` are
-    those of whoever follows changes.
+    `max_body` is the largest request body, `max_attachment` the largest attachment, both in bytes. `limits` say how
+    much applications may ask for (None: as much as they like). No more than `max_requests` are answered at the same
+    time, and no more than `max_bodies` bytes of their bodies held; what is beyond is refused at once. In `development`
+    a request may say under which profile it is answered: `Prefer: folkmoot.profile=strict` or `=extended`. `streams`
+    are those of whoever follows changes.
     """
 
     def __init__(
@@ -82,6 +87,9 @@ class GraphDoor:
         domain: str,
         max_body: int,
         max_attachment: int,
+        limits: Mapping[Profile, Limits] | None = None,
+        max_requests: int = 1000,
+        max_bodies: int = 256 * 1024 * 1024,
         development: bool = False,
         streams: Streams | None = None,
     ) -> None:
@@ -95,15 +103,30 @@ class GraphDoor:
         self._max_body = max_body
         self._max_attachment = max_attachment
         self._development = development
+        self._throttle = Throttle(limits or {"strict": OFF, "extended": OFF}, store.clock)
+        self._max_requests = max_requests
+        self._requests = 0
+        self._max_bodies = max_bodies
+        self._bodies = 0
         self._profiles: dict[str, tuple[Profile, float]] = {}
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request; whatever happens, in Graph's envelope."""
-        answer, request_id, client_request_id = await self.answer(scope, receive)
+        if self._requests >= self._max_requests:
+            # Told at once, and cheaply: who waits for an answer that comes too late has asked again meanwhile.
+            ids = self.request_ids(_headers(scope))
+            busy = refused(Busy(), "mail", request_id=ids[0], client_request_id=ids[1])
+            await send_answer(busy, scope["method"], *ids, send)
+            return
+        self._requests += 1
+        try:
+            answer, request_id, client_request_id = await self.answer(scope, receive)
+        finally:
+            self._requests -= 1
         if isinstance(answer.body, Events):
             await send_events(answer, answer.body, (request_id, client_request_id), scope, receive, send)
         else:
-            await send_answer(answer, scope["method"], request_id, client_request_id, send)
+            await send_answer(answer, request_id, client_request_id, scope, send)
 
     async def answer(self, scope: Mapping[str, Any], receive: Receive) -> tuple[Answer, str, str]:
         """What one request is answered, its request-id and its client-request-id. Refusals are answers, too."""
@@ -120,7 +143,7 @@ class GraphDoor:
             resolved = _resolved(scope["raw_path"].decode("latin-1"), profile)
             row = _row(resolved, scope["method"], caller.profile)
             area = row.area
-            answer = await self._answer(row, resolved, caller, scope, headers, receive)
+            answer = await self._admit(row, resolved, caller, scope, headers, receive)
         except Refusal as refusal:
             if resolved is not None:
                 area = next(iter(BY_ADDRESS[resolved.address].values())).area
@@ -135,6 +158,40 @@ class GraphDoor:
             # RFC 7240 §3. Said of refusals, too: they are what the profile decides.
             answer = _applied(answer, f"folkmoot.profile={asked}")
         return answer, request_id, client_request_id
+
+    async def _admit(
+        self,
+        row: Row,
+        resolved: Resolved,
+        caller: Caller,
+        scope: Mapping[str, Any],
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+    ) -> Answer:
+        """Answer a request for which there is room."""
+        if resolved.address == "$batch":
+            mailbox = None  # its items are counted, as they come in by the same door
+        else:
+            mailbox = self._throttle.admit(caller, resolved.address, _group(resolved), content=row.area == "mail")
+        size = self._size(headers)
+        try:
+            if size and self._bodies + size > self._max_bodies:
+                raise Busy
+            self._bodies += size
+            try:
+                return await self._answer(row, resolved, caller, scope, headers, receive)
+            finally:
+                self._bodies -= size
+        finally:
+            if mailbox is not None:
+                self._throttle.leave(mailbox)
+
+    def _size(self, headers: Mapping[bytes, bytes]) -> int:
+        """What a body may take of the memory for bodies, in bytes. One that is too large is not read."""
+        declared = headers.get(b"content-length", b"")
+        if declared.isdigit():
+            return min(int(declared), self._max_body)
+        return self._max_body if b"transfer-encoding" in headers else 0
 
     def request_ids(self, headers: Mapping[bytes, bytes]) -> tuple[str, str]:
         """A new request-id, and the client-request-id: the client's own, or the same where it sent none."""
@@ -218,6 +275,8 @@ class GraphDoor:
         if row.method != "GET":
             _no_options(options)
         raw = await self._body(headers, receive)
+        if raw and row.area == "mail" and (group := _group(resolved)) is not None:
+            self._throttle.sent(caller, group, len(raw))
         if row.serve is not None:
             return await row.serve(self, call, scope, raw)
         if row.takes is not None:
@@ -307,6 +366,8 @@ class GraphDoor:
         length = len(parts[0])
         while message.get("more_body"):
             message = await receive()
+            if message["type"] == "http.disconnect":
+                raise BadBody("The request body did not come whole.")
             parts.append(message.get("body", b""))
             length += len(parts[-1])
             if length > self._max_body:
@@ -434,6 +495,12 @@ def _directory_rules(row: Row, options: Options, headers: Mapping[bytes, bytes],
 def _may_hold_content(row: Row, options: Options) -> bool:
     """Whether the answer may have holes in it (see `content`): looking for them costs what encoding it does."""
     return bool(options.expand) or "attachment" in row.address
+
+
+def _group(resolved: Resolved) -> str | None:
+    """The group that a path is about, as limits know it: its id, or its unique name."""
+    found = resolved.keys.get("group") or resolved.keys.get("uniqueName")
+    return None if found is None else found.lower()
 
 
 def _hint(call: Call) -> Hint | None:

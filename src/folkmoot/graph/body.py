@@ -161,14 +161,14 @@ def post_draft(post: inputs.PostIn, path: str) -> PostDraft:
     content = body.content or ""
     if body.content_type == "html":
         content = html.clean(content)
-        preview = html.preview_of_html(content)
+        text = html.text_of_html(content)
     else:
-        preview = html.preview_of_text(content)
+        text = content
     return PostDraft(
         content_type=body.content_type or "text",
         content=content,
-        preview=preview,
-        words=search.body_words(body.content_type or "text", content),
+        preview=html.preview_of_text(text),
+        words=search.text_words(text),
         sender=None if post.sender is None else _recipient(post.sender, f"{path}.sender".lstrip(".")),
         from_=None if post.from_ is None else _recipient(post.from_, f"{path}.from".lstrip(".")),
         new_participants=recipients(post.new_participants, f"{path}.newParticipants".lstrip(".")),

@@ -97,6 +97,7 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.NotValidated: (400, "ValidationError", "ValidationError"),
     r.LifetimeWrong: (400, "ExtensionError", "ExtensionError"),
     r.TooManySubscriptions: (403, "quotaLimitReached", "quotaLimitReached"),
+    r.TooManyUploads: (403, "quotaLimitReached", "quotaLimitReached"),
     r.BadHeader: (400, "BadRequest", "Request_BadRequest"),
     r.NotAcceptable: (406, "NotAcceptable", "Request_NotAcceptable"),
     r.NotJson: (415, "UnsupportedMediaType", "Request_UnsupportedMediaType"),
@@ -116,7 +117,11 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.KeyReused: (422, "Request_UnprocessableEntity", "Request_UnprocessableEntity"),
     r.NameRefused: (422, "Request_UnprocessableEntity", "Request_UnprocessableEntity"),
     r.Conflict: (400, "Request_BadRequest", "Request_BadRequest"),
+    # The cloud's own code, where a question to a mailbox takes too long.
+    r.TooSlow: (504, "UnknownError", "UnknownError"),
     r.Busy: (503, "serviceNotAvailable", "serviceNotAvailable"),
+    r.TooManyAtOnce: (429, "ApplicationThrottled", "ApplicationThrottled"),
+    r.Throttled: (429, "TooManyRequests", "TooManyRequests"),
     # Not 503 or 504: clients would send it again by themselves, and it may be there.
     r.OutcomeUnknown: (500, "generalException", "generalException"),
     r.StorageFull: (507, "quotaLimitReached", "quotaLimitReached"),
@@ -143,10 +148,16 @@ def refused(
         headers = (("Allow", ", ".join(refusal.allowed)),)
     elif isinstance(refusal, r.SyncStateGone):
         headers = (("Location", refusal.location),)
+    elif isinstance(refusal, r.TooSlow):
+        # What was too long will be so again for a while.
+        headers = (("Retry-After", "10"),)
     elif isinstance(refusal, r.Busy):
         headers = (("Retry-After", "1"),)
+    elif isinstance(refusal, r.Throttled):
+        # Whole seconds: SDKs read nothing else.
+        headers = (("Retry-After", str(refusal.seconds)),)
     message = refusal.message
-    if profile == "extended" and isinstance(refusal, (r.NotAllowed, r.NotValidated)) and refusal.detail:
+    if profile == "extended" and isinstance(refusal, (r.NotAllowed, r.NotValidated, r.Throttled)) and refusal.detail:
         message = f"{message} {refusal.detail}"
     return failed(
         status,

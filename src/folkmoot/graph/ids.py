@@ -129,16 +129,19 @@ def _decode(text: str, group: str, length: int, header: bytes, mark: bytes) -> b
     return raw
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def read_conversation_id(text: str, group: str) -> str:
     """The conversation's GUID. Raises `IdMalformed`, or `NotFound` for an id of another group."""
     return _guid_at(_decode(text, group, 59, _CONVERSATION, _CONVERSATION_MARK), 43)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def read_thread_id(text: str, group: str) -> str:
     """The thread's GUID. Raises `IdMalformed`, or `NotFound` for an id of another group."""
     return _guid_at(_decode(text, group, 79, _CONVERSATION, _THREAD_MARK), 63)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def read_post_id(text: str, group: str) -> str:
     """The post's GUID. Raises `IdMalformed`, or `NotFound` for an id of another group."""
     return _guid_at(_decode(text, group, 83, _POST, _POST_MARK), 65)
@@ -164,6 +167,7 @@ def read_any(reader: Callable[[str, str], str | int], text: str) -> str | int:
     return reader(text, group)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def guid(text: str) -> str | None:
     """`text` as a canonical GUID, or None when it is none."""
     if len(text) != 36:

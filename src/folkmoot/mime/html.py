@@ -45,7 +45,11 @@ _BLOCK = re.compile(
     r"</?(?:p|div|br|hr|li|ul|ol|dl|dt|dd|tr|td|th|table|h[1-6]|blockquote|pre|section|main|address)"
     r'\b(?:[^>"]|"[^"]*")*>'
 )
-_SPACE = re.compile(r"\s+")
+# The tags that simple markup has, spelt as the cleaner spells them: blocks part words, emphasis does not.
+_SIMPLE_TAGS = (
+    *((tag, " ") for tag in ("<p>", "</p>", "<br>")),
+    *((f"<{end}{tag}>", "") for tag in ("b", "i", "u", "em", "strong", "code") for end in ("", "/")),
+)
 
 
 def clean(markup: str) -> str:
@@ -70,7 +74,8 @@ def text_of_html(cleaned: str) -> str:
 
 def preview_of_text(text: str) -> str:
     """The first words of plain text, on one line."""
-    return _SPACE.sub(" ", text[:8_192]).strip()[:PREVIEW_LENGTH]
+    # So many words fill it, however short they are.
+    return " ".join(text[:8_192].split(None, PREVIEW_LENGTH // 2 + 1)[: PREVIEW_LENGTH // 2 + 1])[:PREVIEW_LENGTH]
 
 
 def _words(markup: str) -> str:
@@ -78,4 +83,10 @@ def _words(markup: str) -> str:
     start = markup.rfind("<")
     if start > markup.rfind(">"):
         markup = markup[:start]  # a tag that was cut in two
+    if "<" in markup:
+        text = markup
+        for tag, instead in _SIMPLE_TAGS:
+            text = text.replace(tag, instead)
+        if "<" not in text:
+            return html.unescape(text)
     return html.unescape(_TAG.sub("", _BLOCK.sub(" ", markup)))

@@ -28,6 +28,7 @@ from folkmoot.outgoing import Unanswered
 from folkmoot.store import deliveries, endpoints, lanes
 from folkmoot.store.db import ReadFunction, Snapshot, Store, Tx
 from folkmoot.store.endpoints import Standing
+from folkmoot.store.remembering import Remembering
 
 LIMIT_SECONDS = 10.0
 # The owner is told so long before a subscription expires; the shortest lives 45 minutes.
@@ -152,8 +153,16 @@ class Deliverer:
         self, url: str, groups: Collection[str] | None, after: tuple[str, str] | None, limit: float | None
     ) -> Batch:
         def look(snapshot: Snapshot) -> Batch:
+            # Lanes of one group are asked the same: of their creators, of the posts, of threads.
             return gather(
-                snapshot, self._wording, self._pages, url, groups, after=after, ahead=self.ahead, horizon=limit
+                Remembering(snapshot),
+                self._wording,
+                self._pages,
+                url,
+                groups,
+                after=after,
+                ahead=self.ahead,
+                horizon=limit,
             )
 
         return await self.read(look)

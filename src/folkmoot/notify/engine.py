@@ -242,10 +242,18 @@ class Notifier:
         for url in to_warn:
             self._schedule.add(url, ())
         for id in expired:
-            await self._store.write(lambda tx, id=id: lanes.remove_expired(tx, id, REMOVED_AT_ONCE))  # type: ignore[misc]
+            await self._remove(id)
         if began >= self._sweep_at:
             self._sweep_at = began + SWEEP_SECONDS
             await self._store.write(endpoints.sweep)
+
+    async def _remove(self, id: str) -> None:
+        """Remove an expired subscription, or the first of its lanes if it has very many."""
+        groups = await self._store.read(lambda snapshot: lanes.groups_of(snapshot, id, REMOVED_AT_ONCE))
+        if groups:
+            await self._store.write(lambda tx: lanes.remove_expired(tx, id, groups))
+        if len(groups) < REMOVED_AT_ONCE:
+            await self._store.write(lambda tx: lanes.remove_expired(tx, id, ()))
 
     # ── serving ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -27,7 +27,8 @@ _UNSPACED = (
     "\uf900-\ufaff\U00020000-\U0003ffff"
 )
 _RUN = re.compile(rf"[{_UNSPACED}]+|(?:[^\W_{_UNSPACED}]++|[\u0900-\u0dff]++)++")
-_PLAIN = re.compile("[a-z0-9]+")
+# Of ASCII: capitals as small letters, what is no letter or digit as a blank.
+_PLAIN = "".join(chr(code).lower() if chr(code).isalnum() else " " for code in range(128))
 _PAIRED = re.compile(f"[{_UNSPACED}]")
 
 
@@ -41,10 +42,10 @@ def fold(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words of `text` in their order, as they are indexed. An unspaced run ends in its last character alone."""
-    folded = fold(text)
+    # Most text is ASCII, or is once it is folded, and this is done for every post.
+    folded = text if text.isascii() else fold(text)
     if folded.isascii():
-        # Most text is, and this is done for every post.
-        plain = _PLAIN.findall(folded)
+        plain = folded.translate(_PLAIN).split()
         return plain if max(map(len, plain), default=0) <= LONGEST else [word[:LONGEST] for word in plain]
     found: list[str] = []
     for run in _RUN.findall(folded):

@@ -15,9 +15,9 @@ def start(tx: Tx, standing: Standing, topic: str, draft: ThreadDraft) -> str:
     # The cloud's first thread shares the conversation's GUID (see docs/why/ids.md).
     id = tx.new_id()
     sender = policy.author(standing, draft.post)
-    tx.run(
-        rows.ADD_CONVERSATION,
-        group_id=standing.group,
+    tx.add(
+        rows.CONVERSATIONS,
+        standing.group,
         id=id,
         topic=topic,
         has_attachments=attachments.tell_of(draft.post.attachments),

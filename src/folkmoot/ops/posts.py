@@ -103,9 +103,9 @@ def insert(
     """
     id = tx.new_id()
     from_ = (draft.from_ or sender).email_address
-    tx.run(
-        rows.ADD_POST,
-        group_id=standing.group,
+    tx.add(
+        rows.POSTS,
+        standing.group,
         id=id,
         conversation_id=conversation,
         thread_id=thread,

@@ -53,9 +53,9 @@ def insert(
     `topics` are the thread's and the conversation's.
     """
     group_itself = Recipient(EmailAddress(standing.name, standing.mail))
-    tx.run(
-        rows.ADD_THREAD,
-        group_id=standing.group,
+    tx.add(
+        rows.THREADS,
+        standing.group,
         id=thread,
         conversation_id=conversation,
         topic=topics[0],

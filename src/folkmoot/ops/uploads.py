@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from folkmoot.model import AttachmentDraft, Caller, Place, Post, Standing, Upload
 from folkmoot.ops import access, attachments
-from folkmoot.refusals import AttachmentTooLarge, AttachmentTooSmall, NotFound, RangeWrong
+from folkmoot.refusals import AttachmentTooLarge, AttachmentTooSmall, NotFound, RangeWrong, TooManyUploads
 from folkmoot.store import attachments as rows
 from folkmoot.store import rows as content
 from folkmoot.store.db import Snapshot, Tx
@@ -19,6 +19,9 @@ from folkmoot.store.db import Snapshot, Tx
 MINIMUM = 3 * 1024 * 1024
 LIFETIME = 86_400
 """Seconds that a session lives after the last piece that was taken."""
+
+MOST_OPEN = 20
+"""Uploads that one person or application may have under way in a group: what they store is nobody's attachment yet."""
 
 _ENDED_AT_ONCE = 16
 
@@ -29,7 +32,7 @@ def start(
     """Begin an upload of `size` bytes to `post`. Sessions of the group whose time is over are cleared away.
 
     Raises what `attachments.add` does; `AttachmentTooLarge` above `largest` bytes; `AttachmentTooSmall` for strict
-    applications, for which the cloud has a least size.
+    applications, for which the cloud has a least size; `TooManyUploads`.
     """
     attachments.may_add(place, post)
     standing = place.standing
@@ -41,6 +44,8 @@ def start(
     if standing.caller.profile == "strict" and size < MINIMUM:
         raise AttachmentTooSmall(target="attachmentItem.size")
     rows.end_expired(tx, standing.group, _ENDED_AT_ONCE)
+    if rows.open_uploads(tx, standing.group, standing.caller.oid, MOST_OPEN) == MOST_OPEN:
+        raise TooManyUploads
     upload = Upload(
         id=tx.new_id(),
         post=post.id,

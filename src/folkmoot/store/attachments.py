@@ -144,6 +144,16 @@ _PROGRESS = Statement(
     keeps_memo=True,
 )
 _REMOVE_UPLOAD = Statement(delete(_u).where(_u.c.group_id == _G, _u.c.id == _ITEM), keeps_memo=True)
+_OPEN = Statement(
+    select(_u.c.id)
+    .where(
+        _u.c.group_id == _G,
+        _u.c.expires_at > bindparam("now"),
+        _u.c.opened_by == bindparam("who"),
+        _u.c.received < _u.c.size,
+    )
+    .limit(bindparam("n"))
+)
 _EXPIRED = Statement(
     select(_u.c.id, _u.c.received, _u.c.size)
     .where(_u.c.group_id == _G, _u.c.expires_at <= bindparam("now"))
@@ -156,6 +166,11 @@ def upload(snapshot: Snapshot, group: str, id: str) -> Upload | None:
     """An upload session of the group, or None."""
     row = snapshot.one(_UPLOAD, g=group, item=id)
     return Upload(*row) if row else None
+
+
+def open_uploads(snapshot: Snapshot, group: str, who: str, at_most: int) -> int:
+    """How many uploads of somebody's are under way in the group, counted up to `at_most`."""
+    return len(snapshot.all(_OPEN, g=group, who=who, now=snapshot.now, n=at_most))
 
 
 def advance(tx: Tx, group: str, changed: Upload) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any, Literal
 
-from sqlalchemy import BindParameter, Select, and_, bindparam, cast, func, insert, literal, select, update
+from sqlalchemy import Select, and_, bindparam, cast, func, insert, literal, select, update
 
 from folkmoot.model import Change
 from folkmoot.store import schema as s
 from folkmoot.store.db import Snapshot, Statement, Tx
+from folkmoot.store.held import Several
 
 Kind = Literal["created", "updated", "deleted", "forwarded"]
 Noun = Literal[
@@ -64,11 +64,8 @@ _ADVANCE = Statement(
     .values(seq=bindparam("new_seq"), changed_at=bindparam("new_changed_at")),
     keeps_memo=True,
 )
-# Rows in one insert, largest first: a statement costs PostgreSQL's driver as much as its parameters do, and one of more
-# than 50 parameters it parses anew each time.
-_SIZES = (6, 3, 1)
 _COLUMNS = ("seq", "at", "kind", "noun", "item", "by", "parent")
-_NAMES = [[f"{name}_{n}" for name in _COLUMNS] for n in range(max(_SIZES))]
+_LINES = Several(s.changes, 6)
 
 _p, _t = s.posts.c, s.threads.c
 _THREADS_OF_CONVERSATION = and_(_t.group_id == bindparam("g"), _t.conversation_id == bindparam("c"))
@@ -100,14 +97,6 @@ def _deleted(noun: Noun, of: Any, parent: Any, which: Any) -> tuple[Statement, S
 _DELETED_POSTS_OF_THREAD = _deleted("post", _p, _p.thread_id, _POSTS_OF_THREAD)
 _DELETED_POSTS_OF_CONVERSATION = _deleted("post", _p, _p.thread_id, _POSTS_OF_CONVERSATION)
 _DELETED_THREADS_OF_CONVERSATION = _deleted("thread", _t, _t.conversation_id, _THREADS_OF_CONVERSATION)
-
-
-@lru_cache(maxsize=len(_SIZES))
-def _append(count: int) -> Statement:
-    rows: list[dict[str, BindParameter[Any]]] = [
-        {"group_id": bindparam("g"), **{name: bindparam(f"{name}_{n}") for name in _COLUMNS}} for n in range(count)
-    ]
-    return Statement(insert(s.changes).values(rows), keeps_memo=True)
 
 
 def begin(tx: Tx, group: str) -> None:
@@ -158,22 +147,24 @@ def _record_deleted(tx: Tx, group: str, by: str | None, statements: tuple[Statem
 
 def flush(tx: Tx) -> Iterable[str]:
     """Write what was recorded, the last thing before the commit. The groups in which something changed."""
-    by_group: dict[str, list[Change]] = {}
-    for change in tx.log:
-        by_group.setdefault(change.group, []).append(change)
-    for group, happened in by_group.items():
-        tx.run(_ADVANCE, g=group, new_seq=tx.heads[group], new_changed_at=happened[-1].at)
-        start = 0
-        for size in _SIZES:
-            while len(happened) - start >= size:
-                values: dict[str, Any] = {"g": group}
-                for names, each in zip(_NAMES, happened[start : start + size], strict=False):
-                    row = (each.seq, each.at, each.kind, each.noun, each.item, each.by, each.parent)
-                    values.update(zip(names, row, strict=True))
-                tx.run(_append(size), **values)
-                start += size
+    last = {change.group: change.at for change in tx.log}
+    for group, at in last.items():
+        tx.run(_ADVANCE, g=group, new_seq=tx.heads[group], new_changed_at=at)
+    for each in tx.log:
+        tx.add(
+            _LINES,
+            each.group,
+            seq=each.seq,
+            at=each.at,
+            kind=each.kind,
+            noun=each.noun,
+            item=each.item,
+            by=each.by,
+            parent=each.parent,
+        )
     tx.log.clear()
-    return by_group
+    tx.let_go()
+    return last
 
 
 def head(snapshot: Snapshot, group: str) -> int:

@@ -11,15 +11,13 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
-
-from sqlalchemy import Dialect as SqlDialect
-from sqlalchemy.dialects.postgresql import psycopg as postgresql_dialect
-from sqlalchemy.dialects.sqlite import pysqlite as sqlite_dialect
-from sqlalchemy.sql import ClauseElement
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from folkmoot.model import Change
+from folkmoot.store.held import Held, Several
 from folkmoot.store.ids import IdSource
+from folkmoot.store.statements import Dialect as Dialect
+from folkmoot.store.statements import Statement as Statement
 from folkmoot.store.wake import Wake
 
 if TYPE_CHECKING:
@@ -27,36 +25,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
-Dialect = Literal["sqlite", "postgresql"]
-
-_COMPILERS: dict[str, SqlDialect] = {
-    "sqlite": sqlite_dialect.SQLiteDialect_pysqlite(paramstyle="named"),
-    "postgresql": postgresql_dialect.PGDialect_psycopg(),  # type: ignore[no-untyped-call]
-}
-
-
-class Statement:
-    """A SQL expression, compiled on first use for each dialect.
-
-    Parameters are the expression's `bindparam` names; values that it holds itself are its defaults. `keeps_memo` says
-    that running it makes nothing untrue that a transaction remembers, or that its caller sees to that.
-    """
-
-    __slots__ = ("_compiled", "expression", "keeps_memo")
-
-    def __init__(self, expression: ClauseElement, *, keeps_memo: bool = False) -> None:
-        self.expression = expression
-        self.keeps_memo = keeps_memo
-        self._compiled: dict[Dialect, tuple[str, dict[str, Any]]] = {}
-
-    def compiled(self, dialect: Dialect) -> tuple[str, dict[str, Any]]:
-        """The text for `dialect` and the values it holds itself."""
-        found = self._compiled.get(dialect)
-        if found is None:
-            compiled = self.expression.compile(dialect=_COMPILERS[dialect], compile_kwargs={"render_postcompile": True})
-            defaults = {k: v for k, v in compiled.params.items() if v is not None}
-            found = self._compiled[dialect] = (str(compiled), defaults)
-        return found
 
 
 class Snapshot(ABC):
@@ -96,7 +64,7 @@ class Tx(Snapshot):
     One transaction serves a batch of functions in turn. `memo` holds what it has read of groups whose turn it has, so
     that the next function of the batch need not read it again; a statement that is not known to be harmless empties
     it. `heads` holds the number of the last change of each such group, `log` the changes that are still to be written,
-    `directory_log` those of the directory.
+    `directory_log` those of the directory, `held` the rows of posts and of what stands above them.
     """
 
     def __init__(self, ids: IdSource) -> None:
@@ -107,6 +75,7 @@ class Tx(Snapshot):
         self.heads: dict[str, int] = {}
         self.log: list[Change] = []
         self.directory_log: list[dict[str, Any]] = []
+        self.held = Held()
 
     def begin(self, instant: float) -> None:
         """Go on to the next function of the batch."""
@@ -115,8 +84,8 @@ class Tx(Snapshot):
         self.wrote = False
 
     def new_id(self) -> str:
-        """A new time-ordered GUID."""
-        return self._ids.new(self.instant)
+        """A new time-ordered GUID, as of now: another process may have had the group's turn since this began."""
+        return self._ids.new(self._ids.clock())
 
     @abstractmethod
     def _run(self, text: str, parameters: Mapping[str, Any]) -> None: ...
@@ -124,10 +93,28 @@ class Tx(Snapshot):
     def run(self, statement: Statement, **parameters: Any) -> None:
         """Run a statement whose answer is not needed."""
         self.wrote = True
+        if self.held and not statement.apart:
+            self.let_go()
         if not statement.keeps_memo:
             self.memo.clear()
         text, defaults = statement.compiled(self.dialect)
         self._run(text, {**defaults, **parameters} if defaults else parameters)
+
+    def all(self, statement: Statement, **parameters: Any) -> list[Row]:
+        if self.held and not statement.apart:
+            self.let_go()
+        return super().all(statement, **parameters)
+
+    def add(self, several: Several, group: str, **values: Any) -> None:
+        """Hold back a row of `group`, to be written with others of its batch; whatever could need it sees it."""
+        self.wrote = True
+        self.held.add(several, group, values)
+
+    def let_go(self) -> None:
+        """Write what is held back."""
+        for statement, parameters in self.held.taken():
+            text, _ = statement.compiled(self.dialect)
+            self._run(text, parameters)
 
     def all_of(self, asked: Sequence[tuple[Statement, Mapping[str, Any]]]) -> list[list[Row]]:
         """The rows of several reads, in one round trip where there are any."""
@@ -175,7 +162,9 @@ class Job(Generic[T]):
 
 
 class Queue(Protocol):
-    """Where writes wait (see `writer`)."""
+    """Where writes wait (see `writer`), `limit` of them at most."""
+
+    limit: int
 
     def submit(self, job: Job[Any]) -> None:
         """Queue a write, or raise `Busy` when too many wait."""
@@ -197,11 +186,11 @@ class Store(ABC):
     # What removes old changes in the server (see `retention`), so that it lives as long as the store.
     retention: asyncio.Task[None] | None = None
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], long_readers: int = 4) -> None:
         self.clock = clock
-        self.ids = IdSource()
+        self.ids = IdSource(clock)
         self.wake = Wake()
-        self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="reader")
+        self._readers = ThreadPoolExecutor(max_workers=long_readers, thread_name_prefix="reader")
         self.writers: Sequence[Queue] = ()
 
     async def read(self, function: ReadFunction[T], *, quick: bool = False) -> T:

@@ -15,6 +15,10 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from folkmoot.store import schema as s
 from folkmoot.store.db import Snapshot, Statement, Tx
 
+# No lease is for so many seconds, whatever servers' clocks differ by: one that ends later than that from now was taken
+# before the clock was set back, and its holder says that it is alive by the clock of now.
+LONGEST_LEASE = 120.0
+
 _c = s.endpoints.c
 _URL = _c.url == bindparam("at_url")
 
@@ -59,6 +63,7 @@ _DUE = Statement(
         or_(
             and_(_c.leased_by.is_(null()), _c.retry_at <= bindparam("now")),
             _c.leased_until <= bindparam("now"),
+            _c.leased_until > bindparam("beyond"),
         )
     )
     .limit(bindparam("at_most"))
@@ -100,7 +105,7 @@ def take(tx: Tx, urls: Collection[str], me: str, until: float) -> dict[str, Stan
             found[url] = Standing(held_until=tx.instant)
             continue
         failures, since, again, holder, held = row
-        if holder is not None and holder != me and held > tx.instant:
+        if holder is not None and holder != me and tx.instant < held <= tx.instant + LONGEST_LEASE:
             found[url] = Standing(failures, since, again, held)
             continue
         found[url] = Standing(failures, since, again)
@@ -138,7 +143,7 @@ def well(tx: Tx, url: str, me: str) -> None:
 
 def due(snapshot: Snapshot, now: float, at_most: int) -> list[str]:
     """URLs to be tried again by now, and those that a process held which is gone."""
-    return [row[0] for row in snapshot.all(_DUE, now=now, at_most=at_most)]
+    return [row[0] for row in snapshot.all(_DUE, now=now, beyond=now + LONGEST_LEASE, at_most=at_most)]
 
 
 def sweep(tx: Tx) -> None:

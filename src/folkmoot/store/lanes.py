@@ -16,14 +16,14 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.sql import ColumnElement
 
 from folkmoot.model import Subscription
+from folkmoot.store import directory_log, subscriptions
 from folkmoot.store import schema as s
-from folkmoot.store import subscriptions
 from folkmoot.store.db import Row, Snapshot, Statement, Tx
 from folkmoot.store.dialect import AnyOf
 from folkmoot.store.wake import DIRECTORY
 from folkmoot.store.watch import OVERLAP_SECONDS
 
-_s, _c, _q, _d = s.subscriptions.c, s.subscription_cursors.c, s.sequences.c, s.directory_sequence.c
+_s, _c, _q = s.subscriptions.c, s.subscription_cursors.c, s.sequences.c
 
 # An index row in a page; of a URL with more lanes that are behind, the others come with the next page.
 LANES = 2000
@@ -35,11 +35,11 @@ _of_subscription = _s.id == _c.subscription_id
 
 
 def _behind(*columns: ColumnElement[Any], directory: bool) -> Select[Any]:
-    """Lanes of living subscriptions that end before their group's last change does."""
+    """Lanes of living subscriptions that end before their group's last change does; the directory's is `head`."""
     source = s.subscription_cursors.join(s.subscriptions, _of_subscription)
     if directory:
-        source = source.join(s.directory_sequence, _c.seq < _d.seq)
-        return select(*columns).select_from(source).where(_lives, _c.group_id == literal(DIRECTORY, s.GUID))
+        in_directory = (_c.group_id == literal(DIRECTORY, s.GUID), _c.seq < bindparam("head"))
+        return select(*columns).select_from(source).where(_lives, *in_directory)
     source = source.join(s.sequences, _q.group_id == _c.group_id)
     return select(*columns).select_from(source).where(_lives, _c.seq < _q.seq)
 
@@ -58,7 +58,7 @@ _OF_URL = Statement(_behind(*_LANE, _q.seq, directory=False).where(_at_url).limi
 _OF_URL_IN = Statement(
     _behind(*_LANE, _q.seq, directory=False).where(_at_url, AnyOf(_c.group_id, "groups")).limit(bindparam("at_most"))
 )
-_OF_URL_IN_DIRECTORY = Statement(_behind(*_LANE, _d.seq, directory=True).where(_at_url).limit(bindparam("at_most")))
+_OF_URL_IN_DIRECTORY = Statement(_behind(*_LANE, directory=True).where(_at_url).limit(bindparam("at_most")))
 _SUBSCRIPTIONS = Statement(select(*subscriptions.COLUMNS).where(AnyOf(_s.id, "ids")))
 
 # Subscriptions to all groups that have no lane in one that changed.
@@ -96,9 +96,10 @@ _MOVE = Statement(
 )
 
 _EXPIRED = Statement(select(_s.id).where(_s.expires_at <= bindparam("now")).limit(bindparam("at_most")))
-_STILL_EXPIRED = Statement(
-    select(_s.id).where(_s.id == bindparam("which"), _s.expires_at <= bindparam("now")).with_for_update()
-)
+# A subscription lies on every node of a cluster: writing it is what locks it on all of them.
+_still_expired = (_s.id == bindparam("which"), _s.expires_at <= bindparam("now"))
+_TAKE = Statement(update(s.subscriptions).where(*_still_expired).values(missed_at=_s.missed_at), keeps_memo=True)
+_STILL_EXPIRED = Statement(select(_s.id).where(*_still_expired))
 _HAS_LANES = Statement(select(_c.group_id).where(_c.subscription_id == bindparam("which")).limit(bindparam("at_most")))
 _DROP_LANES = Statement(
     delete(s.subscription_cursors).where(AnyOf(_c.group_id, "groups"), _c.subscription_id == bindparam("which")),
@@ -165,7 +166,7 @@ def urls_in(snapshot: Snapshot, groups: Collection[str]) -> list[tuple[str, str]
     now = _now(snapshot)
     found = snapshot.all(_IN_GROUPS, groups=_array(groups), now=now)
     if DIRECTORY in groups:
-        found += snapshot.all(_IN_DIRECTORY, now=now)
+        found += snapshot.all(_IN_DIRECTORY, now=now, head=directory_log.head(snapshot))
     return [(row[0], row[1]) for row in found]
 
 
@@ -176,7 +177,7 @@ def urls_lately(snapshot: Snapshot, since: int | None, at_most: int) -> list[tup
         found = snapshot.all(_ANYWHERE, now=now, at_most=at_most)
     else:
         found = snapshot.all(_LATELY, since=since, now=now, at_most=at_most)
-    found += snapshot.all(_IN_DIRECTORY, now=now)
+    found += snapshot.all(_IN_DIRECTORY, now=now, head=directory_log.head(snapshot))
     return [(row[0], row[1]) for row in found]
 
 
@@ -188,7 +189,9 @@ def of_url(snapshot: Snapshot, url: str, groups: Collection[str] | None) -> list
     else:
         found = snapshot.all(_OF_URL_IN, url=url, groups=_array(groups), now=now, at_most=LANES)
     if groups is None or DIRECTORY in groups:
-        found += snapshot.all(_OF_URL_IN_DIRECTORY, url=url, now=now, at_most=LANES)
+        head = directory_log.head(snapshot)
+        behind = snapshot.all(_OF_URL_IN_DIRECTORY, url=url, now=now, head=head, at_most=LANES)
+        found += [(*row, head) for row in behind]
     return sorted((Lane(*row) for row in found), key=lambda lane: lane.key)
 
 
@@ -245,13 +248,19 @@ def expired(snapshot: Snapshot, at_most: int) -> list[str]:
     return [row[0] for row in snapshot.all(_EXPIRED, now=_now(snapshot), at_most=at_most)]
 
 
-def remove_expired(tx: Tx, id: str, at_most: int) -> None:
-    """Remove an expired subscription, or the first `at_most` of its lanes if it has more."""
+def groups_of(snapshot: Snapshot, id: str, at_most: int) -> list[str]:
+    """Up to `at_most` of the groups in which a subscription has a lane."""
+    return [row[0] for row in snapshot.all(_HAS_LANES, which=id, at_most=at_most)]
+
+
+def remove_expired(tx: Tx, id: str, groups: Collection[str]) -> None:
+    """Remove the lanes of an expired subscription in these groups; where it has none left, the subscription itself."""
+    tx.run(_TAKE, which=id, now=_now(tx))
     if tx.one(_STILL_EXPIRED, which=id, now=_now(tx)) is None:  # renewed at the last moment
         return
-    groups = [row[0] for row in tx.all(_HAS_LANES, which=id, at_most=at_most)]
-    tx.run(_DROP_LANES, groups=_array(groups), which=id)
-    if len(groups) < at_most:
+    if groups:
+        tx.run(_DROP_LANES, groups=_array(groups), which=id)
+    else:
         tx.run(_DROP, which=id)
 
 

@@ -1,22 +1,57 @@
-"""Bring a database to the schema of this release, by Alembic, which a start with nothing to do does not even load."""
+"""Bring a database to the schema of this release, by Alembic, which a start with nothing to do does not even load.
+
+Servers of the release before go on working meanwhile and afterwards: each migration says in `works_from` the oldest
+revision whose code works with what it makes, and the database keeps that (`schema_compatibility`). A start refuses a
+newer database only where that is newer than itself.
+"""
 
 from __future__ import annotations
 
+import random
 import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from folkmoot.observe import log
 from folkmoot.refusals import Refusal
 
-# The newest revision in `migrations/versions`; a test holds it to that.
+# The newest revision in `migrations/versions`; a test holds it to that. Revisions have four digits and go up.
 HEAD = "0010"
+
+# Seconds. A migration that waits for a table holds up all who come after it in the queue for that table, so it waits
+# only a moment, steps back and comes again; for all that it has this patience.
+LOCK_SECONDS = 2.0
+PATIENCE = 120.0
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _VERSION = "SELECT version_num FROM alembic_version"
+_WORKS_FROM = "SELECT works_from FROM schema_compatibility"
+# Any number that nobody else takes an advisory lock by.
+_TURN = 7012658203
 
 
 class SchemaTooNew(Refusal):
     """The database was made by a newer release of Folkmoot; install that release, or restore an older backup."""
+
+
+class DatabaseInUse(Refusal):
+    """Others held locks in the database for too long; nothing was changed by the last step. Try again."""
+
+
+class Standing(NamedTuple):
+    """Where a database stands: its revision, None for an empty one, and the oldest revision whose code works on it."""
+
+    revision: str | None
+    works_from: str | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether this release runs on it as it is."""
+        newer = self.revision is not None and self.revision > HEAD
+        return self.revision == HEAD or (newer and self.works_from is not None and self.works_from <= HEAD)
 
 
 def sqlite_url(path: Path) -> str:
@@ -31,56 +66,140 @@ def postgres_url(url: str) -> str:
 
 def current(database: Path | str) -> str | None:
     """The revision that a database is at; None for an empty one. `database`: a file, or libpq's URL."""
+    return standing(database).revision
+
+
+def standing(database: Path | str) -> Standing:
+    """Where a database stands. `database`: a file, or libpq's URL."""
     if isinstance(database, Path):
-        connection = sqlite3.connect(database)
-        try:
-            row = connection.execute(_VERSION).fetchone()
-        except sqlite3.OperationalError as error:
-            if "no such table" not in str(error):
-                raise
-            return None
-        finally:
-            connection.close()
-        return row[0] if row else None
+        with closing(sqlite3.connect(database)) as file:
+            return Standing(_sqlite_value(file, _VERSION), _sqlite_value(file, _WORKS_FROM))
     import psycopg  # only where PostgreSQL is used: it is a tenth of the start
 
-    with psycopg.connect(database) as link:
-        try:
-            found = link.execute(_VERSION).fetchone()
-        except psycopg.errors.UndefinedTable:
-            return None
-    return found[0] if found else None
+    # A pooler keeps no statements between transactions.
+    with psycopg.connect(database, autocommit=True, prepare_threshold=None) as link:
+        found = []
+        for question in (_VERSION, _WORKS_FROM):
+            try:
+                row = link.execute(question.encode()).fetchone()
+            except psycopg.errors.UndefinedTable:
+                row = None
+            found.append(row[0] if row else None)
+    return Standing(*found)
 
 
-def upgrade(database: Path | str) -> None:
-    """Apply the migrations that are missing. Raises `SchemaTooNew` for a database of a newer release."""
-    at = current(database)
-    if at == HEAD:
+def _sqlite_value(file: sqlite3.Connection, question: str) -> str | None:
+    try:
+        row = file.execute(question).fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        return None
+    return str(row[0]) if row else None
+
+
+def upgrade(database: Path | str, patience: float = PATIENCE, to: str = HEAD) -> None:
+    """Apply the migrations that are missing, each whole or not at all.
+
+    `patience`: for how many seconds it waits for locks that others hold (PostgreSQL). `to`: an older revision, where
+    that of this release is not wanted yet; this release runs on its own only. Raises `SchemaTooNew` for a
+    database that this release cannot use, `DatabaseInUse` when the locks are still held then.
+    """
+    at = standing(database)
+    if at.complete:
+        if at.revision != HEAD:
+            log.info("the database is of a newer release (%s), which this one works with", at.revision)
         return
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util.exc import CommandError
-    from sqlalchemy import create_engine, event, text
-
+    if at.revision is not None and at.revision > HEAD:
+        raise SchemaTooNew
+    log.info("migrating the database from %s to %s", at.revision or "empty", to)
     if isinstance(database, Path):
-        # The driver would begin no transaction before DDL, and half a migration could stay.
-        engine = create_engine(sqlite_url(database), connect_args={"isolation_level": None, "timeout": 30})
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        _upgrade_sqlite(database, to)
     else:
-        engine = create_engine(postgres_url(database))
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    log.info("migrating the database from %s to %s", at or "empty", HEAD)
+        _upgrade_postgresql(database, to, time.monotonic() + patience)
+
+
+def _upgrade_sqlite(file: Path, to: str) -> None:
+    from sqlalchemy import create_engine, event
+
+    # The driver would begin no transaction before DDL, and half a migration could stay.
+    engine = create_engine(sqlite_url(file), connect_args={"isolation_level": None, "timeout": 30})
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     try:
         with engine.begin() as connection:
-            if engine.dialect.name == "postgresql":
-                # Two servers that start together take turns; the second finds nothing left to do.
-                connection.execute(text("SELECT pg_advisory_xact_lock(7012658203)"))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    except CommandError as error:
-        if "Can't locate revision" in str(error):
-            raise SchemaTooNew from error
-        raise
+            _run(connection, to)
     finally:
         engine.dispose()
+
+
+def _upgrade_postgresql(url: str, to: str, deadline: float) -> None:
+    from psycopg import errors
+    from sqlalchemy import create_engine, event, text
+    from sqlalchemy.exc import DBAPIError
+
+    engine = create_engine(postgres_url(url), connect_args={"prepare_threshold": None})
+    settings = (f"SET LOCAL lock_timeout = {int(LOCK_SECONDS * 1000)}", "SET LOCAL statement_timeout = 0")
+
+    def begun(connection: Any) -> None:
+        # Not where each statement is by itself: an index that is made beside the writers waits for them by its nature.
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            for setting in settings:
+                connection.execute(text(setting))
+
+    event.listen(engine, "begin", begun)
+    try:
+        with _turn(url, deadline):
+            for wait in _waits():
+                try:
+                    with engine.connect() as connection:
+                        _run(connection, to)
+                    return
+                except DBAPIError as error:
+                    if not isinstance(error.orig, (errors.LockNotAvailable, errors.DeadlockDetected)):
+                        raise
+                    if time.monotonic() + wait > deadline:
+                        raise DatabaseInUse from error
+                    log.info("others use what is to be migrated; trying again")
+                    time.sleep(wait)
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _turn(url: str, deadline: float) -> Iterator[None]:
+    """Servers that start together take turns; the second finds nothing left to do.
+
+    The lock is that of a transaction, since a pooler keeps no session. It is asked for again and again rather than
+    waited for: whoever waits has a snapshot, and CREATE INDEX CONCURRENTLY waits for all who have one.
+    """
+    import psycopg
+
+    with psycopg.connect(url, prepare_threshold=None) as link:
+        link.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        for wait in _waits():
+            row = link.execute("SELECT pg_try_advisory_xact_lock(%s)", (_TURN,)).fetchone()
+            if row is not None and row[0]:
+                break
+            if time.monotonic() + wait > deadline:
+                raise DatabaseInUse("Another server migrates the database and does not end; try again.")
+            time.sleep(wait)
+        yield
+        link.rollback()
+
+
+def _waits() -> Iterator[float]:
+    """Seconds between one try and the next: longer each time up to a second, and never the same for two servers."""
+    wait = 0.05
+    while True:
+        yield wait * random.uniform(0.5, 1.5)  # noqa: S311  (only spreads those who wait)
+        wait = min(2 * wait, 1.0)
+
+
+def _run(connection: Any, to: str) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, to)

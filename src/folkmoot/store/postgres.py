@@ -6,69 +6,55 @@ Statements of a write are pipelined: those whose answer is not needed cost no ro
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import errors
-from psycopg.pq import Format, TransactionStatus
+from psycopg.pq import TransactionStatus
 
-from folkmoot.observe import log
-from folkmoot.refusals import Busy, OutcomeUnknown, StorageFull
+from folkmoot.refusals import OutcomeUnknown, TooSlow
 from folkmoot.store import bridge, rows
 from folkmoot.store.db import Dialect, Job, ReadFunction, Row, Snapshot, Statement, Store, Tx
 from folkmoot.store.ids import IdSource
+from folkmoot.store.postgres_access import (
+    Access,
+    AsyncConnection,
+    Connection,
+    Door,
+    Unreachable,
+    may_be_tried_again,
+    refusal,
+    wrong_server,
+)
 from folkmoot.store.postgres_link import PostgresLink
 from folkmoot.store.postgres_pipe import Asked, Pipe
+from folkmoot.store.postgres_pipeline import Pipeline
+from folkmoot.store.postgres_replica import Replica
 from folkmoot.store.wake import Wake
 from folkmoot.store.watch import Watch
 from folkmoot.store.writer import Writer
 
 T = TypeVar("T")
-Connection = psycopg.Connection[Row]
-AsyncConnection = psycopg.AsyncConnection[Row]
-
-WRITERS = 4
-READERS = 8
+# How long it is asked what became of a commit on which the connection broke.
 _ASK_SECONDS = 5.0
-
-
-# GUIDs and JSON reach Python as the text that the wire sends, by the driver's own (compiled) loader of text.
-_AS_TEXT = psycopg.adapters.get_loader(psycopg.adapters.types["text"].oid, Format.TEXT)
-
-
-def configure(connection: Connection | AsyncConnection) -> None:
-    """Set up one connection: uuid and jsonb come as text."""
-    assert _AS_TEXT is not None  # noqa: S101  (every driver loads text)
-    for name in ("uuid", "jsonb"):
-        connection.adapters.register_loader(name, _AS_TEXT)
-
-
-def _patient(url: str) -> dict[str, Any]:
-    # Without a limit a host that answers nothing would hold whoever asks for minutes.
-    return {} if "connect_timeout" in url else {"connect_timeout": 5}
-
-
-async def connect_loop(url: str) -> AsyncConnection:
-    """Open a connection for reads on the event loop."""
-    connection: AsyncConnection = await psycopg.AsyncConnection.connect(url, autocommit=True, **_patient(url))
-    configure(connection)
-    return connection
+# Seconds before each further try of what the database undid, about: two that stood in each other's way must not meet
+# again.
+_TRIES = (0.005, 0.05, 0.2)
+# Another one after each start, also after that which follows a crash of one of its processes (it forgets its counts
+# then): numbers of transactions that had not come to the disk are given out again.
+_INCARNATION = (
+    b"SELECT pg_postmaster_start_time()::text || ' ' || coalesce((SELECT stats_reset::text FROM pg_stat_bgwriter), '')"
+)
 
 
 def connect(url: str) -> Connection:
     """Open a connection with the settings every connection needs."""
-    connection: Connection = psycopg.connect(url, autocommit=True, **_patient(url))
-    configure(connection)
-    # A commit is answered when it is on disk, whatever the database's default; a stricter one is left as it is.
-    connection.execute(
-        "SELECT set_config('synchronous_commit', 'on', false) "
-        "WHERE current_setting('synchronous_commit') IN ('off', 'local')"
-    )
-    return connection
+    return Door(url, Access()).open()
 
 
 class PostgresSnapshot(Snapshot):
@@ -114,17 +100,28 @@ class LoopSnapshot(Snapshot):
 
 
 class LoopConnections:
-    """The connections of one event loop, for short reads: at most `READERS`, made when they are needed."""
+    """The connections of one event loop, for short reads: `Access.readers` at most, made when they are needed."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._turns = asyncio.Semaphore(READERS)
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._turns = asyncio.Semaphore(door.access.readers)
+        # A pooler's sessions keep no limit, and each read is one statement or few; so the limit is kept here.
+        self._limit = door.access.statement_seconds or None if door.pooled else None
         self._free: list[AsyncConnection] = []
         self._made: list[AsyncConnection] = []
         self._pipes: WeakKeyDictionary[AsyncConnection, Pipe] = WeakKeyDictionary()
 
     async def read(self, function: ReadFunction[T], clock: Callable[[], float]) -> T:
         """Run `function` with a snapshot."""
+        if self._limit is None:
+            return await self._read(function, clock)
+        try:
+            async with asyncio.timeout(self._limit):
+                return await self._read(function, clock)
+        except TimeoutError as error:
+            raise TooSlow from error
+
+    async def _read(self, function: ReadFunction[T], clock: Callable[[], float]) -> T:
         async with self._turns:
             kept = self._free.pop() if self._free else None
             if kept is not None:
@@ -134,7 +131,7 @@ class LoopConnections:
                     if not kept.closed:
                         raise
             # It broke while nothing was asked of it, or with this; nothing was written, so it can be asked once more.
-            made = await connect_loop(self._url)
+            made = await self._door.open_on_loop()
             self._made = [*(each for each in self._made if not each.closed), made]
             return await self._on(made, function, clock)
 
@@ -162,69 +159,103 @@ class PostgresTx(Tx):
 
     dialect: Dialect = "postgresql"
 
-    def __init__(self, connection: Connection, ids: IdSource) -> None:
+    def __init__(self, pipeline: Pipeline, ids: IdSource) -> None:
         super().__init__(ids)
-        self._connection = connection
-        # One cursor for all: making one costs half of what a statement does.
-        self._cursor = connection.cursor()
+        self._pipeline = pipeline
 
     def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
-        return self._cursor.execute(text, parameters).fetchall()
+        return self._pipeline.rows(self._pipeline.send(text, parameters))
 
     def _run(self, text: str, parameters: Mapping[str, Any]) -> None:
-        self._cursor.execute(text, parameters)
+        self._pipeline.send(text, parameters)
 
     def all_of(self, asked: Sequence[tuple[Statement, Mapping[str, Any]]]) -> list[list[Row]]:
         # Sent one after the other, then read: the pipeline makes it one round trip.
-        cursors = []
+        all_sent = []
         for statement, parameters in asked:
+            if self.held and not statement.apart:
+                self.let_go()
             text, defaults = statement.compiled(self.dialect)
-            cursors.append(self._connection.execute(text, {**defaults, **parameters}))
-        return [cursor.fetchall() for cursor in cursors]
+            all_sent.append(self._pipeline.send(text, {**defaults, **parameters}))
+        return [self._pipeline.rows(sent) for sent in reversed(all_sent)][::-1]
 
 
 class PostgresWriter(Writer):
     """One of the writers; a group's writes always go to the same one, so they never wait for each other's locks."""
 
-    def __init__(self, url: str, number: int, clock: Callable[[], float], ids: IdSource, wake: Wake) -> None:
-        self._url = url
+    def __init__(self, door: Door, number: int, clock: Callable[[], float], ids: IdSource, wake: Wake) -> None:
+        self._door = door
         self._connection: Connection | None = None
+        self._pipeline: Pipeline | None = None
+        self._incarnation = ""
+        settings = f", {door.access.settings(local=True)}" if door.pooled else ""
+        self._first = f"SELECT pg_current_xact_id()::text{settings}"
         super().__init__(f"writer-{number}", clock, ids, wake)
 
     def _attempt(self, jobs: Sequence[Job[Any]]) -> None:
-        if self._connection is None or self._connection.closed:
-            self._connection = connect(self._url)
+        for wait in (*_TRIES, None):
+            try:
+                self._once(jobs)
+            except psycopg.Error as error:
+                if wait is None or not may_be_tried_again(error):
+                    raise
+            else:
+                return
+            time.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  (only spreads those who try again)
+
+    def _once(self, jobs: Sequence[Job[Any]]) -> None:
+        """Run `jobs` in one transaction and commit; what it raises was undone, but for `OutcomeUnknown`."""
         connection = self._connection
+        if connection is None or connection.closed:
+            connection = self._open()
+        if self._pipeline is None or self._pipeline.connection is not connection:
+            self._pipeline = Pipeline(connection)
         number: str | None = None
         try:
-            with connection.pipeline():
-                connection.execute("BEGIN")
-                numbered = connection.execute("SELECT pg_current_xact_id()::text")
-                tx = PostgresTx(connection, self._ids)
+            with self._pipeline as pipeline:
+                pipeline.send("BEGIN")
+                numbered = pipeline.send(self._first)
+                tx = PostgresTx(pipeline, self._ids)
                 if len(jobs) > 1:
                     rows.prefetch(tx, (job.hint for job in jobs if job.hint is not None))
                 self._perform(jobs, tx)
-                number = numbered.fetchall()[0][0]
-                connection.execute("COMMIT")
+                number = pipeline.rows(numbered)[0][0]
+                pipeline.send("COMMIT")
         except BaseException as error:
             self._undo(connection)
+            if wrong_server(error):
+                connection.close()
             if number is None or not isinstance(error, psycopg.OperationalError) or not self._was_committed(number):
                 raise
+
+    def _open(self) -> Connection:
+        connection = self._connection = self._door.open()
+        self._incarnation = connection.execute(_INCARNATION).fetchall()[0][0]
+        return connection
 
     def _was_committed(self, number: str) -> bool:
         """Whether the transaction `number`, on whose commit the connection broke, is on disk after all.
 
-        Raises `OutcomeUnknown` when the database does not come back in time to say.
+        Raises `OutcomeUnknown` when the database does not come back in time to say, or not the same one: after a crash
+        or a failover the number may have been given to another transaction, if this one had not come to the disk.
         """
         deadline = time.monotonic() + _ASK_SECONDS
+        incarnation = self._incarnation
         while True:
+            status = None
             try:
-                self._connection = connect(self._url)
-                row = self._connection.execute("SELECT pg_xact_status(%s::xid8)", (number,)).fetchone()
+                connection = self._open()
+                status = connection.execute("SELECT pg_xact_status(%s::xid8)", (number,)).fetchall()[0][0]
+            except errors.InvalidParameterValue:
+                return False  # no transaction had this number yet
             except psycopg.OperationalError:
-                row = None
-            if row is not None and row[0] in ("committed", "aborted"):
-                return bool(row[0] == "committed")
+                pass
+            if status == "aborted":
+                return False
+            if status == "committed":
+                if incarnation != self._incarnation:
+                    raise OutcomeUnknown
+                return True
             if time.monotonic() > deadline:
                 raise OutcomeUnknown
             time.sleep(0.05)  # the server is starting, or has not yet noticed that the connection is gone
@@ -237,12 +268,13 @@ class PostgresWriter(Writer):
             connection.close()
 
     def _translate(self, error: Exception) -> Exception:
-        if isinstance(error, (errors.DiskFull, errors.OutOfMemory)):
-            return StorageFull()
-        if isinstance(error, (psycopg.OperationalError, errors.SerializationFailure, errors.DeadlockDetected)):
-            log.warning("PostgreSQL refused a write: %s", type(error).__name__)
-            return Busy()
-        return error
+        return refusal(error)
+
+    def _for_all(self, error: Exception) -> bool:
+        return isinstance(error, Unreachable)
+
+    def _for_group(self, error: Exception) -> bool:
+        return isinstance(error, (errors.LockNotAvailable, errors.QueryCanceled))
 
     def _end(self) -> None:
         if self._connection is not None:
@@ -255,15 +287,26 @@ class PostgresStore(Store):
     dialect: Dialect = "postgresql"
     takes_hints = True
 
-    def __init__(self, url: str, clock: Callable[[], float]) -> None:
-        super().__init__(clock)
+    def __init__(self, url: str, clock: Callable[[], float], access: Access | None = None) -> None:
+        access = access or Access()
+        super().__init__(clock, access.long_readers)
         self._url = url
+        self._door = Door(url, access)
+        self._standby = None if access.replica is None else Door(access.replica, access, "replica", pooled=False)
+        self._replica = Replica()
+        # Several statements in one message, where no pooler keeps the limits of a session.
+        limits = f"; SELECT {access.settings(local=True)}" if access.pooled else ""
+        self._begin = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY{limits}".encode()
+        self._begin_quick = f"BEGIN READ ONLY{limits}".encode()
         self._local = threading.local()
         self._opened: list[Connection] = []
         self._loops: dict[asyncio.AbstractEventLoop, LoopConnections] = {}
-        link = PostgresLink(lambda: connect(url))
+        link = None
+        if access.direct is not None or not access.pooled:
+            link = PostgresLink(Door(access.direct or url, access, pooled=False).open)
         self.watch = self.wake.others = Watch(self.wake, lambda look: self.read_here(look, quick=True), clock, link)
-        self.writers = tuple(PostgresWriter(url, number, clock, self.ids, self.wake) for number in range(WRITERS))
+        numbers = range(access.writers)
+        self.writers = tuple(PostgresWriter(self._door, number, clock, self.ids, self.wake) for number in numbers)
 
     async def read(self, function: ReadFunction[T], *, quick: bool = False) -> T:
         # What may be long must not hold the loop while it is put into words.
@@ -272,37 +315,54 @@ class PostgresStore(Store):
         loop = asyncio.get_running_loop()
         connections = self._loops.get(loop)
         if connections is None:
-            connections = self._loops[loop] = LoopConnections(self._url)
+            connections = self._loops[loop] = LoopConnections(self._door)
         try:
             return await connections.read(function, self.clock)
-        except psycopg.OperationalError as error:
-            raise Busy from error
+        except psycopg.Error as error:
+            raise refusal(error) from error
 
     def raced(self, error: Exception) -> bool:
         return isinstance(error, errors.UniqueViolation)
 
     def read_here(self, function: ReadFunction[T], quick: bool = False) -> T:
         # A connection for each reader thread: nothing to wait for, and found again as soon as the database is back.
-        kept: Connection | None = getattr(self._local, "connection", None)
         try:
-            if kept is not None and not kept.closed:
-                try:
-                    return self._read(kept, function, quick)
-                except psycopg.OperationalError:
-                    if not kept.closed:
-                        raise
-            # It broke while nothing was asked of it, or with this; nothing was written, so it can be asked once more.
-            connection = self._local.connection = connect(self._url)
-            self._opened = [*(each for each in self._opened if not each.closed), connection]
-            return self._read(connection, function, quick)
-        except psycopg.OperationalError as error:
-            raise Busy from error
+            if self._standby is not None and not quick and not self._replica.rests:
+                done, answer = self._on_standby(function)
+                if done:
+                    return answer  # type: ignore[return-value]
+            return self._on("primary", lambda connection: self._read(connection, function, quick))
+        except psycopg.Error as error:
+            raise refusal(error) from error
+
+    def _on_standby(self, function: ReadFunction[T]) -> tuple[bool, T | None]:
+        mark = self._on("primary", Replica.mark)
+        return self._replica.read(
+            mark, lambda read: self._on("standby", read), lambda c: self._read(c, function, False)
+        )
+
+    def _on(self, name: Literal["primary", "standby"], ask: Callable[[Connection], T]) -> T:
+        """What `ask` gives on this thread's connection."""
+        kept: Connection | None = getattr(self._local, name, None)
+        if kept is not None and not kept.closed:
+            try:
+                return ask(kept)
+            except psycopg.OperationalError:
+                if not kept.closed:
+                    raise
+        # It broke while nothing was asked of it, or with this; nothing was written, so it can be asked once more.
+        door = self._standby if name == "standby" else self._door
+        assert door is not None  # noqa: S101  (only asked for where it is set)
+        connection = door.open()
+        setattr(self._local, name, connection)
+        self._opened = [*(each for each in self._opened if not each.closed), connection]
+        return ask(connection)
 
     def _read(self, connection: Connection, function: ReadFunction[T], quick: bool) -> T:
         snapshot = PostgresSnapshot(connection, self.clock())
-        if quick:
+        if quick and not self._door.pooled:
             return function(snapshot)
-        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        connection.execute(self._begin if not quick else self._begin_quick)
         try:
             return function(snapshot)
         finally:

@@ -8,11 +8,9 @@ the loop. Here several statements go out in one message and are waited for once.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 from psycopg.adapt import PyFormat, Transformer
@@ -20,32 +18,15 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGresult
 
+from folkmoot.store.postgres_pipeline import numbered
+
 Row = tuple[Any, ...]
 Asked = tuple[str, Mapping[str, Any]]
 
 # Prepared statements that a connection keeps: short reads differ in `$select` and in the place of a next link only.
 PREPARED = 200
-_PLACE = re.compile(r"%\((\w+)\)s|%%")
-
-
-class _Numbered(NamedTuple):
-    """A statement as libpq takes it, the names of its parameters in their order, and how each is to be adapted."""
-
-    query: bytes
-    names: tuple[str, ...]
-    formats: list[PyFormat]
-
-
-@lru_cache(maxsize=2048)
-def _numbered(text: str) -> _Numbered:
-    places: dict[str, int] = {}
-
-    def number(found: re.Match[str]) -> str:
-        name = found[1]
-        return "%" if name is None else f"${places.setdefault(name, len(places) + 1)}"
-
-    query = _PLACE.sub(number, text).encode()
-    return _Numbered(query, tuple(places), [PyFormat.AUTO] * len(places))
+# Errors of a statement that the server has lost, or whose plan no longer fits: prepared anew, it is run after all.
+_STALE = (psycopg.errors.InvalidSqlStatementName, psycopg.errors.FeatureNotSupported)
 
 
 class Pipe:
@@ -54,6 +35,7 @@ class Pipe:
     def __init__(self, connection: psycopg.AsyncConnection[Row]) -> None:
         self._pgconn = connection.pgconn
         self._socket = self._pgconn.socket
+        self._encoding = connection.info.encoding
         self._adapt = Transformer(connection)
         # Behind a pooler the next statement may be another session's.
         self._prepares = connection.prepare_threshold is not None
@@ -72,6 +54,10 @@ class Pipe:
         Raises `psycopg.OperationalError` when the connection broke. Whoever stops waiting before it is done must close
         the connection: answers would be taken for those of the next statement.
         """
+        found = await self._ask(asked)
+        return await self._ask(asked) if any(isinstance(each, _STALE) for each in found) else found
+
+    async def _ask(self, asked: Sequence[Asked]) -> list[list[Row] | psycopg.Error]:
         loop = asyncio.get_running_loop()
         self._expected.clear()
         self._found, self._error = [], None
@@ -92,9 +78,9 @@ class Pipe:
         return self._found
 
     def _send(self, text: str, parameters: Mapping[str, Any]) -> None:
-        query, names, formats = _numbered(text)
+        query, names = numbered(text)
         adapt, pgconn = self._adapt, self._pgconn
-        values = adapt.dump_sequence([parameters[name] for name in names], formats)
+        values = adapt.dump_sequence([parameters[name] for name in names], [PyFormat.AUTO] * len(names))
         types, encodings = adapt.types or (), adapt.formats
         if not self._prepares:
             pgconn.send_query_params(query, values, types, encodings)
@@ -156,6 +142,6 @@ class Pipe:
             self._found.append(self._adapt.load_rows(0, result.ntuples, tuple))
             return
         if result.status == ExecStatus.FATAL_ERROR and self._error is None:
-            self._error = error_from_result(result)
+            self._error = error_from_result(result, encoding=self._encoding)
         if not quiet:
             self._found.append([] if self._error is None else self._error)

@@ -30,6 +30,7 @@ from folkmoot.model import ANYBODY, Caller, Conversation, Person, Place, Post, S
 from folkmoot.store import schema as s
 from folkmoot.store.db import Hint, Row, Snapshot, Statement, Tx
 from folkmoot.store.dialect import AnyOf
+from folkmoot.store.held import Several
 
 _G: BindParameter[str] = bindparam("g")
 _member = s.memberships.alias("member")
@@ -112,7 +113,7 @@ def _standing(*, lock: bool, place: bool, thread: bool = False) -> Statement:
         .where(s.groups.c.group_id == _G, s.sequences.c.group_id == _G, s.groups.c.deleted_at.is_(null()))
     )
     # The lock orders the writers of a group; SQLite has one writer and leaves it out.
-    return Statement(query.with_for_update(of=s.sequences) if lock else query)
+    return Statement(query.with_for_update(of=s.sequences) if lock else query, apart=True)
 
 
 _STANDING = _standing(lock=False, place=False)
@@ -120,7 +121,7 @@ _STANDING_TO_WRITE = _standing(lock=True, place=False)
 _PLACE = _standing(lock=False, place=True)
 _ENTRY = _standing(lock=False, place=False, thread=True)
 _PLACE_TO_WRITE = _standing(lock=True, place=True)
-_TURN = Statement(select(s.sequences.c.seq).where(s.sequences.c.group_id == _G).with_for_update())
+_TURN = Statement(select(s.sequences.c.seq).where(s.sequences.c.group_id == _G).with_for_update(), apart=True)
 _THREAD_SOURCE = s.threads.join(
     s.conversations,
     and_(s.conversations.c.group_id == s.threads.c.group_id, s.conversations.c.id == s.threads.c.conversation_id),
@@ -130,8 +131,9 @@ _WITH_CONVERSATION = (
     .select_from(_THREAD_SOURCE)
     .where(s.threads.c.group_id == _G, s.conversations.c.group_id == _G)
 )
-_ONE_THREAD = Statement(_WITH_CONVERSATION.where(s.threads.c.id == bindparam("t")))
-_THREADS = Statement(_WITH_CONVERSATION.where(AnyOf(s.threads.c.id, "ids")))
+# Of threads and conversations what is held back is remembered, so it is not asked for.
+_ONE_THREAD = Statement(_WITH_CONVERSATION.where(s.threads.c.id == bindparam("t")), apart=True)
+_THREADS = Statement(_WITH_CONVERSATION.where(AnyOf(s.threads.c.id, "ids")), apart=True)
 _FIRST = len(_STANDING_COLUMNS)
 
 
@@ -203,30 +205,30 @@ def prefetch(tx: Tx, hints: Iterable[Hint]) -> None:
 
 def deliver(tx: Tx, group: str, thread: Thread, conversation: Conversation) -> None:
     """Store what a thread and its conversation tell of their posts, after one was added."""
-    tx.run(
-        _DELIVER_TO_THREAD,
-        g=group,
-        item=thread.id,
-        new_has_attachments=bool(thread.has_attachments),
-        new_last_delivered_at=thread.last_delivered_at,
-        new_unique_senders=thread.unique_senders,
-        new_preview=thread.preview,
-        new_to_recipients=thread.to_recipients,
+    tx.add(
+        _DELIVER_TO_THREADS,
+        group,
+        id=thread.id,
+        has_attachments=bool(thread.has_attachments),
+        last_delivered_at=thread.last_delivered_at,
+        unique_senders=thread.unique_senders,
+        preview=thread.preview,
+        to_recipients=thread.to_recipients,
     )
+    tx.memo[("thread", group, thread.id)] = thread
     restate(tx, group, conversation)
-    _remember(tx, group, thread, conversation)
 
 
 def restate(tx: Tx, group: str, conversation: Conversation) -> None:
     """Store what a conversation tells of its posts."""
-    tx.run(
-        _DELIVER_TO_CONVERSATION,
-        g=group,
-        item=conversation.id,
-        new_has_attachments=bool(conversation.has_attachments),
-        new_last_delivered_at=conversation.last_delivered_at,
-        new_unique_senders=conversation.unique_senders,
-        new_preview=conversation.preview,
+    tx.add(
+        _DELIVER_TO_CONVERSATIONS,
+        group,
+        id=conversation.id,
+        has_attachments=bool(conversation.has_attachments),
+        last_delivered_at=conversation.last_delivered_at,
+        unique_senders=conversation.unique_senders,
+        preview=conversation.preview,
     )
     tx.memo[("conversation", group, conversation.id)] = conversation
 
@@ -236,9 +238,11 @@ def _read_thread(row: Row) -> tuple[Thread, Conversation]:
     return Thread(*row[: len(_THREAD_COLUMNS)]), Conversation(*row[len(_THREAD_COLUMNS) :])
 
 
-def _remember(tx: Tx, group: str, thread: Thread, conversation: Conversation) -> None:
+def _remember(tx: Tx, group: str, thread: Thread, conversation: Conversation) -> Conversation:
+    """Remember what was read, and give the conversation as it is: another of its threads may have brought it on."""
     tx.memo[("thread", group, thread.id)] = thread
-    tx.memo[("conversation", group, conversation.id)] = conversation
+    known: Conversation = tx.memo.setdefault(("conversation", group, conversation.id), conversation)
+    return known
 
 
 def _standing_row(snapshot: Snapshot, oid: str, group: str) -> Row | None:
@@ -274,8 +278,7 @@ def _place_to_write(tx: Tx, caller: Caller, group: str, thread: str) -> Place | 
         if not rows:
             return found
         known, conversation = _read_thread(rows[0])
-        _remember(tx, group, known, conversation)
-        return Place(found, known, conversation)
+        return Place(found, known, _remember(tx, group, known, conversation))
     conversation = tx.memo[("conversation", group, known.conversation)]
     return Place(found, known, conversation)
 
@@ -331,24 +334,26 @@ def post(snapshot: Snapshot, group: str, id: str) -> Post | None:
     return Post(*row) if row else None
 
 
-def _change(table: Table, *columns: str, keeps_memo: bool = False) -> Statement:
+def _change(table: Table, *columns: str) -> Statement:
     where = (table.c.group_id == _G, table.c.id == bindparam("item"))
-    return Statement(
-        update(table).where(*where).values({c: bindparam(f"new_{c}") for c in columns}), keeps_memo=keeps_memo
-    )
+    return Statement(update(table).where(*where).values({c: bindparam(f"new_{c}") for c in columns}))
 
 
 def _remove(table: Table) -> Statement:
     return Statement(delete(table).where(table.c.group_id == _G, table.c.id == bindparam("item")))
 
 
+# For those who fill a database row by row; verbs hold rows back.
 ADD_CONVERSATION = Statement(insert(s.conversations), keeps_memo=True)
 ADD_THREAD = Statement(insert(s.threads), keeps_memo=True)
 ADD_POST = Statement(insert(s.posts), keeps_memo=True)
+CONVERSATIONS = Several(s.conversations, 0)
+THREADS = Several(s.threads, 1)
+POSTS = Several(s.posts, 2)
 ADD_FORWARD = Statement(insert(s.forwards), keeps_memo=True)
 _DELIVERED = ("has_attachments", "last_delivered_at", "unique_senders", "preview")
-_DELIVER_TO_CONVERSATION = _change(s.conversations, *_DELIVERED, keeps_memo=True)
-_DELIVER_TO_THREAD = _change(s.threads, *_DELIVERED, "to_recipients", keeps_memo=True)
+_DELIVER_TO_THREADS = Several(s.threads, 4, (*_DELIVERED, "to_recipients"))
+_DELIVER_TO_CONVERSATIONS = Several(s.conversations, 5, _DELIVERED)
 AMEND_THREAD = _change(s.threads, "topic", "is_locked")
 REMOVE_CONVERSATION = _remove(s.conversations)
 REMOVE_THREAD = _remove(s.threads)

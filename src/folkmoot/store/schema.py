@@ -134,6 +134,20 @@ identities = Table(
     Index("identities_object_id_idx", "object_id"),
 )
 
+# Sign-ins under way at the development issuer, by the hash of the code that its client holds. `state`: "pending",
+# "approved", "declined" or "redeemed". `given`: what the code is bound to; a device's has a `user_code` as well.
+sign_ins = Table(
+    "sign_ins",
+    meta,
+    _text("code_hash", key=True),
+    _text("user_code", null=True),
+    _text("state"),
+    _json("given"),
+    _time("expires_at"),
+    Index("sign_ins_user_code_idx", "user_code"),
+    Index("sign_ins_expires_at_idx", "expires_at"),
+)
+
 groups = Table(
     "groups",
     meta,
@@ -629,3 +643,8 @@ directory_changes = Table(
     Index("directory_changes_related_idx", "related", "seq"),
     Index("directory_changes_at_idx", "at"),
 )
+
+# ── the schema itself ────────────────────────────────────────────────────────────────────────────────────────────────
+
+# The oldest revision whose code works on this schema, in one row; `migrate` keeps it, and asks it of newer databases.
+schema_compatibility = Table("schema_compatibility", meta, _text("works_from", key=True))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from operator import add as add_text
 from typing import Any
 
 from sqlalchemy import BindParameter, Boolean, ColumnElement, Double, and_, bindparam, delete, insert, select, tuple_
@@ -23,6 +24,7 @@ from folkmoot.odata.search import And, Node, Not, Or, Words
 from folkmoot.odata.words import words
 from folkmoot.store import schema as s
 from folkmoot.store.db import Dialect, Snapshot, Statement, Tx
+from folkmoot.store.held import Several
 
 # What a tsvector holds: 16,383 places and a megabyte. A post is found by so much of its beginning.
 MOST_WORDS = 15_000
@@ -30,6 +32,8 @@ MOST_BYTES = 500_000
 
 _TOPIC, _CONVERSATION_TOPIC, _AUTHOR, _PLACE = "§", "‡", "¶", "†"
 _brief = lru_cache(maxsize=4096)(words)
+# The places of the words of most posts, as a tsvector is written: put together, they need not be for each word.
+_NUMBERS = tuple(f":{number}" for number in range(1, 1001))
 
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -37,8 +41,12 @@ _brief = lru_cache(maxsize=4096)(words)
 
 def body_words(content_type: str, content: str) -> str:
     """The words of a post's body, between blanks; of HTML those of its text."""
-    found = words(html.text_of_html(content) if content_type == "html" else content)
-    text = " ".join(found[:MOST_WORDS])
+    return text_words(html.text_of_html(content) if content_type == "html" else content)
+
+
+def text_words(given: str) -> str:
+    """The same of a text."""
+    text = " ".join(words(given)[:MOST_WORDS])
     if len(text) > MOST_BYTES // 4 and len(encoded := text.encode()) > MOST_BYTES:
         text = encoded[:MOST_BYTES].decode(errors="ignore").rpartition(" ")[0]
     return text
@@ -64,7 +72,10 @@ def indexed(
     found = [place("g", group), place("c", conversation), place("t", thread)]
     if dialect == "sqlite":
         found.append(place("p", post))  # a virtual table has no key to find it by
-    found += body.split()
+        if body:
+            found.append(body)
+    else:
+        found += body.split()
     topic, of_conversation = topics
     found += [f"{_TOPIC}{word}" for word in _brief(topic)]
     if of_conversation != topic:
@@ -82,15 +93,20 @@ def indexed(
 
 def _tsvector(found: list[str]) -> str:
     """PostgreSQL's own spelling, which it sorts and sums up; words hold nothing that it would take for a mark."""
+    if len(found) <= len(_NUMBERS):
+        return " ".join(map(add_text, found, _NUMBERS))
     return " ".join([f"{word}:{number}" for number, word in enumerate(found, 1)])
 
 
+# For those who fill a database row by row; verbs hold rows back.
 ADD = Statement(insert(s.post_words), keeps_memo=True)
+WORDS = Several(s.post_words, 3)
 
 
 def add(tx: Tx, **post: Any) -> None:
     """Index a post that was inserted (the arguments of `indexed`)."""
-    tx.run(ADD, **indexed(tx.dialect, **post))
+    row = indexed(tx.dialect, **post)
+    tx.add(WORDS, row.pop("group_id"), **row)
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from folkmoot.refusals import Busy, StorageFull
+from folkmoot.store import rows
 from folkmoot.store.db import Dialect, Job, ReadFunction, Row, Snapshot, Store, Tx
 from folkmoot.store.ids import IdSource
+from folkmoot.store.sqlite_link import SqliteLink
+from folkmoot.store.turn import Turn
 from folkmoot.store.wake import Wake
 from folkmoot.store.watch import Watch
 from folkmoot.store.writer import Writer
@@ -71,13 +74,24 @@ class SqliteWriter(Writer):
 
     def __init__(self, path: Path, clock: Callable[[], float], ids: IdSource, wake: Wake) -> None:
         self._connection = connect(path)
+        self._turn = Turn(path)
         super().__init__("writer", clock, ids, wake)
 
     def _attempt(self, jobs: Sequence[Job[Any]]) -> None:
+        self._turn.take()
+        try:
+            self._commit(jobs)
+        finally:
+            self._turn.give_back()
+
+    def _commit(self, jobs: Sequence[Job[Any]]) -> None:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
-            self._perform(jobs, SqliteTx(connection, self._ids))
+            tx = SqliteTx(connection, self._ids)
+            if len(jobs) > 1:
+                rows.prefetch(tx, (job.hint for job in jobs if job.hint is not None))
+            self._perform(jobs, tx)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -94,19 +108,23 @@ class SqliteWriter(Writer):
 
     def _end(self) -> None:
         self._connection.close()
+        self._turn.close()
 
 
 class SqliteStore(Store):
     """A database file. Its folder must exist."""
 
     dialect: Dialect = "sqlite"
+    takes_hints = True
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         super().__init__(clock)
         self._path = path
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
-        self.watch = self.wake.others = Watch(self.wake, lambda look: self.read_here(look, quick=True), clock)
+        self.watch = self.wake.others = Watch(
+            self.wake, lambda look: self.read_here(look, quick=True), clock, SqliteLink(path)
+        )
         self.writers = (SqliteWriter(path, clock, self.ids, self.wake),)
 
     def _connection(self) -> sqlite3.Connection:

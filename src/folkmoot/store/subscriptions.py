@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import cast
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, insert, null, select, update
+from sqlalchemy import bindparam, delete, func, insert, literal, null, or_, select, update
 
 from folkmoot.model import ChangeType, Subscription
 from folkmoot.store import schema as s
 from folkmoot.store.db import Row, Snapshot, Statement, Tx
+from folkmoot.store.wake import DIRECTORY
 
 _c = s.subscriptions.c
 COLUMNS = tuple(_c)
@@ -32,17 +33,24 @@ _CALM = Statement(
     keeps_memo=True,
 )
 _REMOVE = Statement(delete(s.subscriptions).where(_c.id == bindparam("b_id")), keeps_memo=True)
-_REMOVE_CURSORS = Statement(
-    delete(s.subscription_cursors).where(s.subscription_cursors.c.subscription_id == bindparam("b_id")),
+# Where its places in the logs are: in one group's, in the directory's, or in those of all groups.
+_LANES_OF = Statement(select(_c.group_id, _c.watched).where(_c.id == bindparam("id")))
+_cursors = s.subscription_cursors
+_REMOVE_CURSOR = Statement(
+    delete(_cursors).where(_cursors.c.group_id == bindparam("g"), _cursors.c.subscription_id == bindparam("b_id")),
     keeps_memo=True,
 )
-# Those that somebody else is about to remove are left to them.
+REMOVE_CURSORS = Statement(delete(_cursors).where(_cursors.c.subscription_id == bindparam("b_id")), keeps_memo=True)
+_OF_DIRECTORY = ("group", "user")
+# Those to all groups have a place in each, which takes longer: the notifier removes them.
 _EXPIRED = Statement(
     select(_c.id)
-    .where(_c.expires_at <= bindparam("now"))
+    .where(
+        _c.expires_at <= bindparam("now"),
+        or_(_c.group_id.is_not(null()), _c.watched.in_([literal(noun) for noun in _OF_DIRECTORY])),
+    )
     .order_by(_c.expires_at)
     .limit(bindparam("n"))
-    .with_for_update(skip_locked=True)
 )
 # Counted only as far as matters.
 _OF_APPLICATION = Statement(
@@ -114,12 +122,21 @@ def calm(tx: Tx, id: str) -> None:
 
 def remove(tx: Tx, id: str) -> None:
     """Delete a subscription and its place in the logs. What was delivered is still told of."""
-    tx.run(_REMOVE_CURSORS, b_id=id)
+    found = tx.one(_LANES_OF, id=id)
+    if found is None:
+        return
+    # The subscription first: whoever removes it, too, waits here. And Citus refuses to write what lies on every node
+    # once something was done on all of them at a time.
     tx.run(_REMOVE, b_id=id)
+    group = DIRECTORY if found[1] in _OF_DIRECTORY else found[0]
+    if group is None:
+        tx.run(REMOVE_CURSORS, b_id=id)
+    else:
+        tx.run(_REMOVE_CURSOR, g=group, b_id=id)
 
 
 def remove_expired(tx: Tx, now: int, at_most: int) -> None:
-    """Delete up to `at_most` of the subscriptions that ended before `now`, in microseconds."""
+    """Delete up to `at_most` of the subscriptions that ended before `now`, in microseconds; none to all groups."""
     for (id,) in tx.all(_EXPIRED, now=now, n=at_most):
         remove(tx, id)
 

@@ -22,7 +22,7 @@ from folkmoot.store.ids import IdSource
 from folkmoot.store.wake import DIRECTORY, Wake
 
 # More waiting writes than this and the server says so at once, rather than answer all of them late.
-QUEUE_LIMIT = 10_000
+QUEUE_LIMIT = 2_000
 # Enough to share an fsync widely; small enough that a failing companion does not make many run again.
 BATCH_LIMIT = 256
 
@@ -32,9 +32,13 @@ class _Rollback(Exception):
 
 
 class Writer(ABC):
-    """A thread that commits waiting writes together. Subclasses say how a transaction begins, ends and is undone."""
+    """A thread that commits waiting writes together. Subclasses say how a transaction begins, ends and is undone.
+
+    `limit` is how many writes may wait.
+    """
 
     def __init__(self, name: str, clock: Callable[[], float], ids: IdSource, wake: Wake) -> None:
+        self.limit = QUEUE_LIMIT
         self._wake = wake
         self._changed: set[str] = set()
         self._queue: SimpleQueue[Job[Any] | None] = SimpleQueue()
@@ -45,7 +49,7 @@ class Writer(ABC):
 
     def submit(self, job: Job[Any]) -> None:
         """Queue a write, or raise `Busy` when too many wait."""
-        if self._queue.qsize() >= QUEUE_LIMIT:
+        if self._queue.qsize() >= self.limit:
             raise Busy
         self._queue.put(job)
 
@@ -101,11 +105,7 @@ class Writer(ABC):
             else:
                 if not isinstance(error, _Rollback):
                     log.warning("a batch of %d writes is run again one by one: %r", len(batch), error)
-                for job in batch:
-                    try:
-                        self._attempt([job])
-                    except Exception as alone:
-                        job.outcome = (True, self._judge(alone))
+                self._one_by_one(batch, error)
         if self._changed:
             self._wake.told(self._changed)
             self._changed = set()
@@ -117,6 +117,30 @@ class Writer(ABC):
                 loop.call_soon_threadsafe(_settle, jobs)
             except RuntimeError:  # the loop was closed: nobody waits any more
                 log.warning("a write was committed after its event loop had closed")
+
+    def _one_by_one(self, batch: list[Job[Any]], error: Exception) -> None:
+        """Run each alone, but those that would only wait for the same again and meet the same error."""
+        stuck: dict[str | None, Exception] = {}
+        for job in batch:
+            group = None if job.hint is None else job.hint.group
+            if self._for_all(error) or group in stuck:
+                job.outcome = (True, self._judge(stuck.get(group, error)))
+                continue
+            try:
+                self._attempt([job])
+            except Exception as alone:
+                error = alone
+                job.outcome = (True, self._judge(alone))
+                if group is not None and self._for_group(alone):
+                    stuck[group] = alone
+
+    def _for_all(self, error: Exception) -> bool:
+        """Whether every write would meet this error now: the database cannot be reached."""
+        return False
+
+    def _for_group(self, error: Exception) -> bool:
+        """Whether every write to the same group would wait as long and then meet this error."""
+        return False
 
     def _judge(self, error: Exception) -> Exception:
         if isinstance(error, _Rollback) and error.__cause__ is not None:
@@ -133,6 +157,7 @@ class Writer(ABC):
                 if tx.wrote:
                     raise _Rollback from refusal
                 job.outcome = (True, refusal)
+        tx.let_go()
         # Of a batch that is undone after all, the hint is an idle one.
         self._changed.update(changes.flush(tx))
         if directory_log.flush(tx):

@@ -1,9 +1,27 @@
 """Alembic's entry: run the migrations on the connection that `folkmoot.store.migrate` hands over."""
 
+from typing import Any
+
 from alembic import context
+from sqlalchemy import delete, insert
 
-from folkmoot.store.schema import meta
+from folkmoot.store.schema import meta, schema_compatibility
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=meta, render_as_batch=True)
+
+def note(ctx: Any, step: Any, heads: Any, run_args: Any) -> None:
+    """Keep, in the migration's own transaction, whose code works with what it made."""
+    script = step.up_revision
+    if script.revision >= "0010":  # which made the table
+        ctx.connection.execute(delete(schema_compatibility))
+        ctx.connection.execute(insert(schema_compatibility).values(works_from=script.module.works_from))
+
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=meta,
+    render_as_batch=True,
+    transaction_per_migration=True,
+    on_version_apply=note,
+)
 with context.begin_transaction():
     context.run_migrations()

@@ -1,0 +1,138 @@
+"""What a transaction holds back: rows of one table, which the functions of a batch leave to be written together.
+
+A statement costs its driver far more than its values do: on SQLite the interpreter's lock changes hands with each, on
+PostgreSQL a plan is looked up and begun. So a batch of replies inserts its posts with one statement, and brings each
+thread up to date once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import BindParameter, Table, bindparam, insert, update
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from folkmoot.store.statements import Statement
+
+# Rows in one statement, largest first: a few texts serve any number of rows.
+_SIZES = (32, 16, 8, 4, 2, 1)
+
+
+class Several:
+    """Rows of one group in `table`, written by one statement: inserted, or with `changed` those columns of rows that
+    are there. `rank` says in which order tables are written."""
+
+    def __init__(self, table: Table, rank: int, changed: tuple[str, ...] = ()) -> None:
+        self.rank = rank
+        self.changes = bool(changed)
+        self._table = table
+        columns = tuple(c.name for c in table.columns if c.name != "group_id")
+        self._columns = ("id", *changed) if changed else columns
+        self.pick = itemgetter(*self._columns)
+        self._made: dict[int, tuple[Statement, tuple[str, ...]]] = {}
+
+    def of(self, count: int) -> tuple[Statement, tuple[str, ...]]:
+        """The statement for `count` rows, and its parameters beside the group's `g`, row by row."""
+        made = self._made.get(count)
+        if made is None:
+            names = [{name: f"{name}_{number}" for name in self._columns} for number in range(count)]
+            expression = self._change(names) if self.changes else self._insert(names)
+            made = (Statement(expression, keeps_memo=True, apart=True), tuple(n for row in names for n in row.values()))
+            self._made[count] = made
+        return made
+
+    def _insert(self, names: list[dict[str, str]]) -> ClauseElement:
+        rows: list[dict[str, BindParameter[Any]]] = [
+            {"group_id": bindparam("g"), **{name: bindparam(given) for name, given in row.items()}} for row in names
+        ]
+        return insert(self._table).values(rows)
+
+    def _change(self, names: list[dict[str, str]]) -> ClauseElement:
+        c = self._table.c
+        if len(names) == 1:
+            own = names[0]
+            return (
+                update(self._table)
+                .where(c.group_id == bindparam("g"), c.id == bindparam(own["id"]))
+                .values({name: bindparam(given) for name, given in own.items() if name != "id"})
+            )
+        return _Update(self._table, self._columns, names)
+
+
+class _Update(ClauseElement):
+    """`UPDATE … FROM (VALUES …)`, which the two databases spell differently."""
+
+    inherit_cache = False
+
+    def __init__(self, table: Table, columns: tuple[str, ...], names: list[dict[str, str]]) -> None:
+        self.table = table
+        self.columns = columns
+        self.group: BindParameter[str] = bindparam("g", type_=table.c.group_id.type)
+        self.rows = [tuple(bindparam(row[name], type_=table.c[name].type) for name in columns) for row in names]
+
+
+@compiles(_Update, "postgresql")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
+def _update_on_postgresql(element: _Update, compiler: SQLCompiler, **kw: Any) -> str:
+    update, where, rows, columns = _spelt(element, compiler, kw)
+    return f"{update} FROM (VALUES {rows}) AS new ({columns}) {where}"
+
+
+@compiles(_Update, "sqlite")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
+def _update_on_sqlite(element: _Update, compiler: SQLCompiler, **kw: Any) -> str:
+    update, where, rows, columns = _spelt(element, compiler, kw)
+    return f"WITH new ({columns}) AS (VALUES {rows}) {update} FROM new {where}"
+
+
+def _spelt(element: _Update, compiler: SQLCompiler, kw: dict[str, Any]) -> tuple[str, str, str, str]:
+    name, group = element.table.name, compiler.process(element.group, **kw)
+    changed = ", ".join(f"{each} = new.{each}" for each in element.columns if each != "id")
+    return (
+        f"UPDATE {name} SET {changed}",  # noqa: S608  (names of our own)
+        f"WHERE {name}.group_id = {group} AND {name}.id = new.id",
+        ", ".join(f"({', '.join(compiler.process(each, **kw) for each in row)})" for row in element.rows),
+        ", ".join(element.columns),
+    )
+
+
+class Held:
+    """The rows that a transaction holds back; true while there are any."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Several, dict[str, dict[Any, tuple[Any, ...]]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._rows)
+
+    def add(self, several: Several, group: str, row: Mapping[str, Any]) -> None:
+        """Hold back a row. Of several changes of one row the last is written, so each must give all columns."""
+        of_table = self._rows.get(several)
+        if of_table is None:
+            of_table = self._rows[several] = {}
+        rows = of_table.get(group)
+        if rows is None:
+            rows = of_table[group] = {}
+        rows[row["id"] if several.changes else len(rows)] = several.pick(row)
+
+    def taken(self) -> Iterator[tuple[Statement, dict[str, Any]]]:
+        """The statements that write what was held back, and their parameters; it is held no more."""
+        rows, self._rows = self._rows, {}
+        for several in sorted(rows, key=lambda each: each.rank):
+            for group, of_group in rows[several].items():
+                yield from written(several, group, list(of_group.values()))
+
+
+def written(several: Several, group: str, rows: list[tuple[Any, ...]]) -> Iterator[tuple[Statement, dict[str, Any]]]:
+    """The statements that write rows of a group, in their order, and their parameters."""
+    start = 0
+    for size in _SIZES:
+        while len(rows) - start >= size:
+            statement, names = several.of(size)
+            parameters = dict(zip(names, chain.from_iterable(rows[start : start + size]), strict=True))
+            parameters["g"] = group
+            yield statement, parameters
+            start += size

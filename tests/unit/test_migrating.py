@@ -1,0 +1,151 @@
+"""Migrations beside servers that run: what they wait for, what they leave behind, and who may still start."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import create_engine
+
+from folkmoot import cli
+from folkmoot.store import migrate
+from folkmoot.store.migrations import online
+from tests.harness import DATABASES
+from tests.unit.test_store import Place, execute, new_place, nothing  # noqa: F401  (a fixture)
+
+BEFORE = "0009"
+SOURCE = Path(__file__).parents[2]
+PATIENCE = 120
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    with new_place("postgresql", tmp_path) as found:
+        yield str(found)
+
+
+# ── who may still start ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_newer_database_that_was_only_added_to_is_used_as_it_is(nothing: Place) -> None:  # noqa: F811
+    migrate.upgrade(nothing)
+    execute(nothing, "UPDATE alembic_version SET version_num = '9999'")
+    migrate.upgrade(nothing)
+    assert migrate.standing(nothing) == ("9999", "0009")
+    assert migrate.standing(nothing).complete
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_the_release_before_runs_on_this_schema(database: str, tmp_path: Path) -> None:
+    """Its code, out of the history: a day in a group, on a database that this release has migrated."""
+    code = tmp_path / "before"
+    archive = the_release_before()
+    code.mkdir()
+    subprocess.run(["tar", "-x", "-C", str(code)], input=archive, check=True)
+    assert f'HEAD = "{BEFORE}"' in (code / "src/folkmoot/store/migrate.py").read_text()
+    with new_place(database, tmp_path) as place:
+        script = Path(__file__).with_name("a_day.py")
+        done = subprocess.run(
+            [sys.executable, str(script), str(code / "src"), str(tmp_path / "data"), str(place)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split() == ["0009", "201", "202", "201", "200", "2", "204", "404"]
+
+
+def the_release_before() -> bytes:
+    """The source as it was before the newest migration, as a tar archive."""
+
+    def git(*arguments: str) -> bytes:
+        return subprocess.run(["git", "-C", str(SOURCE), *arguments], capture_output=True, check=True).stdout
+
+    newest = next((SOURCE / "src/folkmoot/store/migrations/versions").glob(f"{migrate.HEAD}_*.py"))
+    try:
+        added = git("log", "--format=%H", "--diff-filter=A", "-1", "--", str(newest)).decode().strip()
+        return git("archive", f"{added}^", "src")
+    except (subprocess.CalledProcessError, FileNotFoundError):
+        pytest.skip("the history of this checkout does not reach back to the release before")
+
+
+# ── locks ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_migration_does_not_wait_long_for_a_lock_and_comes_again(
+    fresh_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "LOCK_SECONDS", 0.05)
+    migrate.upgrade(fresh_database, to=BEFORE)
+    with psycopg.connect(fresh_database) as other:
+        other.execute("LOCK TABLE alembic_version IN SHARE MODE")
+        with pytest.raises(migrate.DatabaseInUse):
+            migrate.upgrade(fresh_database, patience=0.3)
+        assert migrate.current(fresh_database) == BEFORE
+        waiting = threading.Thread(target=migrate.upgrade, args=(fresh_database,))
+        waiting.start()
+        while not other.execute(  # it stands in the queue
+            "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'alembic_version'::regclass"
+        ).fetchone():
+            assert waiting.is_alive()
+        other.rollback()
+    waiting.join(PATIENCE)
+    assert migrate.current(fresh_database) == migrate.HEAD
+
+
+def test_an_index_is_made_beside_a_writer(url: str) -> None:
+    """A writer in the midst of a transaction on another table goes on writing to this one; what failed is made anew."""
+    engine = create_engine(migrate.postgres_url(url))
+    with contextlib.closing(psycopg.connect(url, autocommit=True)) as writer:
+        insert = "INSERT INTO endpoints (url, failures) VALUES (%s, 0)"
+        writer.execute(insert, ("https://a.example",))
+        writer.execute(insert, ("https://b.example",))
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            writer.execute("CREATE UNIQUE INDEX CONCURRENTLY endpoints_failures_idx ON endpoints (failures)")
+        with engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"transaction_per_migration": True})
+            with context.begin_transaction(_per_migration=True), Operations.context(context):
+                for _ in range(2):  # cut short, and begun anew
+                    online.create_index("endpoints_failures_idx", "endpoints", ["failures"])
+                writer.execute(insert, ("https://c.example",))
+        found = writer.execute(
+            "SELECT indisvalid, indisunique FROM pg_index WHERE indexrelid = 'endpoints_failures_idx'::regclass"
+        ).fetchone()
+    engine.dispose()
+    assert found == (True, False)
+
+
+# ── the command ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[object, str]:
+    """The exit status or last words of the command, and what it printed."""
+    try:
+        cli.main(["migrate", *arguments])
+    except SystemExit as end:
+        return end.code, capsys.readouterr().out
+    return 0, capsys.readouterr().out
+
+
+def test_check_tells_what_is_missing_and_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, data = tmp_path / "folkmoot.db", ("--data", str(tmp_path))
+    words, _ = said(capsys, "--check", *data)
+    assert ("empty" in str(words), file.exists()) == (True, False)
+    migrate.upgrade(file, to=BEFORE)
+    words, _ = said(capsys, "--check", *data)
+    assert (BEFORE in str(words), migrate.HEAD in str(words)) == (True, True)
+    assert migrate.current(file) == BEFORE
+    assert said(capsys, *data)[0] == 0
+    assert said(capsys, "--check", *data)[0] == 0
+    execute(file, "UPDATE alembic_version SET version_num = '9999'")
+    status, text = said(capsys, "--check", *data)
+    assert (status, "this one works with it" in text) == (0, True)
