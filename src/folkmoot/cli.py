@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from folkmoot import logs, observe, systemd
 from folkmoot.commands import apps, grants, groups, operating, people, subscriptions
 from folkmoot.commands.operating import WrongUse
 from folkmoot.config import Settings, load
@@ -30,11 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # The data directory holds keys and everybody's words: for the one who runs the server alone.
     os.umask(0o077)
     options = _parser().parse_args(arguments)
-    logging.basicConfig(format="%(levelname)s %(message)s", level=options.log_level)
-    for noisy in ("alembic", "uvicorn", "psycopg"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        options.run(options, load(vars(options)))
+        # The commands' own level is not what the settings say of the server's log.
+        settings = load({**vars(options), "log_level": None})
+        if options.run is _serve:
+            logs.configure(settings.log_format, settings.log_level)
+        else:
+            logs.configure("text", options.log_level)
+        options.run(options, settings)
     except Refusal as refusal:
         sys.exit(f"folkmoot: {refusal.message}")
     except OSError as error:
@@ -65,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         default=None,
         help="let development mode, which gives a token to anyone, listen beyond loopback",
     )
-    serve.set_defaults(run=_serve, log_level=logging.INFO)
+    serve.set_defaults(run=_serve)
 
     token = commands.add_parser("token", parents=[shared], help="print an access token (development)")
     who = token.add_mutually_exclusive_group()
@@ -94,7 +98,6 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(_: argparse.Namespace, settings: Settings) -> None:
     from folkmoot import app, server
     from folkmoot.graph.streaming import Streams
-    from folkmoot.outgoing import Outgoing
 
     data = Path(settings.data)
     sockets: list[tuple[Any, tuple[str, str] | None]] = []
@@ -112,8 +115,9 @@ def _serve(_: argparse.Namespace, settings: Settings) -> None:
             asyncio.run(lab.seed(store, settings))
         who = app.identities(settings, store)
         streams = Streams(store)
-        outgoing = Outgoing(development=settings.mode == "development")
-        application = app.build(settings, store, who=who, outgoing=outgoing, streams=streams)
+        outgoing = app.outgoing_of(settings)
+        traces = app.traced(settings, store, outgoing)
+        application = app.build(settings, store, who=who, outgoing=outgoing, streams=streams, telemetry=traces)
         notifier = app.notifier(settings, store, outgoing)
         store.watch.look_seconds = settings.poll_seconds
         # What was made so far lives as long as the server; collections need not look at it again.
@@ -121,20 +125,36 @@ def _serve(_: argparse.Namespace, settings: Settings) -> None:
         running = data / _RUNNING
         running.write_bytes(msgspec.json.encode({"https": settings.https_port, "http": settings.http_port}))
         try:
-            followers = (who, notifier, app.retention(settings, store))
-            server.run(application, sockets, lambda: _started(settings, *followers), streams.close, notifier.stop)
+            followers = (who, notifier, app.retention(settings, store), app.measuring(settings, store))
+            stopping = lambda: _stopping(streams)  # noqa: E731
+            server.run(application, sockets, lambda: _started(settings, *followers), stopping, notifier.stop)
         finally:
+            if traces is not None:
+                traces.close()
             with contextlib.suppress(FileNotFoundError):
                 running.unlink()
     finally:
         store.close()
-    print("folkmoot: stopped; everything that was answered is stored.")
+    said = "stopped; everything that was answered is stored."
+    if settings.log_format == "json":
+        observe.log.info(said)
+    else:
+        print(f"folkmoot: {said}")
 
 
 def _started(settings: Settings, *followers: Any) -> None:
     _say_where(settings)
+    systemd.notify("READY=1")
     for each in followers:
-        each.start()
+        if each is not None:
+            each.start()
+
+
+def _stopping(streams: Any) -> None:
+    # Not ready from now on, also for those who ask on a connection that they have.
+    observe.draining = True
+    systemd.notify("STOPPING=1")
+    streams.close()
 
 
 def _certificate(settings: Settings) -> tuple[str, str]:
@@ -157,6 +177,9 @@ def _say_where(settings: Settings) -> None:
     from folkmoot.app import Origins
 
     origins = Origins(settings)
+    if settings.log_format == "json":
+        observe.log.info("Folkmoot is running: %s/v1.0", origins.canonical)
+        return
     lines = ["", f"Folkmoot is running: {origins.canonical}/v1.0"]
     if settings.mode == "development":
         from folkmoot import lab

@@ -15,8 +15,9 @@ FLOORS = (
     ("ops",),
     ("graph", "auth", "mail", "web", "notify", "transfer"),
     # The roof, from the eaves to the ridge.
-    ("config",),
-    ("metrics", "pages", "server"),
+    ("config", "logs", "systemd"),
+    ("metrics", "pages", "readiness", "server", "telemetry"),
+    ("traffic",),
     ("app", "lab"),
     ("commands",),
     ("cli",),

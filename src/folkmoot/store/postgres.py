@@ -15,6 +15,7 @@ import psycopg
 from psycopg import errors
 from psycopg.pq import Format, TransactionStatus
 
+from folkmoot import observe
 from folkmoot.observe import log
 from folkmoot.refusals import Busy, OutcomeUnknown, StorageFull
 from folkmoot.store import bridge, rows
@@ -54,6 +55,7 @@ async def connect_loop(url: str) -> AsyncConnection:
     """Open a connection for reads on the event loop."""
     connection: AsyncConnection = await psycopg.AsyncConnection.connect(url, autocommit=True, **_patient(url))
     configure(connection)
+    observe.meter.connected(connection)
     return connection
 
 
@@ -61,6 +63,7 @@ def connect(url: str) -> Connection:
     """Open a connection with the settings every connection needs."""
     connection: Connection = psycopg.connect(url, autocommit=True, **_patient(url))
     configure(connection)
+    observe.meter.connected(connection)
     # A commit is answered when it is on disk, whatever the database's default; a stricter one is left as it is.
     connection.execute(
         "SELECT set_config('synchronous_commit', 'on', false) "
@@ -222,6 +225,7 @@ class PostgresWriter(Writer):
         if isinstance(error, (errors.DiskFull, errors.OutOfMemory)):
             return StorageFull()
         if isinstance(error, (psycopg.OperationalError, errors.SerializationFailure, errors.DeadlockDetected)):
+            observe.meter.database_failed("write")
             log.warning("PostgreSQL refused a write: %s", type(error).__name__)
             return Busy()
         return error
@@ -248,6 +252,7 @@ class PostgresStore(Store):
         self.writers = tuple(PostgresWriter(url, number, clock, self.ids, self.wake) for number in range(WRITERS))
 
     async def read(self, function: ReadFunction[T], *, quick: bool = False) -> T:
+        observe.reads["quick" if quick else "long"] += 1
         # What may be long must not hold the loop while it is put into words.
         if not quick:
             return await super().read(function)
@@ -258,6 +263,7 @@ class PostgresStore(Store):
         try:
             return await connections.read(function, self.clock)
         except psycopg.OperationalError as error:
+            observe.meter.database_failed("read")
             raise Busy from error
 
     def raced(self, error: Exception) -> bool:
@@ -278,6 +284,7 @@ class PostgresStore(Store):
             self._opened = [*(each for each in self._opened if not each.closed), connection]
             return self._read(connection, function, quick)
         except psycopg.OperationalError as error:
+            observe.meter.database_failed("read")
             raise Busy from error
 
     def _read(self, connection: Connection, function: ReadFunction[T], quick: bool) -> T:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from folkmoot import observe
 from folkmoot.observe import log
 from folkmoot.refusals import Busy, OutcomeUnknown, Refusal
 from folkmoot.store import changes, directory_log
@@ -48,6 +50,16 @@ class Writer(ABC):
         if self._queue.qsize() >= QUEUE_LIMIT:
             raise Busy
         self._queue.put(job)
+
+    @property
+    def waiting(self) -> int:
+        """How many writes wait, about."""
+        return self._queue.qsize()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
 
     def close(self) -> None:
         """Finish what waits, then end the thread."""
@@ -89,7 +101,7 @@ class Writer(ABC):
 
     def _serve(self, batch: list[Job[Any]]) -> None:
         try:
-            self._attempt(batch)
+            self._timed(batch)
         except OutcomeUnknown as unknown:
             # Running them again could write them twice. What was refused was refused before anything was written.
             for job in batch:
@@ -103,7 +115,7 @@ class Writer(ABC):
                     log.warning("a batch of %d writes is run again one by one: %r", len(batch), error)
                 for job in batch:
                     try:
-                        self._attempt([job])
+                        self._timed([job])
                     except Exception as alone:
                         job.outcome = (True, self._judge(alone))
         if self._changed:
@@ -117,6 +129,15 @@ class Writer(ABC):
                 loop.call_soon_threadsafe(_settle, jobs)
             except RuntimeError:  # the loop was closed: nobody waits any more
                 log.warning("a write was committed after its event loop had closed")
+
+    def _timed(self, jobs: Sequence[Job[Any]]) -> None:
+        began = time.perf_counter()
+        try:
+            self._attempt(jobs)
+        except Exception:
+            observe.meter.rolled_back()
+            raise
+        observe.meter.committed(len(jobs), time.perf_counter() - began)
 
     def _judge(self, error: Exception) -> Exception:
         if isinstance(error, _Rollback) and error.__cause__ is not None:
