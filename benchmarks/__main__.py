@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from benchmarks import attachments, delta, lists, log, machine, measure, notify, paging, profiling, stream
+from benchmarks import attachments, delta, lists, log, machine, measure, notify, paging, profiling, slow, stream
 from benchmarks.fill import fill
 from benchmarks.load import Load
 from benchmarks.servers import Databases, Kind, Place, databases, floor, server, token
@@ -46,6 +46,7 @@ def main() -> None:
             "attachments": [],
             "notify": [],
             "stream": [],
+            "slow-readers": [],
             "processes": [],
         }
         wanted = options.only or [*WORKLOADS]
@@ -68,6 +69,8 @@ def main() -> None:
                         results["notify"] += notify.run(made, options)
                     if "stream" in wanted:
                         results["stream"] += stream.run(made, options)
+                    if "slow-readers" in wanted:
+                        results["slow-readers"] += slow.run(made, options)
         except measure.Failed as failure:
             sys.exit(f"FAILED  {failure}")
         print(f"\n{time.monotonic() - began:.0f} s")
@@ -80,11 +83,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         action="append",
-        choices=[*WORKLOADS, "paging", "delta", "lists", "log", "notify", "stream", *attachments.NAMES],
+        choices=[*WORKLOADS, "paging", "delta", "lists", "log", "notify", "slow-readers", "stream", *attachments.NAMES],
         help="this one; may be repeated",
     )
     parser.add_argument("--database", choices=get_args(Kind), help="this one (default: each)")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 32], metavar="N", help="(default: 1 32)")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes of the server (default: 1)")
     parser.add_argument("--seconds", type=float, default=0.7, metavar="S", help="of each round (default: 0.7)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="of each side (default: 5)")
     parser.add_argument("--page", type=int, default=20, metavar="N", help="items on a page (default: 20)")
@@ -108,7 +112,7 @@ def _compare(load: Load, made: Databases, options: argparse.Namespace, names: li
     threads = fill(settings, (options.posts or 25_000) // _POSTS_EACH, _POSTS_EACH)
     floor_place = made.new(like=place)
     before = measure.counts(place)
-    with server(place) as real, floor(floor_place) as least:
+    with server(place, workers=options.workers) as real, floor(floor_place) as least:
         started = real.memory()
         key = token(place)
         sides = (Target(real.port, key, threads, options.page), Target(least.port, key, threads, options.page))

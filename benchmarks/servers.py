@@ -125,10 +125,16 @@ class Running:
     seconds: float
 
     def memory(self) -> tuple[float, float]:
-        """Resident megabytes, and how many of them are the process's own (not files mapped into it)."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = dict(re.findall(r"(?m)^(VmRSS|RssAnon):\s+(\d+) kB", status))
-        return int(found["VmRSS"]) / 1024, int(found["RssAnon"]) / 1024
+        """Resident megabytes, and how many of them are its own (not files mapped into it); of its workers, too."""
+        pid = self.process.pid
+        workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        resident = own = 0.0
+        for each in (pid, *workers):
+            status = Path(f"/proc/{each}/status").read_text()
+            found = dict(re.findall(r"(?m)^(VmRSS|RssAnon):\s+(\d+) kB", status))
+            resident += int(found["VmRSS"]) / 1024
+            own += int(found["RssAnon"]) / 1024
+        return resident, own
 
     def stop(self) -> None:
         """End it in order."""
@@ -137,10 +143,10 @@ class Running:
 
 
 @contextlib.contextmanager
-def server(place: Place, *, profile: Path | None = None) -> Iterator[Running]:
+def server(place: Place, *, profile: Path | None = None, workers: int = 1) -> Iterator[Running]:
     """`folkmoot serve` on `place`; under the profiler when there is a file for what that finds."""
     how = ["folkmoot"] if profile is None else ["benchmarks.profiling", str(profile)]
-    with _serving(how, place) as running:
+    with _serving(how, place, "--workers", str(workers)) as running:
         yield running
 
 
@@ -152,10 +158,10 @@ def server_without_log(place: Place) -> Iterator[Running]:
 
 
 @contextlib.contextmanager
-def _serving(module: Sequence[str], place: Place) -> Iterator[Running]:
+def _serving(module: Sequence[str], place: Place, *options: str) -> Iterator[Running]:
     port = free_port()
     ports = ["--http-port", str(port), "--https-port", str(free_port())]
-    with _running([sys.executable, "-m", *module, "serve", *place.options, *ports], port, place) as running:
+    with _running([sys.executable, "-m", *module, "serve", *place.options, *ports, *options], port, place) as running:
         yield running
 
 

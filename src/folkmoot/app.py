@@ -33,6 +33,7 @@ from folkmoot.model import Application, Person, SignIn
 from folkmoot.notify.engine import Notifier
 from folkmoot.outgoing import Outgoing, private_network
 from folkmoot.readiness import HEALTH, READY, healthz, readyz
+from folkmoot.signing_in import StoredSignIns
 from folkmoot.store import everywhere, migrate
 from folkmoot.store.db import Store
 from folkmoot.store.retention import Retention
@@ -115,8 +116,8 @@ def _sign_in(person: Person | None) -> SignIn | None:
     return SignIn(oid=person.id, upn=person.upn, name=person.name, mail=person.mail or person.upn)
 
 
-def open_store(settings: Settings, clock: Callable[[], float] = time.time) -> Store:
-    """Open the database that the settings name, brought to the schema of this release."""
+def open_store(settings: Settings, clock: Callable[[], float] = time.time, *, migrated: bool = False) -> Store:
+    """Open the database that the settings name, brought to the schema of this release unless it is known to be."""
     data = Path(settings.data)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.database is None:
@@ -128,7 +129,8 @@ def open_store(settings: Settings, clock: Callable[[], float] = time.time) -> St
 
         file = data / "folkmoot.db"
         try:
-            migrate.upgrade(file)
+            if not migrated:
+                migrate.upgrade(file)
             return SqliteStore(file, clock)
         except (sqlite3.DatabaseError, DBAPIError) as error:
             raise SettingWrong(f"The database file {file} cannot be used: {error}.", target="data") from error
@@ -137,7 +139,8 @@ def open_store(settings: Settings, clock: Callable[[], float] = time.time) -> St
     from folkmoot.store.postgres import PostgresStore
 
     try:
-        migrate.upgrade(settings.database)
+        if not migrated:
+            migrate.upgrade(settings.database)
     except psycopg.OperationalError as error:
         said = " ".join(str(error).split())
         raise SettingWrong(f"The database cannot be reached: {said}", target="database") from error
@@ -274,6 +277,7 @@ def build(
             audience_hosts=lambda: _hosts(origins),
             base_url=lambda request: _origin(origins, request),
             clock=clock,
+            sign_ins=StoredSignIns(store),
         )
     door = GraphDoor(
         store,

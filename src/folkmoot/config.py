@@ -74,6 +74,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     deliveries_days: float = 7
     """How long it is kept what was delivered to subscribers, in days; 0 for ever."""
 
+    workers: int = 1
+    """How many processes answer requests, on the same ports. More than there are cores gain nothing."""
+
+    receive_seconds: float = 30
+    """How long a request may take to come, its head whole and of its body at least a kilobyte a second after that."""
+
+    send_seconds: float = 60
+    """After how long a client that takes nothing of its answer is cut off."""
+
+    max_unsent_bytes: int = 128 * 1024 * 1024
+    """How much of answers may wait for their clients in each process; then those who have taken nothing for longest are
+    cut off."""
+
+    unready_seconds: float = 0
+    """How long a server that is told to stop says so at `/readyz`, and goes on, before it takes no more connections."""
+
+    grace_seconds: int = 10
+    """How long requests under way may then take."""
+
     poll_seconds: float = 5
     """How often a server looks for changes of other servers of which no hint came."""
 
@@ -234,6 +253,16 @@ def _check(settings: Settings) -> None:
             raise SettingWrong(f"{name} must be 0 (for ever) or a number of days.", target=name)
     if not 0.1 <= settings.poll_seconds <= 30:
         raise SettingWrong("poll_seconds must be 0.1 to 30.", target="poll_seconds")
+    if not 1 <= settings.workers <= 128:
+        raise SettingWrong("workers must be 1 to 128.", target="workers")
+    for name in ("receive_seconds", "send_seconds"):
+        if not 1 <= getattr(settings, name) <= 3_600:
+            raise SettingWrong(f"{name} must be 1 to 3600.", target=name)
+    for name in ("unready_seconds", "grace_seconds"):
+        if not 0 <= getattr(settings, name) <= 3_600:
+            raise SettingWrong(f"{name} must be 0 to 3600.", target=name)
+    if settings.max_unsent_bytes < 1024 * 1024:
+        raise SettingWrong("max_unsent_bytes must be a megabyte (1048576) or more.", target="max_unsent_bytes")
     if settings.database is not None and not settings.database.startswith(("postgresql://", "postgres://")):
         raise SettingWrong(
             f"database must begin with postgresql://, not '{settings.database.partition(':')[0]}:'; leave it out for "

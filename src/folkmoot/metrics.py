@@ -1,8 +1,8 @@
 """What the server counted, for Prometheus to fetch: how much, and never of whom.
 
 The library (`prometheus_client`) is loaded when the server has started, not before. With several worker processes the
-parent sets PROMETHEUS_MULTIPROC_DIR before it starts them (see `directory`); then each keeps its numbers in files
-there, and whichever is asked answers for all.
+parent sets PROMETHEUS_MULTIPROC_DIR before it starts them; then each keeps its numbers in files there, and whichever is
+asked answers for all.
 """
 
 from __future__ import annotations
@@ -43,14 +43,6 @@ _LAGS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600, 14400)
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 _NEWEST = Statement(select(func.max(s.sequences.c.changed_at)))
-
-
-def directory(path: Path) -> None:
-    """Have the worker processes that are started from now on share their numbers by files in `path`, made empty."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for left in path.glob("*.db"):
-        left.unlink()
-    os.environ[_SHARED] = str(path)
 
 
 def gone(pid: int) -> None:

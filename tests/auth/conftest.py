@@ -16,6 +16,9 @@ from folkmoot.auth import certificates
 from folkmoot.auth.issuer import issuer_app
 from folkmoot.auth.keys import SigningKey
 from folkmoot.auth.tokens import GRAPH_AUDIENCES, AnyOrigin, TrustedIssuer, Validator
+from folkmoot.signing_in import StoredSignIns
+from folkmoot.store import migrate
+from folkmoot.store.sqlite import SqliteStore
 
 from .support import ADA, BOB, DAEMON, DOMAIN, PUBLIC, TENANT, Clock, People, Server
 
@@ -28,6 +31,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     listening = socket.create_server(("127.0.0.1", 0))
     base = f"https://localhost:{listening.getsockname()[1]}"
     people, clock = People(), Clock()
+    migrate.upgrade(directory / "folkmoot.db")
+    store = SqliteStore(directory / "folkmoot.db", clock)
     app = issuer_app(
         directory=people,
         key=key,
@@ -36,6 +41,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         audience_hosts=lambda: frozenset({"localhost", "127.0.0.1"}),
         base_url=lambda request: f"https://{request.headers['host']}",
         clock=clock,
+        sign_ins=StoredSignIns(store),
     )
     config = uvicorn.Config(
         app, ssl_certfile=made.certificate, ssl_keyfile=made.key, log_level="warning", ws="none", lifespan="off"
@@ -49,6 +55,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.should_exit = True
     thread.join(10)
     listening.close()
+    store.close()
 
 
 @pytest.fixture

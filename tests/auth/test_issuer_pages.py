@@ -6,7 +6,6 @@ import httpx
 import msgspec
 import pytest
 
-from folkmoot.auth.directory import Recent
 from folkmoot.model import SignIn
 
 from .support import ADA, BOB, DAEMON, PASSWORD, PUBLIC, TENANT, Page, Server
@@ -298,10 +297,3 @@ def test_an_application_that_is_gone_is_a_page(server: Server) -> None:
     server.people.applications = {PUBLIC.id: msgspec.structs.replace(PUBLIC)}
     gone = server.submit(first, Page(first.text).forms[0], account=ADA.oid)
     assert "AADSTS700016" in Page(gone.text).text
-
-
-def test_memory_of_codes_is_bounded() -> None:
-    recent: Recent[int] = Recent(limit=2)
-    for number in range(5):
-        recent.put(str(number), number)
-    assert (len(recent), recent.get("2"), recent.get("3"), recent.get("4")) == (2, None, 3, 4)

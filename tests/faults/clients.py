@@ -21,8 +21,8 @@ from folkmoot.model import Application, SignIn
 from tests import server
 
 ROUNDS = int(os.environ.get("FOLKMOOT_FAULT_ROUNDS", "2"))  # how often each fault is made; more finds more
-PATIENCE = 60  # seconds, for what takes one
-AT_ONCE = 5  # seconds, for what nobody should have to wait for
+PATIENCE = 200  # seconds, for what takes one
+AT_ONCE = 60  # seconds, for what nobody should have to wait for
 GROUPS = tuple(group.id for group in lab.GROUPS if group.visibility == "Public")
 _PEOPLE = lab.PEOPLE[:3]
 CLIENTS = 16
@@ -62,14 +62,15 @@ def tokens(data: Path) -> list[str]:
 class Running:
     """A started server whose output is read as it comes, so that it never waits for a reader."""
 
-    def __init__(self, data: Path, database: str | None = None) -> None:
+    def __init__(self, data: Path, database: str | None = None, **env: str) -> None:
         self.data = data
+        self._env = env
         self.database = database
         self.printed: list[str] = []
         self._start()
 
     def _start(self) -> None:
-        self.server = server.start(self.data, database=self.database)
+        self.server = server.start(self.data, database=self.database, **self._env)
         self.port = int(self.server.http.rpartition(":")[2])
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -78,6 +79,12 @@ class Running:
         assert self.server.process.stdout is not None
         with suppress(ValueError):
             self.printed += self.server.process.stdout
+
+    @property
+    def workers(self) -> list[int]:
+        """The worker processes."""
+        pid = self.server.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -97,9 +104,9 @@ class Running:
 
 
 @contextmanager
-def running(data: Path, database: str | None = None) -> Iterator[Running]:
-    """A server, killed at the end if it still runs."""
-    found = Running(data, database)
+def running(data: Path, database: str | None = None, **env: str) -> Iterator[Running]:
+    """A server, killed at the end if it still runs. `env`: settings, as FOLKMOOT_NAME."""
+    found = Running(data, database, **env)
     try:
         yield found
     finally:

@@ -16,8 +16,9 @@ FLOORS = (
     ("graph", "auth", "mail", "web", "notify", "transfer"),
     # The roof, from the eaves to the ridge.
     ("config", "logs", "systemd"),
-    ("metrics", "pages", "readiness", "server", "telemetry"),
-    ("traffic",),
+    ("connections", "metrics", "pages", "readiness", "seats", "signing_in", "telemetry"),
+    ("server", "traffic"),
+    ("workers",),
     ("app", "lab"),
     ("commands",),
     ("cli",),

@@ -138,9 +138,7 @@ asyncio.run(work())
 
 
 def test_whichever_worker_is_asked_answers_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")  # so that it is undone afterwards
-    (tmp_path / "counter_1.db").write_bytes(b"left over")
-    metrics.directory(tmp_path)
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     environment = dict(os.environ)
 
     def asked() -> list[str]:

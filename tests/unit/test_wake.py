@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -100,12 +101,9 @@ async def listening(store: Store) -> AsyncIterator[Listener]:
     end()
 
 
-def test_a_hint_reaches_another_process_at_once(fresh_database: str) -> None:
-    migrate.upgrade(fresh_database)
-    open_ = opener("postgresql", fresh_database)
-
+def test_a_hint_reaches_another_process_at_once(opens: Open) -> None:
     async def run() -> None:
-        with contextlib.closing(open_(Clock())) as one, contextlib.closing(open_(Clock())) as two:
+        with contextlib.closing(opens(Clock())) as one, contextlib.closing(opens(Clock())) as two:
             two.watch.look_seconds = NEVER
             await one.write(begin(guid(1)))
             async with listening(two) as listener:
@@ -123,7 +121,7 @@ def test_a_hint_reaches_another_process_at_once(fresh_database: str) -> None:
 
 
 def test_without_hints_it_looks(opens: Open) -> None:
-    """As on one file that several processes have open, and on PostgreSQL behind what does not let LISTEN through."""
+    """As on PostgreSQL behind what does not let LISTEN through, and where a folder can hold no sockets."""
 
     async def run() -> None:
         with contextlib.closing(opens(Clock())) as one, contextlib.closing(opens(Clock())) as two:
@@ -220,3 +218,24 @@ def test_messages_are_short_enough() -> None:
     assert len(texts) == 3
     assert max(map(len, texts)) <= 7900
     assert sorted(",".join(texts).split(",")) == [guid(n) for n in range(500)]
+
+
+def test_processes_that_were_killed_are_forgotten(tmp_path: Path) -> None:
+    """On SQLite each process that listens has a socket beside the file, which stays there when it is killed."""
+    file = tmp_path / "folkmoot.db"
+    migrate.upgrade(file)
+    hints = tmp_path / "folkmoot.db-hints"
+    open_ = opener("sqlite", file)
+
+    async def run() -> None:
+        with contextlib.closing(open_(Clock())) as one, contextlib.closing(open_(Clock())) as two:
+            two.watch.look_seconds = NEVER
+            async with listening(two) as listener:
+                with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as left:
+                    left.bind(str(hints / "left"))
+                assert len(list(hints.iterdir())) == 2
+                await one.write(begin(guid(1)))
+                await listener.until(lambda: listener.heard == {guid(1)})
+
+    asyncio.run(run())
+    assert list(hints.iterdir()) == []

@@ -1,10 +1,10 @@
-"""What the issuer knows: the directory it asks (a protocol that the store fulfils), and its short-lived memory."""
+"""What the issuer knows: the directory it asks, and the sign-ins under way, both protocols that the store fulfils."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Generic, Literal, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
 
 from starlette.requests import Request
 
@@ -15,7 +15,6 @@ from folkmoot.model import Application, SignIn
 
 CODE_SECONDS: Final = 600  # Entra: authorization codes "typically expire after about 10 minutes"
 DEVICE_SECONDS: Final = 900
-MAX_PENDING: Final = 10_000  # codes of each kind that are remembered; the oldest is forgotten first
 
 
 class Directory(Protocol):
@@ -37,9 +36,12 @@ class Directory(Protocol):
         """The registered application with this client id, a GUID in lower case."""
 
 
-@dataclass
+State = Literal["pending", "approved", "declined", "redeemed"]
+
+
+@dataclass(frozen=True)
 class Code:
-    """An authorization code that was given out, and what it is bound to."""
+    """An authorization code that was given out, and what it is bound to. `expires`: seconds since the epoch."""
 
     application: str
     redirect_uri: str
@@ -51,7 +53,7 @@ class Code:
     redeemed: bool = False
 
 
-@dataclass
+@dataclass(frozen=True)
 class Device:
     """A device that waits for its person. `person` is set when `state` is "approved"."""
 
@@ -59,43 +61,42 @@ class Device:
     user_code: str
     scopes: Scopes
     expires: float
-    state: Literal["pending", "approved", "declined", "redeemed"] = "pending"
+    state: State = "pending"
     person: SignIn | None = None
 
-    def approve(self, person: SignIn) -> bool:
-        """Sign the person in on the device. False, and nothing changed, when the device had its answer before."""
-        if self.state != "pending":
-            return False
-        self.state, self.person = "approved", person
-        return True
 
+class SignIns(Protocol):
+    """Sign-ins under way, which any process of the server may go on with. What is past its time stays for a while, to
+    be told apart from what never was."""
 
-T = TypeVar("T")
+    async def add_code(self, code: str, given: Code) -> None:
+        """Remember an authorization code."""
 
+    async def code(self, code: str) -> Code | None:
+        """What is known of an authorization code."""
 
-class Recent(Generic[T]):
-    """The newest entries by key, at most `limit`. What is past its time stays until pushed out, to be told apart from
-    what never was."""
+    async def redeem_code(self, code: str) -> bool:
+        """Use it, which one of all who try at the same time can. False for the others."""
 
-    def __init__(self, limit: int = MAX_PENDING) -> None:
-        self._limit = limit
-        self._entries: dict[str, T] = {}
+    async def add_device(self, device_code: str, device: Device) -> None:
+        """Remember a device that waits."""
 
-    def __len__(self) -> int:
-        return len(self._entries)
+    async def device(self, device_code: str) -> Device | None:
+        """The device that holds this code."""
 
-    def get(self, key: str) -> T | None:
-        return self._entries.get(key)
+    async def device_of(self, user_code: str) -> Device | None:
+        """The device that shows this code."""
 
-    def put(self, key: str, entry: T) -> None:
-        while len(self._entries) >= self._limit:
-            del self._entries[next(iter(self._entries))]
-        self._entries[key] = entry
+    async def answer_device(self, user_code: str, person: SignIn | None) -> bool:
+        """Sign the person in on the device; None: refuse it. False, and nothing changed, when it had its answer."""
+
+    async def redeem_device(self, device_code: str) -> bool:
+        """Use an answer that was given. False when it was used before."""
 
 
 @dataclass
 class Issuer:
-    """Everything the endpoints need. The memory is this process's; refresh tokens live outside it, in the clients."""
+    """Everything the endpoints need. Refresh tokens are kept nowhere but in the clients."""
 
     directory: Directory
     key: SigningKey
@@ -104,9 +105,7 @@ class Issuer:
     audience_hosts: Callable[[], frozenset[str]]
     base_url: Callable[[Request], str]
     clock: Callable[[], float]
-    codes: Recent[Code] = field(default_factory=Recent)
-    devices: Recent[Device] = field(default_factory=Recent)  # by device_code
-    user_codes: Recent[Device] = field(default_factory=Recent)  # the same ones by user_code
+    sign_ins: SignIns
 
     def check_tenant(self, request: Request) -> str:
         """The tenant in the request's path as it was written. OAuthError when it is not ours."""

@@ -55,8 +55,7 @@ async def device_authorization(issuer: Issuer, request: Request) -> Response:
     user_code = "".join(secrets.choice(USER_CODE_LETTERS) for _ in range(USER_CODE_LENGTH))
     device_code = secrets.token_urlsafe(32)
     device = Device(application.id, user_code, wanted, issuer.clock() + DEVICE_SECONDS)
-    issuer.devices.put(device_code, device)
-    issuer.user_codes.put(user_code, device)
+    await issuer.sign_ins.add_device(device_code, device)
     page = f"{issuer.base_url(request)}/common/oauth2/deviceauth"
     message = f"To sign in, use a web browser to open the page {page} and enter the code {user_code} to authenticate."
     answer = {
@@ -91,19 +90,15 @@ async def _authorization_code(
     issuer: Issuer, base: str, application: Application, form: dict[str, str]
 ) -> dict[str, Any]:
     """RFC 6749 §4.1.3 and RFC 7636 §4.5–4.6. A code is for one client, one redirect URI, one time."""
-    code = issuer.codes.get(required(form, "code"))
+    sent = required(form, "code")
+    code = await issuer.sign_ins.code(sent)
     redirect_uri = required(form, "redirect_uri")
     if code is None or code.application != application.id:
         raise OAuthError(
             "invalid_grant", 9002313, "The authorization code is malformed, of another client, or long forgotten."
         )
     if code.redeemed:
-        raise OAuthError(
-            "invalid_grant",
-            54005,
-            "OAuth2 Authorization code was already redeemed, please retry with a new valid code or use an existing "
-            "refresh token.",
-        )
+        raise _redeemed()
     if issuer.clock() >= code.expires:
         raise OAuthError(
             "invalid_grant",
@@ -120,8 +115,18 @@ async def _authorization_code(
         )
     _check_verifier(code.challenge, form.get("code_verifier", ""))
     wanted = _wanted(issuer, form, code.scopes, application)
-    code.redeemed = True
+    if not await issuer.sign_ins.redeem_code(sent):
+        raise _redeemed()
     return _for_person(issuer, base, application, form, code.person, wanted, code.scopes, code.nonce)
+
+
+def _redeemed() -> OAuthError:
+    return OAuthError(
+        "invalid_grant",
+        54005,
+        "OAuth2 Authorization code was already redeemed, please retry with a new valid code or use an existing "
+        "refresh token.",
+    )
 
 
 def _check_verifier(challenge: str, verifier: str) -> None:
@@ -148,10 +153,10 @@ async def _refresh_token(issuer: Issuer, base: str, application: Application, fo
 
 async def _device_code(issuer: Issuer, base: str, application: Application, form: dict[str, str]) -> dict[str, Any]:
     """RFC 8628 §3.4–3.5. MSAL sends the code as both `device_code` and `code`."""
-    device = issuer.devices.get(form.get("device_code") or required(form, "code"))
+    sent = form.get("device_code") or required(form, "code")
+    device = await issuer.sign_ins.device(sent)
     if device is None or device.application != application.id or device.state == "redeemed":
-        text = "The provided value for the input parameter 'device_code' is not valid or was already redeemed."
-        raise OAuthError("invalid_grant", 70000, text)
+        raise _not_valid()
     if issuer.clock() >= device.expires:
         text = "The provided value for the input parameter 'device_code' is not valid. This device code has expired."
         raise OAuthError("expired_token", 70020, text)
@@ -160,8 +165,14 @@ async def _device_code(issuer: Issuer, base: str, application: Application, form
     if device.person is None:
         text = "OAuth 2.0 device flow error. Authorization is pending. Continue polling."
         raise OAuthError("authorization_pending", 70016, text)
-    device.state = "redeemed"
+    if not await issuer.sign_ins.redeem_device(sent):
+        raise _not_valid()
     return _for_person(issuer, base, application, form, device.person, device.scopes, device.scopes, "")
+
+
+def _not_valid() -> OAuthError:
+    text = "The provided value for the input parameter 'device_code' is not valid or was already redeemed."
+    return OAuthError("invalid_grant", 70000, text)
 
 
 async def _password(issuer: Issuer, base: str, application: Application, form: dict[str, str]) -> dict[str, Any]:

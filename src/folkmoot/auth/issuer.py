@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from folkmoot.auth import entra, grants, redirects, signin
-from folkmoot.auth.directory import Directory, Issuer
+from folkmoot.auth.directory import Directory, Issuer, SignIns
 from folkmoot.auth.keys import SigningKey
 from folkmoot.auth.minting import mint
 from folkmoot.auth.scopes import OPENID
@@ -57,14 +57,16 @@ def issuer_app(
     audience_hosts: Callable[[], frozenset[str]],
     base_url: Callable[[Request], str],
     clock: Callable[[], float],
+    sign_ins: SignIns,
 ) -> Starlette:
     """The issuer's endpoints, to be mounted at the server's root.
 
     `audience_hosts` answers the host names (lower case, without port) that stand for the API in a scope such as
     `https://localhost/.default`; `base_url` the origin under which a request reached us, such as
     `https://localhost:8443`, without a slash at its end; `clock` seconds since the epoch.
+    `sign_ins` keeps those under way.
     """
-    issuer = Issuer(directory, key, tenant_id.lower(), tenant_domain, audience_hosts, base_url, clock)
+    issuer = Issuer(directory, key, tenant_id.lower(), tenant_domain, audience_hosts, base_url, clock, sign_ins)
 
     def program(path: str, endpoint: Endpoint, methods: frozenset[str]) -> Route:
         handler = entra.for_programs(functools.partial(endpoint, issuer), clock, methods)

@@ -60,7 +60,8 @@ async def authorize(issuer: Issuer, request: Request) -> Response:
     code = secrets.token_urlsafe(32)
     expires = issuer.clock() + CODE_SECONDS
     challenge, nonce = form.get("code_challenge", ""), form.get("nonce", "")
-    issuer.codes.put(code, Code(application.id, redirect_uri, challenge, person, wanted, nonce, expires))
+    given = Code(application.id, redirect_uri, challenge, person, wanted, nonce, expires)
+    await issuer.sign_ins.add_code(code, given)
     answer = {"code": code}
     if form.get("client_info") == "1":
         answer["client_info"] = minting.client_information(person, issuer.tenant_id)
@@ -148,7 +149,7 @@ async def device_page(issuer: Issuer, request: Request) -> Response:
     except OAuthError as error:
         return pages.refusal(issuer, error)
     typed = "".join(form.get("user_code", "").upper().split()).replace("-", "")
-    device = issuer.user_codes.get(typed)
+    device = await issuer.sign_ins.device_of(typed)
     application = await issuer.directory.application(device.application) if device else None
     if request.method == "GET" or device is None or application is None:
         wrong = "" if request.method == "GET" else "That code is not known here. Check it on your device."
@@ -158,14 +159,15 @@ async def device_page(issuer: Issuer, request: Request) -> Response:
     try:
         if form.get("action") == "cancel":
             pages.check_own_form(issuer, request)
-            device.state = "declined"
+            await issuer.sign_ins.answer_device(typed, None)
             return pages.message(issuer, "Sign-in cancelled", f"{application.name} was not signed in.")
         person = await _signed_in(issuer, request, form)
     except OAuthError as error:
         return await _sign_in_page(issuer, application, form, device.scopes, error, device=device)
     if person is None:
         return await _sign_in_page(issuer, application, form, device.scopes, None, device=device)
-    if not device.approve(person):  # answered in another window while the password was checked
+    # In another window it may have been answered while the password was checked.
+    if not await issuer.sign_ins.answer_device(typed, person):
         return _device_form(issuer, "", "That code was used. Ask your device for a new one.")
     text = f"{application.name} on your device is signed in as {person.name or person.upn}. You may close this window."
     return pages.message(issuer, "You are signed in", text)

@@ -107,8 +107,8 @@ class Tx(Snapshot):
         self.wrote = False
 
     def new_id(self) -> str:
-        """A new time-ordered GUID."""
-        return self._ids.new(self.instant)
+        """A new time-ordered GUID, as of now: another process may have had the group's turn since this began."""
+        return self._ids.new(self._ids.clock())
 
     @abstractmethod
     def _run(self, text: str, parameters: Mapping[str, Any]) -> None: ...
@@ -199,7 +199,7 @@ class Store(ABC):
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
-        self.ids = IdSource()
+        self.ids = IdSource(clock)
         self.wake = Wake()
         self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="reader")
         self.writers: Sequence[Queue] = ()

@@ -134,6 +134,20 @@ identities = Table(
     Index("identities_object_id_idx", "object_id"),
 )
 
+# Sign-ins under way at the development issuer, by the hash of the code that its client holds. `state`: "pending",
+# "approved", "declined" or "redeemed". `given`: what the code is bound to; a device's has a `user_code` as well.
+sign_ins = Table(
+    "sign_ins",
+    meta,
+    _text("code_hash", key=True),
+    _text("user_code", null=True),
+    _text("state"),
+    _json("given"),
+    _time("expires_at"),
+    Index("sign_ins_user_code_idx", "user_code"),
+    Index("sign_ins_expires_at_idx", "expires_at"),
+)
+
 groups = Table(
     "groups",
     meta,

@@ -12,6 +12,8 @@ from folkmoot import observe
 from folkmoot.refusals import Busy, StorageFull
 from folkmoot.store.db import Dialect, Job, ReadFunction, Row, Snapshot, Store, Tx
 from folkmoot.store.ids import IdSource
+from folkmoot.store.sqlite_link import SqliteLink
+from folkmoot.store.turn import Turn
 from folkmoot.store.wake import Wake
 from folkmoot.store.watch import Watch
 from folkmoot.store.writer import Writer
@@ -72,9 +74,17 @@ class SqliteWriter(Writer):
 
     def __init__(self, path: Path, clock: Callable[[], float], ids: IdSource, wake: Wake) -> None:
         self._connection = connect(path)
+        self._turn = Turn(path)
         super().__init__("writer", clock, ids, wake)
 
     def _attempt(self, jobs: Sequence[Job[Any]]) -> None:
+        self._turn.take()
+        try:
+            self._commit(jobs)
+        finally:
+            self._turn.give_back()
+
+    def _commit(self, jobs: Sequence[Job[Any]]) -> None:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -95,6 +105,7 @@ class SqliteWriter(Writer):
 
     def _end(self) -> None:
         self._connection.close()
+        self._turn.close()
 
 
 class SqliteStore(Store):
@@ -107,7 +118,9 @@ class SqliteStore(Store):
         self._path = path
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
-        self.watch = self.wake.others = Watch(self.wake, lambda look: self.read_here(look, quick=True), clock)
+        self.watch = self.wake.others = Watch(
+            self.wake, lambda look: self.read_here(look, quick=True), clock, SqliteLink(path)
+        )
         self.writers = (SqliteWriter(path, clock, self.ids, self.wake),)
 
     def _connection(self) -> sqlite3.Connection:

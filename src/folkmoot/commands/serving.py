@@ -1,0 +1,244 @@
+"""`folkmoot serve`: the server, in one process or in several."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from folkmoot import observe, systemd
+from folkmoot.commands.tokens import RUNNING
+from folkmoot.config import Settings
+
+if TYPE_CHECKING:
+    from folkmoot.server import Place
+
+# Where worker processes put what they count, so that whichever is asked can tell of all (prometheus_client).
+_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+Sockets = list[tuple[Any, tuple[str, str] | None]]
+
+
+def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
+    """Add the command to `commands`; `shared` holds the options that all commands take."""
+    serve = commands.add_parser("serve", parents=[shared], help="run the server")
+    serve.add_argument("--host", metavar="ADDRESS", help="the address to listen on (default: 127.0.0.1)")
+    serve.add_argument(
+        "--development-beyond-loopback",
+        action="store_true",
+        default=None,
+        help="let development mode, which gives a token to anyone, listen beyond loopback",
+    )
+    serve.add_argument("--workers", type=int, metavar="N", help="how many processes answer requests (default: 1)")
+    serve.set_defaults(run=serve, log_level=logging.INFO)
+
+
+def serve(_: argparse.Namespace, settings: Settings) -> None:
+    """Run the server until it is told to stop."""
+    from folkmoot import server
+
+    sockets: Sockets = []
+    if settings.https_port:
+        sockets.append((server.listen(settings.host, settings.https_port, "--https-port"), _certificate(settings)))
+    if settings.http_port:
+        sockets.append((server.listen(settings.host, settings.http_port, "--http-port"), None))
+    with contextlib.ExitStack() as stack:
+
+        def started() -> None:
+            stack.enter_context(_announced(settings))
+
+        if settings.workers == 1:
+            _prepare(settings, lambda store: _answer(settings, store, sockets, started))
+        else:
+            _prepare(settings, lambda store: store.close())
+            _serve_by_workers(settings, sockets, started)
+    said = "stopped; everything that was answered is stored."
+    if settings.log_format == "json":
+        observe.log.info(said)
+    else:
+        print(f"folkmoot: {said}")
+
+
+def _prepare(settings: Settings, then: Callable[[Any], None]) -> None:
+    """Open the store, brought to the schema of this release and seeded, for `then`, which closes it."""
+    from folkmoot import app
+
+    store = app.open_store(settings)
+    try:
+        if settings.mode == "development":
+            import asyncio
+
+            from folkmoot import lab
+
+            asyncio.run(lab.seed(store, settings))
+    except BaseException:
+        store.close()
+        raise
+    then(store)
+
+
+def _answer(
+    settings: Settings, store: Any, sockets: Sockets, started: Callable[[], None], place: Place | None = None
+) -> None:
+    """Answer requests until told to stop; then close the store."""
+    from folkmoot import app, server
+    from folkmoot.connections import Limits
+    from folkmoot.graph.streaming import Streams
+
+    traces = None
+    try:
+        who = app.identities(settings, store)
+        streams = Streams(store)
+        outgoing = app.outgoing_of(settings)
+        traces = app.traced(settings, store, outgoing)
+        application = app.build(settings, store, who=who, outgoing=outgoing, streams=streams, telemetry=traces)
+        notifier = app.notifier(settings, store, outgoing)
+        followers: list[Any] = [who, notifier]
+        if place is None or place.number == 0:
+            followers.append(app.retention(settings, store))
+        if (measuring := app.measuring(settings, store)) is not None:
+            followers.append(measuring)
+        store.watch.look_seconds = settings.poll_seconds
+        # What was made so far lives as long as the server; collections need not look at it again.
+        gc.freeze()
+
+        def begin() -> None:
+            started()
+            for each in followers:
+                each.start()
+
+        limits = Limits(settings.receive_seconds, settings.send_seconds, settings.max_unsent_bytes)
+        stopping = server.Stopping(settings.unready_seconds, settings.grace_seconds)
+        server.run(application, sockets, limits, stopping, begin, streams.close, notifier.stop, place)
+    finally:
+        if traces is not None:
+            traces.close()
+        store.close()
+
+
+def _serve_by_workers(settings: Settings, sockets: Sockets, started: Callable[[], None]) -> None:
+    from folkmoot import app, workers
+
+    # Keys are made once, and read before there are workers that would each read them. What else the application needs
+    # is loaded by now, and shared by all as long as nobody changes it.
+    app.identities(settings, None)  # type: ignore[arg-type]
+    gc.collect()
+    gc.freeze()
+
+    def work(place: Place, ready: Callable[[], None]) -> None:
+        _answer(settings, app.open_store(settings, migrated=True), sockets, ready, place)
+
+    def let_go() -> None:
+        for bound, _ in sockets:
+            bound.close()
+
+    with _shared_metrics():
+        seconds = settings.unready_seconds + settings.grace_seconds
+        workers.Supervisor(settings.workers, work, let_go, grace_seconds=seconds).run(started)
+
+
+@contextlib.contextmanager
+def _shared_metrics() -> Iterator[None]:
+    if _METRICS in os.environ:
+        yield
+        return
+    directory = os.environ[_METRICS] = tempfile.mkdtemp(prefix="folkmoot-metrics-")
+    try:
+        yield
+    finally:
+        del os.environ[_METRICS]
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _announced(settings: Settings) -> Iterator[None]:
+    """Say where the server is: to whoever started it, and to commands, as long as it runs."""
+    running = Path(settings.data) / RUNNING
+    running.write_bytes(msgspec.json.encode({"https": settings.https_port, "http": settings.http_port}))
+    try:
+        _say_where(settings)
+        systemd.notify("READY=1")
+        yield
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            running.unlink()
+
+
+def _certificate(settings: Settings) -> tuple[str, str]:
+    if settings.certificate and settings.certificate_key:
+        return settings.certificate, settings.certificate_key
+    made = development_certificates(settings)
+    return str(made.certificate), str(made.key)
+
+
+def development_certificates(settings: Settings) -> Any:
+    """The development authority and the server's certificate, made on first use."""
+    from urllib.parse import urlsplit
+
+    from folkmoot.auth import certificates
+
+    public = urlsplit(settings.public_url or "").hostname
+    return certificates.ensure(Path(settings.data).absolute() / "certificates", [public] if public else [])
+
+
+def _say_where(settings: Settings) -> None:
+    from folkmoot.app import Origins
+
+    origins = Origins(settings)
+    if settings.log_format == "json":
+        observe.log.info("Folkmoot is running: %s/v1.0", origins.canonical)
+        return
+    lines = ["", f"Folkmoot is running: {origins.canonical}/v1.0"]
+    if settings.mode == "development":
+        from folkmoot import lab
+
+        lines.append("Development mode: a seeded tenant, and tokens for anyone who asks.")
+        if settings.https_port:
+            ca = development_certificates(settings).ca
+            lines += [
+                "",
+                f"The development CA certificate: {ca}",
+                f"  export SSL_CERT_FILE={ca} REQUESTS_CA_BUNDLE={ca}",
+                f"  export NODE_EXTRA_CA_CERTS={ca}",
+            ]
+        lines += ["", "More tokens: folkmoot token --help. People, groups, applications: folkmoot lab facts."]
+        lines += ["", "Start a conversation (paste this into another terminal):", "", _curl(settings, lab.GROUPS[0].id)]
+    print("\n".join(lines), flush=True)
+
+
+def _curl(settings: Settings, group: str) -> str:
+    from folkmoot.app import Origins
+    from folkmoot.commands.tokens import person_token
+
+    origins = Origins(settings)
+    trust = "" if origins.http else f"--cacert '{development_certificates(settings).ca}' "
+    body = {
+        "topic": "New product launch",
+        "threads": [
+            {
+                "posts": [
+                    {
+                        "body": {"contentType": "html", "content": "<p>Shall we meet on <b>Friday</b>?</p>"},
+                        "newParticipants": [
+                            {"emailAddress": {"name": "Alex Wilber", "address": f"AlexW@{settings.domain}"}}
+                        ],
+                    }
+                ]
+            }
+        ],
+    }
+    token = person_token(settings, "AdeleV", (), 86_400, personal=False)
+    return (
+        f"curl {trust}-X POST {origins.http or origins.https}/v1.0/groups/{group}/conversations \\\n"
+        f"  -H 'Authorization: Bearer {token}' \\\n"
+        f"  -H 'Content-Type: application/json' \\\n"
+        f"  -d '{msgspec.json.encode(body).decode()}'\n"
+    )

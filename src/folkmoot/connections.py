@@ -1,0 +1,199 @@
+"""Connections that keep the server waiting: requests that trickle in, answers that nobody takes, and idle ones.
+
+uvicorn waits for ever for the rest of a request, and keeps for ever what a client does not read. All connections of a
+process are looked at once a second: timers of their own would cost every request what only a few deserve.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from folkmoot.observe import log
+
+# A request's extension (ASGI) that breaks its connection off, for answers which the client does not take.
+ABORT: Final = "folkmoot.abort"
+# Longer than clients and proxies keep idle connections (httpx 5 s, aiohttp 15 s, load balancers 60 s). Whoever closes
+# first must be the client: a request that meets the server's closing fails, and a POST is not safely sent again.
+KEEP_ALIVE_SECONDS: Final = 75
+LOOK_SECONDS: Final = 1.0
+# A body may take longer, as long as it brings so many bytes a second on average: less than any line does.
+SLOWEST: Final = 1_000
+# What a connection may keep unsent before its answer has to wait; of TLS, uvloop's own limit is eight times that.
+_HIGH_WATER: Final = 64 * 1024
+_TOO_LATE = HTTPStatus.REQUEST_TIMEOUT
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How long clients may take, in seconds, and how many bytes of answers may wait for all of them together.
+
+    The names are those of the settings.
+    """
+
+    receive_seconds: float = 30
+    send_seconds: float = 60
+    max_unsent_bytes: int = 128 * 1024 * 1024
+
+
+class Guard:
+    """Looks at the connections of a process, and calls `left` when one ends.
+
+    `unsent` is about how many bytes of answers wait in them.
+    """
+
+    def __init__(self, limits: Limits, left: Callable[[], None] | None = None) -> None:
+        self.limits = limits
+        self.left = left
+        self.connections: set[Protocol] = set()
+        self.now = 0.0
+        self.unsent = 0
+        self._full: dict[Protocol, None] = {}  # those that are to send no more, the longest so first
+        self._relieving = False
+
+    def start(self) -> None:
+        """Begin, on the event loop that is running; it ends with the loop."""
+        loop = asyncio.get_running_loop()
+        self.now = loop.time()
+        for each in list(self.connections):
+            each.look(self.now)
+        loop.call_later(LOOK_SECONDS, self.start)
+
+    def full(self, connection: Protocol) -> None:
+        """A connection has as much unsent as it may."""
+        self._full[connection] = None
+        self._count(connection)
+        if self.unsent > self.limits.max_unsent_bytes and not self._relieving:
+            self._relieving = True
+            asyncio.get_running_loop().call_soon(self._relieve)
+
+    def emptied(self, connection: Protocol) -> None:
+        """It may send again, or has gone."""
+        self._full.pop(connection, None)
+        self.unsent -= connection.counted
+        connection.counted = 0
+
+    def _count(self, connection: Protocol) -> None:
+        size = connection.transport.get_write_buffer_size()
+        self.unsent += size - connection.counted
+        connection.counted = size
+
+    def _relieve(self) -> None:
+        """Cut off those who have taken nothing for longest, until there is room."""
+        self._relieving = False
+        for each in self._full:
+            self._count(each)
+        cut = 0
+        for each in list(self._full):
+            if self.unsent <= self.limits.max_unsent_bytes * 3 // 4:
+                break
+            self.emptied(each)
+            each.transport.abort()
+            cut += 1
+        if cut:
+            log.warning("%d connections were cut off: they did not take their answers, and others need the memory", cut)
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's, looked after by a `Guard`. The application may break a connection off."""
+
+    def __init__(self, guard: Guard, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._guard = guard
+        self.counted = 0
+        self._receiving = False
+        self._since = 0.0  # when the request began that is being received; when it began to be idle
+        self._came = 0
+        self._waiting = 0  # bytes that were unsent at the last look, and since when they have not become fewer
+        self._stuck_since = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if self.scheme == "https":
+            transport.set_write_buffer_limits(high=_HIGH_WATER)
+        self._since = self._guard.now
+        self._guard.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._guard.connections.discard(self)
+        self._guard.emptied(self)
+        if self._guard.left is not None:
+            self._guard.left()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {ABORT: self.transport.abort}  # type: ignore[dict-item]
+        self._receiving = True
+        self._since = self._guard.now
+        self._came = 0
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._came += len(body)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._receiving = False
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._guard.full(self)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._guard.emptied(self)
+
+    def look(self, now: float) -> None:
+        """See whether it keeps the server waiting; `now` is the event loop's time."""
+        waiting = self.transport.get_write_buffer_size()
+        if waiting:
+            if waiting != self._waiting:
+                self._waiting, self._stuck_since = waiting, now
+            elif now - self._stuck_since >= self._guard.limits.send_seconds:
+                self.transport.abort()
+            return
+        self._waiting = 0
+        if self._receiving:
+            if self.flow.read_paused:
+                self._since = now  # it is the server that takes its time
+            elif now - self._since > self._guard.limits.receive_seconds + self._came / SLOWEST:
+                self._too_late()
+        elif self.cycle is not None and not self.cycle.response_complete:
+            self._since = now
+        elif now - self._since > KEEP_ALIVE_SECONDS + LOOK_SECONDS:
+            # uvicorn's own timer has none of those that never asked, or sent an empty line.
+            self.transport.abort()
+
+    def _too_late(self) -> None:
+        """Refuse the request that has not come whole, unless it is being answered already."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if cycle.response_started:
+                self.transport.abort()
+                return
+            # What the application says after this is not sent.
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.write(_late(self._guard.limits.receive_seconds))
+        self.transport.close()
+
+
+def _late(seconds: float) -> bytes:
+    """The answer to a request that did not come (RFC 9110 §15.5.9), in Graph's envelope."""
+    message = f"The request did not come whole within {seconds:g} seconds."
+    date = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    id = str(uuid.uuid4())
+    inner = {"date": date, "request-id": id, "client-request-id": id}
+    body = msgspec.json.encode({"error": {"code": "RequestTimeout", "message": message, "innerError": inner}})
+    head = (
+        f"HTTP/1.1 {_TOO_LATE.value} {_TOO_LATE.phrase}\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode() + body
