@@ -29,16 +29,16 @@ Sockets = list[tuple[Any, tuple[str, str] | None]]
 
 def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
     """Add the command to `commands`; `shared` holds the options that all commands take."""
-    serve = commands.add_parser("serve", parents=[shared], help="run the server")
-    serve.add_argument("--host", metavar="ADDRESS", help="the address to listen on (default: 127.0.0.1)")
-    serve.add_argument(
+    parser = commands.add_parser("serve", parents=[shared], help="run the server")
+    parser.add_argument("--host", metavar="ADDRESS", help="the address to listen on (default: 127.0.0.1)")
+    parser.add_argument(
         "--development-beyond-loopback",
         action="store_true",
         default=None,
         help="let development mode, which gives a token to anyone, listen beyond loopback",
     )
-    serve.add_argument("--workers", type=int, metavar="N", help="how many processes answer requests (default: 1)")
-    serve.set_defaults(run=serve, log_level=logging.INFO)
+    parser.add_argument("--workers", type=int, metavar="N", help="how many processes answer requests (default: 1)")
+    parser.set_defaults(run=serve, log_level=logging.INFO)
 
 
 def serve(_: argparse.Namespace, settings: Settings) -> None:
