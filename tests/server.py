@@ -75,8 +75,19 @@ class Server:
             self.process.stdout.close()
 
 
-def start(data: Path, *, database: str | None = None, https_port: int = 0, http_port: int = 0, **env: str) -> Server:
-    """Start a server on `data` and return once it answers. Ports are chosen where none are given."""
+def start(
+    data: Path,
+    *,
+    database: str | None = None,
+    https_port: int = 0,
+    http_port: int = 0,
+    facts: dict[str, Any] | None = None,
+    **env: str,
+) -> Server:
+    """Start a server on `data` and return once it answers. Ports are chosen where none are given.
+
+    `facts` are those of a server that was on the same data and ports before, which then need not be asked for.
+    """
     ports = ("--https-port", str(https_port or free_port()), "--http-port", str(http_port or free_port()))
     options = ("--data", str(data), *ports, *(("--database", database) if database else ()))
     process = subprocess.Popen(
@@ -87,7 +98,9 @@ def start(data: Path, *, database: str | None = None, https_port: int = 0, http_
         env={**os.environ, **env},
     )
     printed = _until_ready(process)
-    return Server(process, options, json.loads(folkmoot("lab", "facts", *options)), printed)
+    if facts is None:
+        facts = json.loads(folkmoot("lab", "facts", *options))
+    return Server(process, options, facts, printed)
 
 
 def _until_ready(process: subprocess.Popen[str]) -> str:

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 import msgspec
 
 from folkmoot import logs
-from folkmoot.commands import apps, grants, groups, people, serving, subscriptions, tokens
+from folkmoot.commands import apps, backup, doctor, grants, groups, people, serving, subscriptions, tokens
 from folkmoot.commands.serving import development_certificates
 from folkmoot.commands.tokens import as_running
 from folkmoot.config import Settings, load
 from folkmoot.refusals import Refusal
 
 # Each adds its own command and what is below it.
-_FAMILIES = (serving, tokens, apps, people, groups, grants, subscriptions)
+_FAMILIES = (serving, tokens, apps, people, groups, grants, subscriptions, backup, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

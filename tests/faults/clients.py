@@ -62,15 +62,15 @@ def tokens(data: Path) -> list[str]:
 class Running:
     """A started server whose output is read as it comes, so that it never waits for a reader."""
 
-    def __init__(self, data: Path, database: str | None = None, **env: str) -> None:
+    def __init__(self, data: Path, database: str | None = None, **env: Any) -> None:
         self.data = data
         self._env = env
         self.database = database
         self.printed: list[str] = []
-        self._start()
+        self._follow(server.start(data, database=database, **env))
 
-    def _start(self) -> None:
-        self.server = server.start(self.data, database=self.database, **self._env)
+    def _follow(self, started: server.Server) -> None:
+        self.server = started
         self.port = int(self.server.http.rpartition(":")[2])
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -93,8 +93,10 @@ class Running:
         self.server.kill()
 
     def start_again(self) -> None:
-        """Start it on the same data."""
-        self._start()
+        """Start it on the same data and ports."""
+        https, http = (int(url.rpartition(":")[2]) for url in (self.server.https, self.server.http))
+        facts = self.server.facts
+        self._follow(server.start(self.data, database=self.database, https_port=https, http_port=http, facts=facts, **self._env))
 
     def stop(self) -> int:
         """SIGTERM; the exit status."""
@@ -122,6 +124,16 @@ class Memory:
         self.acknowledged: dict[str, str] = {}  # text → the thread's id on the wire
         self.threads: list[tuple[str, str, str]] = []  # group, conversation, thread
         self.others: list[tuple[int, str | None, bytes]] = []  # status, Retry-After, body
+        # Attachments by their names, which are all different: those that a post was sent with, by its text; all that
+        # were tried, were acknowledged; and the same of their deletion.
+        self.sent_with: dict[str, list[str]] = {}
+        self.tried_files: set[str] = set()
+        self.files: set[str] = set()
+        self.tried_deletions: set[str] = set()
+        self.deletions: set[str] = set()
+        # Changes: of each thread and post (ids on the wire) what was tried, and what was acknowledged last.
+        self.tried_values: dict[str, list[str]] = {}
+        self.values: dict[str, str] = {}
         self.changed = threading.Condition()
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
@@ -170,15 +182,21 @@ class Crowd:
             while not self._stop.is_set():
                 text = f"{self._name} {number} {count}"
                 count += 1
-                self._memory.tried[text] = sender
-                path, body, known = self._next(chance, text)
                 try:
-                    answer = ask(connection, "POST", path, token, body)
+                    self._turn(connection, chance, number, token, sender, text)
                 except (OSError, HTTPException):
                     return
-                with self._memory.changed:
-                    self._remember(answer, text, known)
-                    self._memory.changed.notify_all()
+
+    def _turn(
+        self, connection: HTTPConnection, chance: random.Random, number: int, token: str, sender: str, text: str
+    ) -> None:
+        """Post `text` as `sender`, client `number`. Raises what breaks when the server goes away."""
+        self._memory.tried[text] = sender
+        path, body, known = self._next(chance, text)
+        answer = ask(connection, "POST", path, token, body)
+        with self._memory.changed:
+            self._remember(answer, text, known)
+            self._memory.changed.notify_all()
 
     def _next(self, chance: random.Random, text: str) -> tuple[str, Any, tuple[str, str, str]]:
         """What to post next: path, body, and where it will be as far as that is known."""
@@ -219,9 +237,9 @@ class Answer:
         return json.loads(self.content)
 
 
-def ask(connection: HTTPConnection, method: str, path: str, token: str, body: Any = None) -> Answer:
-    """One request on a connection that is kept."""
-    headers = {"Authorization": f"Bearer {token}"}
+def ask(connection: HTTPConnection, method: str, path: str, token: str, body: Any = None, **more: str) -> Answer:
+    """One request on a connection that is kept; `more` are headers."""
+    headers = {"Authorization": f"Bearer {token}", **more}
     if body is not None:
         headers["Content-Type"] = "application/json"
     connection.request(method, f"/v1.0{path}", None if body is None else json.dumps(body), headers)

@@ -131,8 +131,8 @@ class _Round:
         if (state.after and ids.guid(state.after) is None) or (state.only and not all(map(ids.guid, only))):
             raise BadClause(f"{target} is damaged; start over without it.", target=target)
         old = self.snapshot.now - state.at > directory_log.TOKEN_SECONDS
-        # A number that was not given out yet: the database is an older one, from a backup.
-        if old or state.high > directory_log.head(self.snapshot):
+        # Otherwise the database is an older one, from a backup.
+        if old or not directory_log.follows(self.snapshot, state.high):
             raise self._gone(state)
         return state
 

@@ -25,6 +25,7 @@ KEPT_SECONDS = 8 * 86_400
 
 _c = s.directory_changes.c
 _HEAD = Statement(select(s.directory_sequence.c.seq))
+_FIRST = Statement(select(_c.seq).order_by(_c.seq).limit(1))
 _HEAD_TO_WRITE = Statement(select(s.directory_sequence.c.seq).with_for_update())
 _BEGIN = Statement(insert(s.directory_sequence), keeps_memo=True)
 _ADVANCE = Statement(update(s.directory_sequence).values(seq=bindparam("new_seq")), keeps_memo=True)
@@ -88,6 +89,18 @@ def head(snapshot: Snapshot) -> int:
     """The number of the last change in the directory."""
     row = snapshot.one(_HEAD)
     return row[0] if row else 0
+
+
+def follows(snapshot: Snapshot, seq: int) -> bool:
+    """Whether the log has all that follows the number `seq`: that was given out, and no later one is gone.
+
+    Retention keeps what tokens need; a restore begins the log anew, and then no older number will do.
+    """
+    last = head(snapshot)
+    if seq >= last:
+        return seq == last
+    row = snapshot.one(_FIRST)
+    return row is not None and row[0] <= seq + 1
 
 
 def touched(snapshot: Snapshot, kind: Kind, since: int, high: int) -> list[str]:

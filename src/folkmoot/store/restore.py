@@ -1,0 +1,336 @@
+"""Loads what a backup holds into an empty database of either kind, whole or not at all.
+
+SQLite is loaded into a file beside the one that it becomes by a rename, PostgreSQL in one transaction. The schema is
+made as it was when the backup was taken, and migrated to this release's when the rows are there.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+
+from folkmoot.refusals import Refusal
+from folkmoot.store import migrate
+from folkmoot.store import schema as s
+from folkmoot.store.archive import Archive, BackupDamaged, BackupTooNew, Row, TablePart, sync_folder
+from folkmoot.store.backup import TABLES
+from folkmoot.store.db import Dialect
+from folkmoot.store.search import body_words, indexed
+from folkmoot.store.wake import DIRECTORY
+
+# Tables that tell what is lost where a database is replaced.
+TOLD = ("users", "groups", "conversations", "threads", "posts", "attachments")
+_LOADED = 1_000  # rows at once on SQLite
+_INDEXED = 1_000  # posts at once
+_NO_ID = "00000000-0000-0000-0000-000000000000"
+_MIGRATIONS = Path(__file__).parent / "migrations"
+# A number that the log of no group has reached, in steps that no two restores share.
+_BEYOND = 1 << 20
+
+Progress = Iterator[tuple[str, int]]
+"""Which table, and how many of its rows are loaded."""
+
+
+class NotEmpty(Refusal):
+    """The database is not empty."""
+
+
+class InUse(Refusal):
+    """A server or another program is using the database; stop it first."""
+
+
+# ── the target ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def lost(database: Path | str) -> dict[str, int]:
+    """What a database holds that a restore in its place would lose: rows of each table of `TOLD`; empty for nothing.
+
+    `database`: a file, or libpq's URL. Raises the driver's errors.
+    """
+    if isinstance(database, Path) and not database.exists():
+        return {}
+    with contextlib.closing(_engine(database)) as engine, engine.begin() as connection:
+        there = set(inspect(connection).get_table_names())
+        # One row says that somebody began to use it; a start alone writes none.
+        anything = (f'SELECT 1 FROM "{name}" LIMIT 1' for name in TABLES if name in there)  # noqa: S608
+        if all(connection.execute(text(each)).first() is None for each in anything):
+            return {}
+        counts = {name: f'SELECT count(*) FROM "{name}"' for name in TOLD if name in there}  # noqa: S608
+        return {name: int(connection.execute(text(each)).scalar_one()) for name, each in counts.items()}
+
+
+def require_unused(database: Path | str) -> None:
+    """Raise `InUse` where anybody else has the database open: a server would go on with what is not there any more."""
+    if isinstance(database, str):
+        _require_no_backends(database)
+        return
+    if not database.exists():
+        return
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None, timeout=0)) as connection:
+        try:
+            # Leaving WAL needs the file for oneself alone, and takes what is in the log into the file.
+            mode = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            raise InUse from error
+        if mode != "delete":
+            raise InUse
+
+
+def _require_no_backends(url: str) -> None:
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        ).fetchone()
+    if row and row[0]:
+        raise InUse(f"{row[0]} other connections to the database are open; stop the servers that use it first.")
+
+
+# ── loading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def load(archive: Archive, database: Path | str, *, replace: bool, log_goes_on: bool, now: float) -> Progress:
+    """Load a backup that was verified into a database which is empty, or is replaced.
+
+    `log_goes_on` says that nothing was written since the backup was taken, so that followers go on where they stood;
+    otherwise they are made to begin anew (see `_begin_anew`). Raises `BackupTooNew`, `BackupDamaged`, `NotEmpty`,
+    `InUse`; whatever is raised, the database is as it was.
+    """
+    if archive.manifest.revision > migrate.HEAD:
+        raise BackupTooNew
+    if lost(database) and not replace:
+        raise NotEmpty
+    require_unused(database)
+    if isinstance(database, str):
+        with contextlib.closing(_engine(database)) as engine, engine.begin() as connection:
+            connection.execute(text("SET LOCAL lock_timeout = '10s'"))
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            for name in inspect(connection).get_table_names():
+                if name in s.meta.tables or name == "alembic_version":
+                    connection.execute(text(f'DROP TABLE "{name}" CASCADE'))
+            yield from _filled(connection, archive, log_goes_on, now)
+        return
+    draft = database.with_name(f".{database.name}.restoring")
+    draft.unlink(missing_ok=True)
+    try:
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        with contextlib.closing(_engine(draft)) as engine, engine.begin() as connection:
+            yield from _filled(connection, archive, log_goes_on, now)
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        draft.replace(database)
+        sync_folder(database.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _engine(database: Path | str) -> Any:
+    """An engine that can be closed."""
+    if isinstance(database, str):
+        engine = create_engine(migrate.postgres_url(database))
+    else:
+        engine = create_engine(migrate.sqlite_url(database), connect_args={"isolation_level": None, "timeout": 30})
+        event.listen(engine, "connect", _careless)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return _Closing(engine)
+
+
+class _Closing:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.begin = engine.begin
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _careless(connection: sqlite3.Connection, _: Any) -> None:
+    # Of a draft nothing need survive; what becomes the database is brought to the disk before that.
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA cache_size = -64000")
+
+
+def _filled(connection: Connection, archive: Archive, log_goes_on: bool, now: float) -> Progress:
+    dialect: Dialect = "sqlite" if connection.dialect.name == "sqlite" else "postgresql"
+    _to_revision(connection, archive.manifest.revision)
+    there = {
+        name: {column["name"] for column in inspect(connection).get_columns(name)}
+        for name in TABLES
+        if inspect(connection).has_table(name)
+    }
+    for table in archive.manifest.tables:
+        if not {column.name for column in table.columns} <= there.get(table.name, set()):
+            raise BackupDamaged(
+                f"The backup has a table {table.name} that its schema {archive.manifest.revision} has not."
+            )
+        # What a migration put there itself is in the backup as well.
+        connection.execute(text(f'DELETE FROM "{table.name}"'))  # noqa: S608  (a name of our own, see above)
+        loaded = _load_file if dialect == "sqlite" else _load_server
+        driver: Any = connection.connection.driver_connection
+        count = 0
+        for count in loaded(driver, table, archive.rows(table)):
+            yield table.name, count
+        if count != table.rows:
+            raise BackupDamaged(f"{table.part} has {count} rows, not {table.rows}.")
+    _to_revision(connection, "head")
+    yield from _words(connection, dialect)
+    _end_leases(connection)
+    if not log_goes_on:
+        _begin_anew(connection, now)
+    if dialect == "sqlite":
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+        if broken is not None:
+            raise BackupDamaged(f"The backup has rows of {broken[0]} without those of {broken[2]} that they belong to.")
+    connection.exec_driver_sql("ANALYZE")
+
+
+def _to_revision(connection: Connection, revision: str) -> None:
+    """Migrate up to `revision`, in the connection's transaction."""
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util.exc import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, revision)
+    except CommandError as error:
+        raise BackupDamaged(f"The backup's schema '{revision}' is none that this release knows.") from error
+
+
+def _read(table: TablePart, rows: Iterable[list[Any]]) -> Iterator[Row]:
+    """Rows as the drivers take them."""
+    data = [n for n, column in enumerate(table.columns) if column.kind == "bytes"]
+    for row in rows:
+        for n in data:
+            if row[n] is not None:
+                row[n] = base64.b64decode(row[n])
+        yield row
+
+
+def _load_file(driver: sqlite3.Connection, table: TablePart, rows: Iterable[list[Any]]) -> Iterator[int]:
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    places = ", ".join("?" * len(table.columns))
+    statement = f'INSERT INTO "{table.name}" ({names}) VALUES ({places})'  # noqa: S608
+    count = 0
+    waiting: list[Row] = []
+    most = 8 if any(column.kind == "bytes" for column in table.columns) else _LOADED
+    for row in _read(table, rows):
+        waiting.append(row)
+        if len(waiting) == most:
+            driver.executemany(statement, waiting)
+            count += len(waiting)
+            waiting.clear()
+            yield count
+    driver.executemany(statement, waiting)
+    yield count + len(waiting)
+
+
+def _load_server(driver: Any, table: TablePart, rows: Iterable[list[Any]]) -> Iterator[int]:
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    count = 0
+    with driver.cursor() as cursor, cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN'.encode()) as copy:
+        for row in _read(table, rows):
+            copy.write_row(row)
+            count += 1
+            if count % _LOADED == 0:
+                yield count
+    yield count
+
+
+# ── what is made of the rows ─────────────────────────────────────────────────────────────────────────────────────────
+
+_POSTS = """
+    SELECT p.group_id, p.conversation_id, p.thread_id, p.id, t.topic, c.topic, p.content_type, p.content,
+           p.from_name, p.from_address, p.sender_name, p.sender_address
+    FROM posts p
+    JOIN threads t ON t.group_id = p.group_id AND t.id = p.thread_id
+    JOIN conversations c ON c.group_id = p.group_id AND c.id = p.conversation_id
+    WHERE (p.group_id, p.id) > (CAST(:group_id AS {guid}), CAST(:id AS {guid}))
+    ORDER BY p.group_id, p.id
+    LIMIT :batch
+"""
+
+
+def _words(connection: Connection, dialect: Dialect) -> Progress:
+    """Index every post, unless the migrations have done so."""
+    driver: Any = connection.connection.driver_connection
+    if connection.execute(text("SELECT 1 FROM post_words LIMIT 1")).first() is not None:
+        return
+    posts = text(_POSTS.format(guid="uuid" if dialect == "postgresql" else "TEXT"))
+    # An index is made faster at once than row by row.
+    indexes = list(s.post_words.indexes) if dialect == "postgresql" else []
+    for index in indexes:
+        index.drop(connection)
+    names = ("group_id", "conversation_id", "thread_id", "post_id", "words")
+    listed = ", ".join(names)
+    at, count = {"group_id": _NO_ID, "id": _NO_ID}, 0
+    while found := connection.execute(posts, {**at, "batch": _INDEXED}).fetchall():
+        rows = []
+        for group, conversation, thread, post, topic, of_conversation, content_type, content, *authors in found:
+            row = indexed(
+                dialect,
+                group=str(group),
+                conversation=str(conversation),
+                thread=str(thread),
+                post=str(post),
+                topics=(topic, of_conversation),
+                authors=authors,
+                body=body_words(content_type, content),
+            )
+            rows.append([row[name] for name in names])
+        if dialect == "sqlite":
+            driver.executemany(f"INSERT INTO post_words ({listed}) VALUES (?, ?, ?, ?, ?)", rows)  # noqa: S608
+        else:
+            with driver.cursor() as cursor, cursor.copy(f"COPY post_words ({listed}) FROM STDIN".encode()) as copy:
+                for each in rows:
+                    copy.write_row(each)
+        at = {"group_id": str(found[-1][0]), "id": str(found[-1][3])}
+        count += len(found)
+        yield "post_words", count
+    for index in indexes:
+        index.create(connection)
+
+
+def _end_leases(connection: Connection) -> None:
+    """No server has any subscriber's turn: those that had are not there any more."""
+    connection.execute(text("UPDATE endpoints SET leased_by = NULL, leased_until = NULL"))
+
+
+def _begin_anew(connection: Connection, now: float) -> None:
+    """Make whoever follows the logs read everything once more.
+
+    What happened since the backup was taken is lost, and its numbers would be given out again: followers that were told
+    of it would take what comes for what they have. So each log begins anew beyond all numbers that can have been given
+    out: of what it holds only the last change stays, under a new number, by which followers see that older ones are
+    gone, and begin anew. Subscribers are told that notifications were missed.
+    """
+    seconds = int(now)
+    highest = max(
+        int(connection.execute(text(f"SELECT coalesce(max(seq), 0) FROM {name}")).scalar_one())  # noqa: S608
+        for name in ("sequences", "directory_sequence")
+    )
+    # Milliseconds: nobody writes a thousand changes a second into one group for years, and another restore gets others.
+    new = {"new": max(int(now * 1000), highest + _BEYOND), "now": seconds, "directory": DIRECTORY}
+    for statement in (
+        "DELETE FROM changes WHERE seq < (SELECT max(l.seq) FROM changes l WHERE l.group_id = changes.group_id)",
+        "UPDATE changes SET seq = :new, at = :now",
+        "UPDATE sequences SET seq = :new, changed_at = :now WHERE seq > 0",
+        "DELETE FROM directory_changes WHERE seq < (SELECT max(l.seq) FROM directory_changes l)",
+        "UPDATE directory_changes SET seq = :new, at = :now",
+        "UPDATE directory_sequence SET seq = :new",
+        "UPDATE subscription_cursors SET seq = :new "
+        "WHERE group_id = :directory OR group_id IN (SELECT q.group_id FROM sequences q WHERE q.seq > 0)",
+        "UPDATE subscriptions SET missed_at = :now",
+    ):
+        connection.execute(text(statement), {key: new[key] for key in new if f":{key}" in statement})

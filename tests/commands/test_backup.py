@@ -1,0 +1,342 @@
+"""`folkmoot backup` and `folkmoot restore`: everything there is, from either database into either, or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Table, create_engine, func, inspect, select, text
+
+from folkmoot import app, cli, config
+from folkmoot.store import archive, migrate, restore
+from folkmoot.store import schema as s
+from folkmoot.store.db import Statement, Store
+from folkmoot.store.postgres import PostgresStore
+from folkmoot.store.sqlite import SqliteStore
+from tests.harness import DATABASES, GROUP, START, Clock, Database, Graph, Place, Workshop, open_extension
+from tests.postgres import fresh
+from tests.protocol.followers import Follower
+
+LARGE = bytes(n % 251 for n in range(2_500_000))
+THREADS = f"/groups/{GROUP['SalesAndMarketing']}/threads"
+EXTENDED = "folkmoot.profile=extended"
+
+
+@pytest.fixture(autouse=True)
+def ordinary_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "umask", lambda mask: mask)  # the tests' own files are nobody's secret
+
+
+def filled(graph: Graph) -> Place:
+    """Something of everything."""
+    adele = graph.as_("AdeleV")
+    place = adele.start("Räksmörgås", "Привет, мир: hello\u2028there", newParticipants=[])
+    adele.reply(place, "<p>Shall <b>we</b>?</p>", categories=["a", "ü"])
+    adele.attach(place, LARGE, name="large.bin")
+    adele.extend(place, answer=42, more=["π", "x"])
+    value = {"id": "Integer {6f6e6500-0000-0000-c000-000000000046} Name n", "value": "7"}
+    adele.reply(place, "Three", singleValueExtendedProperties=[value], extensions=[open_extension("Com.Two", a=None)])
+    assert adele.patch(place.thread_path(), {"isLocked": True}).status == 200
+    graph.subscribed(adele.token)
+    return place
+
+
+def options(store: Store, data: Path) -> list[str]:
+    """Those of the command line that name a store's database."""
+    if isinstance(store, PostgresStore):
+        return ["--data", str(data), "--database", store._url]
+    assert isinstance(store, SqliteStore)
+    return ["--data", str(store._path.parent)]
+
+
+@contextmanager
+def empty(database: Database, data: Path) -> Iterator[list[str]]:
+    """The options for an empty database."""
+    data.mkdir(exist_ok=True)
+    if database == "sqlite":
+        yield ["--data", str(data)]
+    else:
+        with fresh() as url:
+            yield ["--data", str(data), "--database", url]
+
+
+def opened(words: list[str]) -> Store:
+    return app.open_store(config.load(vars(cli._parser().parse_args(["migrate", *words]))), Clock(START + 60))
+
+
+def everything(store: Store) -> dict[str, list[Any]]:
+    """Every row of every table; JSON as what it says, for the databases write it in different ways."""
+
+    def rows(table: Table) -> list[Any]:
+        if table is s.post_words:
+            query = select(*list(table.columns)[:4]).order_by(table.c.group_id, table.c.post_id)
+        else:
+            query = select(table).order_by(*table.primary_key.columns)
+        return [
+            [read(value) for value in row] for row in store.read_here(lambda snapshot: snapshot.all(Statement(query)))
+        ]
+
+    def read(value: Any) -> Any:
+        if isinstance(value, str) and value[:1] in ("[", "{"):
+            return json.loads(value)
+        return value
+
+    return {table.name: rows(table) for table in s.meta.sorted_tables}
+
+
+def refused(capture: pytest.CaptureFixture[str], *words: str) -> str:
+    """The line with which a command refuses."""
+    capture.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert capture.readouterr().out == ""
+    return str(ended.value.code)
+
+
+@contextmanager
+def serving(workshop: Workshop, words: list[str]) -> Iterator[Graph]:
+    """A server on what was restored."""
+    store = opened(words)
+    clock = store.clock
+    assert isinstance(clock, Clock)
+    # Where the log of each group begins, which the harness holds to be without gaps.
+    first = Statement(select(s.changes.c.group_id, func.min(s.changes.c.seq)).group_by(s.changes.c.group_id))
+    seen = {group: seq - 1 for group, seq in store.read_here(lambda snapshot: snapshot.all(first))}
+    application = app.build(workshop.settings, store, clock)
+    graph = Graph(store, clock, application, workshop.key, workshop.settings, workshop.loop, _seen=seen)
+    try:
+        yield graph
+    finally:
+        graph.close()
+
+
+@pytest.mark.parametrize("to", DATABASES)
+def test_everything_comes_back_in_either_database(
+    graph: Graph, workshop: Workshop, to: Database, tmp_path: Path
+) -> None:
+    place = filled(graph)
+    follower = Follower(graph.as_("AdeleV"), THREADS)
+    follower.round()
+    file = tmp_path / "b.zip"
+    cli.main(["backup", str(file), *options(graph.store, tmp_path)])
+    before = everything(graph.store)
+    assert len(before["blobs"]) == 3
+    assert file.stat().st_mode & 0o777 == 0o600
+    with empty(to, tmp_path / "new") as words:
+        cli.main(["restore", str(file), "--log-goes-on", *words])
+        with closing(opened(words)) as store:
+            assert everything(store) == before
+        with serving(workshop, words) as again:
+            adele = again.as_("AdeleV")
+            found = adele.get(f"/groups/{place.group}/threads/{place.thread}/posts?$search=hello", Prefer=EXTENDED)
+            assert found.ids == [place.post]
+            follower.client = adele
+            assert follower.round() == []
+            large = adele.get(f"{place.post_path()}/attachments").value[0]["id"]
+            assert adele.get(f"{place.post_path()}/attachments/{large}/$value").content == LARGE
+            assert adele.patch(place.thread_path(), {"isLocked": False}).status == 200
+            adele.reply(place, "Goes on")
+            assert [each["id"] for each in follower.round()] == [place.thread]
+
+
+def test_followers_begin_anew_after_a_restore_that_lost_something(
+    graph: Graph, workshop: Workshop, tmp_path: Path
+) -> None:
+    place = filled(graph)
+    graph.subscribed(graph.as_("AdeleV").token)
+    cli.main(["backup", str(tmp_path / "b.zip"), *options(graph.store, tmp_path)])
+    adele = graph.as_("AdeleV")
+    adele.start("Lost")
+    followers = [Follower(adele, path) for path in (THREADS, "/groups")]
+    for each in followers:
+        each.round()
+    with empty("sqlite", tmp_path / "new") as words:
+        cli.main(["restore", str(tmp_path / "b.zip"), *words])
+        with serving(workshop, words) as again:
+            adele = again.as_("AdeleV")
+            for number in range(9):  # more than were lost: their numbers must not be given out again
+                adele.start(f"Other {number}")
+            assert adele.patch(f"/groups/{place.group}", {"description": "Other"}).status == 204
+            for each in followers:
+                each.client = adele
+                assert each.ask().status == 410
+                new = Follower(adele, each.path)
+                new.round()
+                assert new.round() == []
+            missed = again.store.read_here(
+                lambda snapshot: snapshot.all(Statement(select(s.subscriptions.c.missed_at)))
+            )
+            assert missed
+            assert None not in [row[0] for row in missed]
+
+
+def _damaged(file: Path, where: float) -> Path:
+    """A copy with one byte changed at some part of the way."""
+    content = bytearray(file.read_bytes())
+    content[int(len(content) * where)] ^= 0x10
+    other = file.with_name("damaged.zip")
+    other.write_bytes(content)
+    return other
+
+
+def test_a_backup_that_is_not_whole_is_refused_before_anything_is_touched(
+    graph: Graph, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled(graph)
+    file = tmp_path / "b.zip"
+    cli.main(["backup", str(file), *options(graph.store, tmp_path)])
+    cli.main(["backup", "--verify", str(file)])
+    assert "3 posts" in capsys.readouterr().out
+    with empty(graph.database, tmp_path / "new") as words:
+        cut = tmp_path / "cut.zip"
+        cut.write_bytes(file.read_bytes()[:-100])
+        other = tmp_path / "other.zip"
+        with zipfile.ZipFile(file) as old, zipfile.ZipFile(other, "w") as new:  # whole as a ZIP, and not the same rows
+            for name in old.namelist():
+                new.writestr(name, old.read(name).replace(b"hello", b"jello"))
+        for wrong in (cut, _damaged(file, 0.3), _damaged(file, 0.6), other):
+            for command in (["backup", "--verify", str(wrong)], ["restore", str(wrong), *words]):
+                said = refused(capsys, *command)
+                assert str(wrong) in said
+                assert "damaged" in said or "not whole" in said
+        assert not restore.lost(words[3] if len(words) > 2 else tmp_path / "new" / "folkmoot.db")
+
+
+def test_what_is_there_is_not_lost_unasked(graph: Graph, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    filled(graph)
+    file, here = tmp_path / "b.zip", options(graph.store, tmp_path)
+    cli.main(["backup", str(file), *here])
+    before = everything(graph.store)
+    assert "is there already" in refused(capsys, "backup", str(file), *here)
+    assert "3 posts" in refused(capsys, "restore", str(file), *here)
+    # A server would go on with what is not there any more.
+    assert "stop" in refused(capsys, "restore", str(file), "--replace", *here)
+    assert everything(graph.store) == before
+    assert "set domain" in refused(capsys, "restore", str(file), *here, *_with_domain(tmp_path))
+
+
+def _with_domain(folder: Path) -> list[str]:
+    settings = folder / "settings.toml"
+    settings.write_text('domain = "other.example"')
+    return ["--config", str(settings)]
+
+
+def test_a_restore_that_fails_leaves_what_was_there(
+    graph: Graph, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled(graph)
+    good, wrong = tmp_path / "good.zip", tmp_path / "wrong.zip"
+    cli.main(["backup", str(good), *options(graph.store, tmp_path)])
+    _without(good, wrong, "threads")  # posts are there, and what they belong to is not
+    newer = tmp_path / "newer.zip"
+    _without(good, newer, "", revision="9999")
+    with empty(graph.database, tmp_path / "new") as words:
+        cli.main(["restore", str(good), *words])
+        with closing(opened(words)) as store:
+            before = everything(store)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["restore", str(wrong), "--replace", *words])
+        assert "threads" in str(ended.value.code)
+        assert "3 posts" in capsys.readouterr().out  # it names what would have been lost
+        assert "newer release" in refused(capsys, "restore", str(newer), *_elsewhere(tmp_path))
+        with closing(opened(words)) as store:
+            assert everything(store) == before
+        cli.main(["restore", str(good), "--replace", *words])
+        left = {path.name for path in (tmp_path / "new").iterdir()}
+        assert left <= {"folkmoot.db", "folkmoot.db-wal", "folkmoot.db-shm"}
+
+
+def _elsewhere(folder: Path) -> list[str]:
+    return ["--data", str(folder / "elsewhere")]
+
+
+def _without(good: Path, to: Path, table: str, **changed: Any) -> None:
+    """A whole backup that has no rows of a table, or says something else of itself."""
+    with good.open("rb") as file, to.open("wb") as other:
+        old, new = archive.Archive(file, "good"), archive.ArchiveWriter(other)
+        for each in old.manifest.tables:
+            for _ in new.table(each.name, each.columns, [] if each.name == table else old.rows(each)):
+                pass
+        tables = {"tables": tuple(new.tables), "files": (), **changed}
+        fields = {name: getattr(old.manifest, name) for name in old.manifest.__struct_fields__}
+        new.finish(archive.Manifest(**{**fields, **tables}))
+
+
+def test_a_backup_that_is_interrupted_leaves_no_file(
+    graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(graph)
+
+    def interrupted(*_: Any) -> Iterator[Any]:
+        yield from ()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(
+        f"folkmoot.store.backup.{'_FrozenFile' if graph.database == 'sqlite' else '_FrozenServer'}.rows", interrupted
+    )
+    with pytest.raises(SystemExit):
+        cli.main(["backup", str(tmp_path / "b.zip"), *options(graph.store, tmp_path / "data")])
+    assert not list(tmp_path.glob("*b.zip*"))
+
+
+def test_the_keys_come_back_and_none_is_replaced_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for data in (first, second):
+        cli.main(["token", "--data", str(data)])  # makes a key
+    cli.main(["migrate", "--data", str(first)])
+    mine, theirs = ((data / "issuer-key.pem").read_bytes() for data in (second, first))
+    file, bare = tmp_path / "b.zip", tmp_path / "bare.zip"
+    cli.main(["backup", str(file), "--data", str(first)])
+    cli.main(["backup", "--without-keys", str(bare), "--data", str(first)])
+    assert not [name for name in zipfile.ZipFile(bare).namelist() if name.startswith("files/")]
+    capsys.readouterr()
+    cli.main(["restore", str(file), "--data", str(second)])
+    assert "issuer-key.pem stays" in capsys.readouterr().out
+    assert (second / "issuer-key.pem").read_bytes() == mine
+    cli.main(["restore", str(file), "--replace", "--data", str(second)])
+    assert (second / "issuer-key.pem").read_bytes() == theirs
+    assert (second / "issuer-key.pem").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_an_older_backup_is_brought_up_to_this_release(database: Database, tmp_path: Path) -> None:
+    """Of before there were words: they are made when it is restored."""
+    group, post = GROUP["HR"], "0195a000-0000-7000-8000-000000000001"
+    with empty(database, tmp_path / "old") as words:
+        url = migrate.postgres_url(words[3]) if len(words) > 2 else migrate.sqlite_url(tmp_path / "old" / "folkmoot.db")
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            restore._to_revision(connection, "0005")
+            assert "post_words" not in inspect(connection).get_table_names()
+            for name in ("conversations", "threads", "posts"):
+                _insert_something(connection, name, group, post)
+        engine.dispose()
+        cli.main(["backup", str(tmp_path / "b.zip"), *words])
+    with empty(database, tmp_path / "new") as words:
+        cli.main(["restore", str(tmp_path / "b.zip"), *words])
+        with closing(opened(words)) as store:
+            found = everything(store)
+    assert found["post_words"] == [[group, post, post, post]]
+    assert found["posts"][0][1] == post
+
+
+def _insert_something(connection: Any, name: str, group: str, id: str) -> None:
+    """A row of `name` as its table is now: ids where those belong, lists, times, no flags, and words elsewhere."""
+    row: dict[str, Any] = {}
+    for column in inspect(connection).get_columns(name):
+        kind = str(column["type"])
+        if column["name"] == "group_id":
+            row[column["name"]] = group
+        elif column["name"] in ("id", "thread_id", "conversation_id"):
+            row[column["name"]] = id
+        elif not column["nullable"]:
+            row[column["name"]] = {"BOOLEAN": False, "BIGINT": 1, "JSONB": "[]"}.get(kind, "[]")
+    names, places = ", ".join(row), ", ".join(f":{each}" for each in row)
+    connection.execute(text(f"INSERT INTO {name} ({names}) VALUES ({places})"), row)  # noqa: S608  (our own)

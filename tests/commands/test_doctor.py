@@ -1,0 +1,153 @@
+"""`folkmoot doctor` finds what is broken, each in its own words, and says so when nothing is."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from folkmoot import cli
+from folkmoot.store.postgres import PostgresStore
+from folkmoot.store.sqlite import SqliteStore
+from tests.harness import GROUP, PERSON, Graph
+
+_OTHER_WORDS = "UPDATE post_words SET post_id = {sales} WHERE post_id IN (SELECT id FROM posts WHERE content = 'Last')"
+
+# (the rule that it breaks, what it says, how it is broken)
+BROKEN = (
+    ("threads", "has no posts", "DELETE FROM posts WHERE content = 'Alone'"),
+    ("threads", "has no threads", "DELETE FROM threads WHERE topic = 'Alone'"),
+    ("delivered", "was last delivered to at", "UPDATE threads SET last_delivered_at = 5 WHERE topic = 'Launch'"),
+    ("delivered", "conversation", "UPDATE conversations SET last_delivered_at = 5 WHERE topic = 'Launch'"),
+    ("previews", "preview of none", "UPDATE posts SET content = 'Other' WHERE content = 'Last'"),
+    ("previews", "newest threads", "UPDATE conversations SET preview = 'Other' WHERE topic = 'Launch'"),
+    ("senders", "Adele Vance", "UPDATE threads SET unique_senders = '[]' WHERE topic = 'Launch'"),
+    ("attachments", "post", "UPDATE posts SET has_attachments = true WHERE content = 'Alone'"),
+    ("attachments", "thread", "UPDATE threads SET has_attachments = false WHERE topic = 'Launch'"),
+    ("attachments", "conversation", "UPDATE conversations SET has_attachments = false WHERE topic = 'Launch'"),
+    ("content", "should have 1500000 bytes and has 1048576", "DELETE FROM blobs WHERE at > 0"),
+    ("content", "has a hole", "UPDATE blobs SET at = at + 1 WHERE at > 0"),
+    ("content", "belongs to no attachment", "DELETE FROM attachments WHERE name = 'large.bin'"),
+    ("log", "there is a gap", "DELETE FROM changes WHERE seq = 2 AND group_id = {sales}"),
+    ("log", "is said to be", "UPDATE sequences SET seq = seq + 1 WHERE group_id = {sales}"),
+    ("log", "not given out yet", "UPDATE posts SET version = 1000000 WHERE content = 'Last'"),
+    ("log", "has no log", "DELETE FROM sequences WHERE group_id = {sales}"),
+    ("words", "not found by $search", "DELETE FROM post_words"),
+    ("words", "which is not there", _OTHER_WORDS),
+    ("members", "`my groups` lacks it", "DELETE FROM object_groups WHERE object_id = {adele} AND role = 'owner'"),
+    ("members", "the group lacks it", "DELETE FROM memberships WHERE object_id = {adele} AND role = 'owner'"),
+    ("clock", "in the future", "UPDATE sequences SET changed_at = 8589934592 WHERE group_id = {sales}"),
+)  # fmt: skip
+
+
+@pytest.fixture
+def asked(
+    graph: Graph, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, list[Any]]]:
+    """Runs the command on a database with a bit of everything: its exit status, and what it says."""
+    monkeypatch.setattr(os, "umask", lambda mask: mask)
+    adele = graph.as_("AdeleV")
+    place = adele.start("Launch", "First")
+    adele.attach(place, bytes(1_500_000), name="large.bin")
+    adele.reply(place, "Last")
+    adele.start("Alone", "Alone")
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    words = ["--data", str(data)]
+    if isinstance(graph.store, PostgresStore):
+        words += ["--database", graph.store._url]
+    else:
+        assert isinstance(graph.store, SqliteStore)
+        words = ["--data", str(graph.store._path.parent)]
+        for each in graph.store._path.parent.iterdir():
+            each.chmod(0o600)
+
+    def ask(*more: str) -> tuple[int, list[Any]]:
+        capsys.readouterr()
+        status = 0
+        try:
+            cli.main(["doctor", "--json", *words, *more])
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        # The tests' own PostgreSQL is fast and lossy, which it rightly finds wrong.
+        lossy = [each for each in said if each["check"] == "postgresql" and "fsync" in each["says"]]
+        if lossy and not [each for each in said if each["state"] == "wrong" and each not in lossy]:
+            status = 0
+        return status, [each for each in said if each not in lossy]
+
+    return ask
+
+
+def broken(graph: Graph, statement: str) -> None:
+    statement = statement.format(sales=f"'{GROUP['SalesAndMarketing']}'", adele=f"'{PERSON['AdeleV']}'")
+    if isinstance(graph.store, PostgresStore):
+        with psycopg.connect(graph.store._url) as link:
+            link.execute(statement.encode())
+        return
+    assert isinstance(graph.store, SqliteStore)
+    with closing(sqlite3.connect(graph.store._path)) as file, file:
+        if statement.startswith("DELETE FROM posts"):
+            file.execute("PRAGMA foreign_keys = ON")
+        file.execute(statement)
+
+
+def test_nothing_is_found_where_nothing_is_wrong(graph: Graph, asked: Callable[..., tuple[int, list[Any]]]) -> None:
+    status, said = asked()
+    assert [each for each in said if each["state"] not in ("ok", "skipped")] == []
+    assert status == 0
+    assert "3 posts in 6 groups were looked at" in said[-1]["says"]
+    assert {rule for rule, *_ in BROKEN} <= {each["check"] for each in said if each["state"] == "ok"}
+    assert asked("--quick")[1][-1]["state"] == "skipped"
+
+
+@pytest.mark.parametrize(("rule", "says", "statement"), BROKEN, ids=lambda text: text[:40])
+def test_what_is_broken_is_found(
+    graph: Graph, asked: Callable[..., tuple[int, list[Any]]], rule: str, says: str, statement: str
+) -> None:
+    broken(graph, statement)
+    status, said = asked()
+    found = [each for each in said if each["check"] == rule and each["state"] in ("wrong", "warning")]
+    assert [each for each in found if says in each["says"] and each["advice"]], said
+    assert status == (1 if found[0]["state"] == "wrong" else 0)
+    assert rule not in {each["check"] for each in said if each["state"] == "ok"} or rule == "content"
+
+
+def test_what_is_wrong_around_the_database_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "data"
+
+    def says(*more: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["doctor", "--data", str(data), *more])
+        assert ended.value.code == 1
+        return capsys.readouterr().out
+
+    assert "there is no directory" in says()
+    cli.main(["token", "--data", str(data)])
+    assert f"there is no {data / 'folkmoot.db'}" in says()
+    (data / "folkmoot.db").write_text("Dear diary, " * 1000)
+    assert "file is not a database" in says()
+    (data / "folkmoot.db").unlink()
+    cli.main(["migrate", "--data", str(data)])
+    (data / ".folkmoot.db.restoring").touch()
+    cli.main(["doctor", "--data", str(data)])
+    printed = capsys.readouterr().out
+    assert "left" in printed
+    assert printed.endswith("Nothing is wrong; there are warnings.\n")
+    (data / "issuer-key.pem").chmod(0o644)
+    assert "chmod" in says()
+    (data / "issuer-key.pem").chmod(0o600)
+    # A page of the file is not what it was.
+    size = (data / "folkmoot.db").stat().st_size
+    with (data / "folkmoot.db").open("r+b") as file:
+        file.seek(size // 2)
+        file.write(b"\xff" * 4096)
+    assert "Restore the last backup" in says()
+    assert "cannot be read" in says("--database", "postgresql://nobody@127.0.0.1:1/nothing")
