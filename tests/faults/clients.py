@@ -96,7 +96,9 @@ class Running:
         """Start it on the same data and ports."""
         https, http = (int(url.rpartition(":")[2]) for url in (self.server.https, self.server.http))
         facts = self.server.facts
-        self._follow(server.start(self.data, database=self.database, https_port=https, http_port=http, facts=facts, **self._env))
+        self._follow(
+            server.start(self.data, database=self.database, https_port=https, http_port=http, facts=facts, **self._env)
+        )
 
     def stop(self) -> int:
         """SIGTERM; the exit status."""
