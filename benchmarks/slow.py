@@ -35,20 +35,20 @@ def run(made: Databases, options: argparse.Namespace) -> list[dict[str, Any]]:
         key = token(place)
         head = f"host: localhost:{running.port}\r\nauthorization: Bearer {key}\r\n"
         before, alone = running.memory()[1], _ordinary(running, key, path + "20", SECONDS / 4)
-        readers = [_connection(stack, running.port) for _ in range(EACH)]
-        trickling = [_connection(stack, running.port) for _ in range(EACH)]
-        for _ in range(EACH):
-            _connection(stack, running.port)
         most = [before]
         # Some at a time: it is not to be measured how long a thousand answers take to be made.
         for first in range(0, EACH, _TOGETHER):
-            some = readers[first : first + _TOGETHER]
+            some = [_connection(stack, running.port) for _ in range(min(_TOGETHER, EACH - first))]
             for each in some:
                 each.sendall(f"GET {path}{PAGE} HTTP/1.1\r\n{head}\r\n".encode())
             for each in some:
-                if each.recv(12, socket.MSG_PEEK) != b"HTTP/1.1 200":
-                    raise Failed("slow-readers: a page was refused")
+                said = each.recv(12, socket.MSG_PEEK)
+                if said != b"HTTP/1.1 200":
+                    raise Failed(f"slow-readers: {said!r}")
             most.append(running.memory()[1])
+        for _ in range(EACH):
+            _connection(stack, running.port)
+        trickling = [_connection(stack, running.port) for _ in range(EACH)]
         for each in trickling:
             each.sendall(f"POST /v1.0/groups/{tenant.GROUP}/conversations HTTP/1.1\r\n{head}x-slow: ".encode())
         ended = threading.Event()

@@ -20,6 +20,8 @@ from folkmoot.observe import log
 
 # A request's extension (ASGI) that breaks its connection off, for answers which the client does not take.
 ABORT: Final = "folkmoot.abort"
+# Another, which says whether the client has gone, so that nobody reads on for it.
+GONE: Final = "folkmoot.gone"
 # Longer than clients and proxies keep idle connections (httpx 5 s, aiohttp 15 s, load balancers 60 s). Whoever closes
 # first must be the client: a request that meets the server's closing fails, and a POST is not safely sent again.
 KEEP_ALIVE_SECONDS: Final = 75
@@ -129,7 +131,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {ABORT: self.transport.abort}  # type: ignore[dict-item]
+        self.scope["extensions"] = {ABORT: self.transport.abort, GONE: self.transport.is_closing}  # type: ignore[dict-item]
         self._receiving = True
         self._since = self._guard.now
         self._came = 0

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPConnection
+from pathlib import Path
 
-from tests.faults.clients import AT_ONCE, CLIENTS, GROUPS, PATIENCE, Crowd, Memory, Running, tokens, until
+from tests.faults.clients import AT_ONCE, CLIENTS, GROUPS, PATIENCE, Crowd, Memory, Running, running, tokens, until
 from tests.faults.truth import check
 
 TEXT = "Begun before the end"
@@ -86,3 +88,29 @@ def test_a_second_signal_does_not_wait_for_anybody(served: Running) -> None:
             assert b" 201 " not in everything_from(connection)
     check(served.data, served.database, Memory())
     served.printed.clear()  # uvicorn tells of the request that was cut off, with a traceback
+
+
+def test_it_says_that_it_will_stop_and_goes_on_for_a_while(tmp_path: Path) -> None:
+    """So that load balancers notice before connections are refused."""
+    with running(tmp_path / "data", FOLKMOOT_UNREADY_SECONDS="600") as served:
+
+        def closing_answer() -> bool:
+            with closing(HTTPConnection("127.0.0.1", served.port, timeout=PATIENCE)) as connection:
+                connection.request("GET", "/")
+                answer = connection.getresponse()
+                assert (answer.status, len(answer.read()) > 0) == (200, True)
+                return answer.headers["Connection"] == "close"
+
+        assert not closing_answer()
+        served.server.process.terminate()
+        until(closing_answer)
+        assert not takes_nobody_new(served)
+        assert served.stop() == 0
+
+
+def test_requests_under_way_have_their_time_and_no_more(tmp_path: Path) -> None:
+    with running(tmp_path / "data", FOLKMOOT_GRACE_SECONDS="0") as served:
+        with half_a_post(served):
+            served.server.process.terminate()
+            served.server.process.wait(AT_ONCE)
+        served.printed.clear()  # uvicorn tells of the request that was cut off, with a traceback

@@ -40,6 +40,7 @@ from folkmoot.odata.query import Options, parse_options
 from folkmoot.ops import grants
 from folkmoot.outgoing import Outgoing
 from folkmoot.refusals import (
+    BadBody,
     BadClause,
     BodyTooLarge,
     MethodNotAllowed,
@@ -103,7 +104,7 @@ class GraphDoor:
         if isinstance(answer.body, Events):
             await send_events(answer, answer.body, (request_id, client_request_id), scope, receive, send)
         else:
-            await send_answer(answer, scope["method"], request_id, client_request_id, send)
+            await send_answer(answer, request_id, client_request_id, scope, send)
 
     async def answer(self, scope: MutableMapping[str, Any], receive: Receive) -> tuple[Answer, str, str]:
         """What one request is answered, its request-id and its client-request-id. Refusals are answers, too."""
@@ -310,6 +311,8 @@ class GraphDoor:
         length = len(parts[0])
         while message.get("more_body"):
             message = await receive()
+            if message["type"] == "http.disconnect":
+                raise BadBody("The request body did not come whole.")
             parts.append(message.get("body", b""))
             length += len(parts[-1])
             if length > self._max_body:

@@ -17,10 +17,15 @@ Send = Callable[[Message], Any]
 
 # Under this name the HTTP server gives, among a request's extensions, what breaks the connection off.
 ABORT = "folkmoot.abort"
+# And under this one, what says whether the client has gone.
+GONE = "folkmoot.gone"
 
 
-async def send_answer(answer: Answer, method: str, request_id: str, client_request_id: str, send: Send) -> None:
+async def send_answer(
+    answer: Answer, request_id: str, client_request_id: str, scope: Mapping[str, Any], send: Send
+) -> None:
     """Send `answer` with the headers that every answer has. Events are sent by `send_events`."""
+    method = scope["method"]
     headers = _headers(request_id, client_request_id)
     content = b""
     stream: Stream | None = None
@@ -46,7 +51,10 @@ async def send_answer(answer: Answer, method: str, request_id: str, client_reque
     headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if stream is not None and method != "HEAD":
+        gone = scope.get("extensions", {}).get(GONE, _here)
         async for chunk in stream.chunks():
+            if gone():
+                return
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b"" if method == "HEAD" else content})
 
@@ -88,6 +96,10 @@ async def send_events(
             await gone
     finally:
         gone.cancel()
+
+
+def _here() -> bool:
+    return False
 
 
 def _headers(request_id: str, client_request_id: str) -> list[tuple[bytes, bytes]]:

@@ -97,7 +97,7 @@ class UploadDoor:
                 request_id=request_id,
                 client_request_id=client_request_id,
             )
-        await send_answer(answer, scope["method"], request_id, client_request_id, send)
+        await send_answer(answer, request_id, client_request_id, scope, send)
 
     async def _answer(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes], receive: Receive) -> Answer:
         method = scope["method"]
