@@ -62,12 +62,12 @@ def tokens(data: Path) -> list[str]:
 class Running:
     """A started server whose output is read as it comes, so that it never waits for a reader."""
 
-    def __init__(self, data: Path, database: str | None = None, **env: str) -> None:
+    def __init__(self, data: Path, database: str | None = None, **env: Any) -> None:
         self.data = data
         self._env = env
         self.database = database
         self.printed: list[str] = []
-        self._follow(server.start(data, database=database, **env))
+        self._follow(server.start(data, database=database, facts=None, https_port=0, http_port=0, **env))
 
     def _follow(self, started: server.Server) -> None:
         self.server = started
