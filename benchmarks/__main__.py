@@ -137,7 +137,16 @@ def _compare(load: Load, made: Databases, options: argparse.Namespace, names: li
             for connections in options.connections:
                 count = writes if WORKLOADS[name].writes else answered
                 line = measure.line(
-                    load, made.kind, name, WORKLOADS[name], connections, sides, options.seconds, options.rounds, count
+                    load,
+                    made.kind,
+                    name,
+                    WORKLOADS[name],
+                    connections,
+                    sides,
+                    (real, least),
+                    options.seconds,
+                    options.rounds,
+                    count,
                 )
                 results["lines"].append(line)
                 _show(line)
@@ -172,7 +181,10 @@ def _head(kind: str, load: Load, place: Place, sides: tuple[Target, Target]) -> 
     print(f"the load drives {ceiling.rate:,.0f} requests/s of an empty answer, with {ceiling.cpu:.0%} of a core")
     for path in measure.differences(*sides):
         print(f"NOTE  the floor's page of {path} is not the server's")
-    print(f"{'':20}{'conn':>5}{'req/s':>9}{'floor':>9}{'ratio':>7}{'p50 ms':>9}{'floor':>8}{'p99 ms':>9}{'floor':>8}")
+    print(
+        f"{'':20}{'conn':>5}{'req/s':>9}{'floor':>9}{'ratio':>7}{'p50 ms':>9}{'floor':>8}{'p99 ms':>9}{'floor':>8}"
+        f"{'cpu µs':>9}{'floor':>8}"
+    )
 
 
 def _show(line: measure.Line) -> None:
@@ -180,7 +192,8 @@ def _show(line: measure.Line) -> None:
     notes = f"   <- {'; '.join(line.notes)}" if line.notes else ""
     print(
         f"{line.workload:20}{line.connections:>5}{real.rate:>9,.0f}{least.rate:>9,.0f}{line.ratio:>7.2f}"
-        f"{real.p50:>9.2f}{least.p50:>8.2f}{real.p99:>9.2f}{least.p99:>8.2f}{notes}",
+        f"{real.p50:>9.2f}{least.p50:>8.2f}{real.p99:>9.2f}{least.p99:>8.2f}{real.spent:>9.0f}{least.spent:>8.0f}"
+        f"{notes}",
         flush=True,
     )
 

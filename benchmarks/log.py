@@ -38,7 +38,16 @@ def run(load: Load, made: Databases, options: argparse.Namespace) -> list[measur
                 continue
             for connections in options.connections:
                 line = measure.line(
-                    load, made.kind, name, workload, connections, sides, options.seconds, options.rounds, [0, 0]
+                    load,
+                    made.kind,
+                    name,
+                    workload,
+                    connections,
+                    sides,
+                    (real, silent),
+                    options.seconds,
+                    options.rounds,
+                    [0, 0],
                 )
                 found.append(line)
                 print(

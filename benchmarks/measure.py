@@ -11,7 +11,7 @@ import msgspec
 
 from benchmarks import tenant
 from benchmarks.load import Job, Load, Measured
-from benchmarks.servers import Kind, Place
+from benchmarks.servers import Kind, Place, Running
 from benchmarks.workloads import Target, Workload
 
 TARGET = 0.5  # of the floor's rate
@@ -19,7 +19,10 @@ _LOAD_LIMIT = 0.9  # of a core; more, and the load was what was measured
 
 
 class Side(msgspec.Struct):
-    """Medians of one side's rounds: answers a second, milliseconds, bytes of body, cores taken by the load."""
+    """Medians of one side's rounds: answers a second, milliseconds, bytes of body, cores taken by the load.
+
+    `spent` is the processor time of the process for an answer, in microseconds: what a busy machine changes least.
+    """
 
     rate: float
     p50: float
@@ -27,6 +30,7 @@ class Side(msgspec.Struct):
     size: float
     cpu: float
     rates: list[float]
+    spent: float
 
 
 class Line(msgspec.Struct):
@@ -52,12 +56,14 @@ def line(
     workload: Workload,
     connections: int,
     sides: tuple[Target, Target],
+    processes: tuple[Running, Running],
     seconds: float,
     rounds: int,
     answered: list[int],
 ) -> Line:
     """Measure one line; `answered` counts the answers of the server and of the floor on and on."""
     measured: tuple[list[Measured], list[Measured]] = ([], [])
+    spent: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
         for side, target in enumerate(sides):
             job = Job(
@@ -68,12 +74,14 @@ def line(
                 connections=connections,
                 seconds=seconds,
             )
+            before = processes[side].spent()
             found = load.drive(job)
             if found.problems:
                 raise Failed(f"{name} on the {('server', 'floor')[side]}: {'; '.join(found.problems)}")
             measured[side].append(found)
             answered[side] += found.answered
-    server, floor = _side(measured[0]), _side(measured[1])
+            spent[side].append((processes[side].spent() - before) / found.answered * 1e6)
+    server, floor = _side(measured[0], spent[0]), _side(measured[1], spent[1])
     # Of each round by itself: a machine that is busy for a while slows both sides of it.
     ratio = statistics.median(real / least for real, least in zip(server.rates, floor.rates, strict=True))
     notes = [f"below {TARGET} of the floor"] if ratio < TARGET else []
@@ -84,7 +92,7 @@ def line(
     return Line(kind, name, connections, server, floor, ratio, notes)
 
 
-def _side(rounds: Sequence[Measured]) -> Side:
+def _side(rounds: Sequence[Measured], spent: Sequence[float]) -> Side:
     def median(of: Callable[[Measured], float]) -> float:
         return statistics.median(map(of, rounds))
 
@@ -95,6 +103,7 @@ def _side(rounds: Sequence[Measured]) -> Side:
         median(lambda each: each.size),
         median(lambda each: each.cpu),
         [each.rate for each in rounds],
+        statistics.median(spent),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from starlette.responses import HTMLResponse
 
 from folkmoot.config import Settings
@@ -18,10 +17,23 @@ _SAFE = {
 
 def home(settings: Settings, origin: str) -> Any:
     """An ASGI application that answers with the page. Its text depends on settings alone, so it is made once."""
+    made: list[HTMLResponse] = []
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        if not made:
+            made.append(HTMLResponse(_page(settings, origin), headers=_SAFE))
+        await made[0](scope, receive, send)
+
+    return answer
+
+
+def _page(settings: Settings, origin: str) -> str:
+    # Loaded when the first page is asked for: templates are a tenth of the start, and few servers show any.
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
     environment = Environment(
         loader=PackageLoader("folkmoot", "templates"),
         autoescape=select_autoescape(default=True),
         undefined=StrictUndefined,
     )
-    page = environment.get_template("home.html").render(settings=settings, origin=origin)
-    return HTMLResponse(page, headers=_SAFE)
+    return environment.get_template("home.html").render(settings=settings, origin=origin)

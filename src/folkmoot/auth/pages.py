@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import secrets
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from folkmoot.auth.directory import Issuer
 from folkmoot.auth.entra import OAuthError
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 SHOWN_PEOPLE: Final = 50  # one-click buttons on the page; everyone else types their name
 
-_templates = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+
+@cache
+def _templates() -> Environment:
+    # Loaded when the first page is asked for: templates are a tenth of the start.
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 # Chromium checks form-action along the whole chain of redirects after a form, so the program's own address must be
 # allowed, and where it sends the browser next: on this machine, any port.
 _LOCAL_FORMS: Final = " ".join(
@@ -33,7 +44,7 @@ _LOCAL_FORMS: Final = " ".join(
 def page(issuer: Issuer, template: str, *, status: int = 200, target: str = "", **values: Any) -> HTMLResponse:
     """Render a page. `target`: the redirect URI to which a form on it, or the redirect after that form, may lead."""
     nonce = secrets.token_urlsafe(16)
-    text = _templates.get_template(template).render(nonce=nonce, tenant_domain=issuer.tenant_domain, **values)
+    text = _templates().get_template(template).render(nonce=nonce, tenant_domain=issuer.tenant_domain, **values)
     return HTMLResponse(text, status, headers=headers(nonce, target, scripts=template == "form_post.html"))
 
 

@@ -62,6 +62,7 @@ _PARSE_ELSEWHERE = 65_536  # a body longer than this is parsed and sanitised off
 _PROFILE_SECONDS = 10.0
 _ECHOED = 200
 _LONGEST_DOCUMENT = 40  # characters of a path that could name a document of the service
+_SHORT_QUERY = 256  # bytes of a query whose options are remembered
 
 
 class GraphDoor:
@@ -253,7 +254,7 @@ class GraphDoor:
                     if refusal.id == named.keys["group"]:
                         raise NoSuchObject(resolved.keys["uniqueName"]) from None
                     raise
-        options = parse_options(scope["query_string"].decode("latin-1"))
+        options = _options(scope["query_string"])
         if row.read is not None and row.method == "GET":
             options = _directory_rules(row, options, headers, caller.profile)
         prefer = parse_prefer(headers.get(b"prefer", b"").decode("latin-1")) if b"prefer" in headers else {}
@@ -394,8 +395,10 @@ def _headers(scope: Mapping[str, Any]) -> dict[bytes, bytes]:
 
 def _described(scope: Mapping[str, Any]) -> Answer | None:
     """`$metadata` or the OpenAPI document, for anybody."""
+    if len(scope["raw_path"]) > _LONGEST_DOCUMENT:
+        return None
     path = scope["raw_path"].decode("latin-1")
-    if not path.startswith(f"{VERSION}/") or len(path) > _LONGEST_DOCUMENT:
+    if not path.startswith(f"{VERSION}/"):
         return None
     return described(scope["method"], path[len(VERSION) :], scope["query_string"].decode("latin-1"))
 
@@ -405,6 +408,16 @@ def _resolved(raw_path: str, profile: Profile) -> Resolved:
     if raw_path != VERSION and not raw_path.startswith(f"{VERSION}/"):
         raise UnknownSegment(f"Resource not found for '{raw_path[:120]}'; the service root is {VERSION}.")
     return resolve(parse_path(raw_path[len(VERSION) :]), extended=profile == "extended")
+
+
+def _options(query: bytes) -> Options:
+    # Programs ask the same few questions; a next link is asked once.
+    return _asked_often(query) if len(query) <= _SHORT_QUERY else parse_options(query.decode("latin-1"))
+
+
+@lru_cache(maxsize=1024)
+def _asked_often(query: bytes) -> Options:
+    return parse_options(query.decode("latin-1"))
 
 
 def _row(resolved: Resolved, method: str, profile: Profile) -> Row:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -66,11 +66,16 @@ async def serve_batch(door: Door, call: Call, scope: Scope, raw: bytes) -> Answe
     """200 with an answer for each item, in the items' order; 400 for the whole where its framing is wrong."""
     require_json(call.headers.get(b"content-type", b"").decode("latin-1"))
     items = parse_batch(raw) if len(raw) <= _PARSE_ELSEWHERE else await asyncio.to_thread(parse_batch, raw)
-    scopes = [_scope(place, item, call, scope) for place, item in enumerate(items)]
-    run = _Run(door, items, scopes)
+    outer = _Outer(call, scope)
+    run = _Run(door, items, [outer.scope(place, item) for place, item in enumerate(items)])
     async with asyncio.TaskGroup() as group:
-        for place in range(len(items)):
-            group.create_task(run.item(place))
+        if any(item.after for item in items):
+            for place in range(len(items)):
+                group.create_task(run.item(place))
+        else:
+            places = iter(range(len(items)))
+            for _ in range(min(AT_ONCE, len(items))):
+                group.create_task(run.some(places))
     return Answer(200, {"responses": run.responses})
 
 
@@ -89,6 +94,12 @@ class _Run:
     @property
     def responses(self) -> list[Response]:
         return [self._found[place] for place in range(len(self._items))]
+
+    async def some(self, places: Iterator[int]) -> None:
+        """Ask the door for items that depend on nothing, one after the other, as long as there are any."""
+        for place in places:
+            found = await self._door.answer(self._scopes[place], _once(self._items[place].body))
+            self._found[place] = self._response(place, await self._whole(place, found[0]), *found[1:])
 
     async def item(self, place: int) -> None:
         """Wait for what this item depends on, then ask the door, unless any of that failed."""
@@ -135,27 +146,38 @@ class _Run:
         return Response(self._items[place].id, answer.status, headers | dict(answer.headers), msgspec.Raw(body))
 
 
-def _scope(place: int, item: Item, call: Call, outer: Scope) -> dict[str, Any]:
-    """The request of an item, as the HTTP server would have handed it on. Raises `BadBody` naming its URL."""
-    where = f"requests[{place}].url"
-    root = urlsplit(call.road.root).netloc
-    host = call.headers.get(b"host", b"").decode("latin-1")
-    path, query = split_url(item.url, VERSION, frozenset((root.lower(), host.lower(), _CLOUD)), where)
-    if _nested(path):
-        raise BadBody(f"The property '{where}' leads to $batch; a batch cannot hold another.", target=where)
-    headers = {name.encode("latin-1"): value.encode("latin-1", "replace") for name, value in item.headers.items()}
-    headers |= {name: call.headers[name] for name in (b"host", b"authorization") if name in call.headers}
-    return {
-        **{name: value for name, value in outer.items() if name != observe.OPERATION},
-        "method": item.method,
-        "path": unquote(path),
-        "raw_path": path.encode(),
-        "query_string": query.encode(),
-        "headers": list(headers.items()),
-    }
+class _Outer:
+    """The request that holds the batch: what it says for all of its items."""
+
+    def __init__(self, call: Call, scope: Scope) -> None:
+        self._scope = {name: value for name, value in scope.items() if name != observe.OPERATION}
+        root = urlsplit(call.road.root).netloc
+        host = call.headers.get(b"host", b"").decode("latin-1")
+        self._hosts = frozenset((root.lower(), host.lower(), _CLOUD))
+        self._headers = {name: call.headers[name] for name in (b"host", b"authorization") if name in call.headers}
+
+    def scope(self, place: int, item: Item) -> dict[str, Any]:
+        """The request of an item, as the HTTP server would have handed it on. Raises `BadBody` naming its URL."""
+        where = f"requests[{place}].url"
+        path, query = split_url(item.url, VERSION, self._hosts, where)
+        if _nested(path):
+            raise BadBody(f"The property '{where}' leads to $batch; a batch cannot hold another.", target=where)
+        headers = {name.encode("latin-1"): value.encode("latin-1", "replace") for name, value in item.headers.items()}
+        headers |= self._headers
+        return {
+            **self._scope,
+            "method": item.method,
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "headers": list(headers.items()),
+        }
 
 
 def _nested(path: str) -> bool:
+    first = path[len(VERSION) :].lstrip("/").partition("/")[0]
+    if "%" not in first and "batch" not in first.lower():
+        return False
     try:
         segments = parse_path(path[len(VERSION) :])
     except UnknownSegment:

@@ -73,13 +73,22 @@ def find_thread(snapshot: Snapshot, call: Call) -> Place:
 
     Raises `NotFound`, also when the path names another conversation than the thread's.
     """
-    group = ids.directory_id(call.keys["group"])
-    under = call.keys.get("conversation")
-    conversation = ids.read_conversation_id(under, group) if under is not None else None
-    place = access.enter_thread(snapshot, call.caller, group, ids.read_thread_id(call.keys["thread"], group))
-    if conversation is not None and place.conversation.id != conversation:
+    path = thread_path(call)
+    place = access.enter_thread(snapshot, call.caller, path["g"], path["t"])
+    if path.get("c", place.conversation.id) != place.conversation.id:
         raise NotFound
     return place
+
+
+def thread_path(call: Call) -> dict[str, str]:
+    """The GUIDs by which the path names a thread: "g", "t", and "c" where it names the conversation as well.
+
+    Raises what is wrong with an id.
+    """
+    group = ids.directory_id(call.keys["group"])
+    under = call.keys.get("conversation")
+    above = {} if under is None else {"c": ids.read_conversation_id(under, group)}
+    return {"g": group, **above, "t": ids.read_thread_id(call.keys["thread"], group)}
 
 
 def find_post(snapshot: Snapshot, call: Call) -> tuple[Place, Post]:

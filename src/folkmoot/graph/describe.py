@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
 from sqlalchemy import FromClause
 from sqlalchemy.sql import ColumnElement
 
+from folkmoot.graph import ids
 from folkmoot.odata.edm import Complex, Edm, Entity, Enumeration, Field, Nav
 
 Sql = ColumnElement[Any]
 
 # How a value is sent: from the group's id and the property's columns. None sends the one column as it is stored.
 Render = Callable[..., Any]
+# The same for the rows of a page at once: from the group's id and the values of each column, a value for each row.
+RenderAll = Callable[..., Iterable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +70,40 @@ def iso(_: str, seconds: int | None) -> str | None:
     return _iso_text(seconds)
 
 
+def _iso_all(group: str, column: Sequence[int | None]) -> Iterable[str | None]:
+    return map(partial(iso, group), column) if None in column else map(_iso_text, column)
+
+
 def flag(_: str, value: int | bool | None) -> bool | None:
     """A boolean; SQLite has none of its own."""
     return None if value is None else bool(value)
 
 
+def _flag_all(group: str, column: Sequence[int | bool | None]) -> Iterable[bool | None]:
+    return map(partial(flag, group), column) if None in column else map(bool, column)
+
+
 def json_text(_: str, text: str) -> msgspec.Raw:
     """A JSON value that is stored as it is sent."""
-    return msgspec.Raw(text.encode())
+    return msgspec.Raw(text)
+
+
+def _json_text_all(_: str, column: Sequence[str]) -> Iterable[msgspec.Raw]:
+    return map(msgspec.Raw, column)
+
+
+class _EmailAddress(msgspec.Struct, gc=False):
+    name: str | None
+    address: str | None
+
+
+class _Recipient(msgspec.Struct, gc=False, rename="camel"):
+    email_address: _EmailAddress
+
+
+class _ItemBody(msgspec.Struct, gc=False, rename="camel"):
+    content_type: str
+    content: str
 
 
 def recipient(_: str, name: str | None, address: str | None) -> dict[str, Any]:
@@ -82,9 +111,28 @@ def recipient(_: str, name: str | None, address: str | None) -> dict[str, Any]:
     return {"emailAddress": {"name": name, "address": address}}
 
 
+def _recipient_all(_: str, names: Sequence[str | None], addresses: Sequence[str | None]) -> Iterable[_Recipient]:
+    return map(_Recipient, map(_EmailAddress, names, addresses))
+
+
 def item_body(_: str, content_type: str, content: str) -> dict[str, str]:
     """An itemBody."""
     return {"contentType": content_type, "content": content}
+
+
+def _item_body_all(_: str, types: Sequence[str], contents: Sequence[str]) -> Iterable[_ItemBody]:
+    return map(_ItemBody, types, contents)
+
+
+# Loops outside the interpreter make a page ready in a third of the time that a call for each value takes.
+RENDER_ALL: Mapping[Render, RenderAll] = {
+    iso: _iso_all,
+    flag: _flag_all,
+    json_text: _json_text_all,
+    recipient: _recipient_all,
+    item_body: _item_body_all,
+    ids.post_id: ids.post_ids,
+}
 
 
 def text(name: str, column: Sql, **more: Any) -> Property:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from folkmoot.graph import ids
 from folkmoot.graph.describe import (
     ITEM_BODY,
@@ -69,6 +71,7 @@ _CHANGE_KEY = Property(
 )
 
 
+@lru_cache(maxsize=8192)
 def _etag(group: str, version: int) -> str:
     return f'W/"{ids.change_key(group, version)}"'
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from collections.abc import Callable
+from binascii import b2a_base64
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import repeat
 from uuid import UUID
 
 from folkmoot.refusals import IdMalformed, NotFound, ObjectIdMalformed
@@ -54,9 +56,34 @@ def _post_start(group: str, thread: str) -> bytes:
     return _POST + group.encode() + _POST_MARK + _bytes(thread) + _POST_SECOND
 
 
+@lru_cache(maxsize=_REMEMBERED)
+def _post_start_text(group: str, thread: str) -> tuple[str, bytes]:
+    """The start in base64, as far as three bytes make four characters, and the bytes that are left of it."""
+    start = _post_start(group, thread)
+    whole = len(start) - len(start) % 3
+    return urlsafe_b64encode(start[:whole]).decode(), start[whole:]
+
+
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
 def post_id(group: str, thread: str, id: str) -> str:
     """112 characters, one of padding."""
-    return urlsafe_b64encode(_post_start(group, thread) + _bytes(id) + _POST_END).decode()
+    text, rest = _post_start_text(group, thread)
+    raw = rest + bytes.fromhex(id.replace("-", "")) + _POST_END
+    return text + b2a_base64(raw, newline=False).translate(_URL_SAFE).decode()
+
+
+def post_ids(group: str, threads: Sequence[str], ids: Sequence[str]) -> Iterable[str]:
+    """The same for the posts of a page: those of one thread are encoded in one go."""
+    if threads.count(threads[0]) != len(threads):
+        return map(post_id, repeat(group), threads, ids)
+    text, rest = _post_start_text(group, threads[0])
+    # A byte more for each, so that each is a whole number of characters, of which the last becomes padding.
+    between = f"{_POST_END.hex()}00{rest.hex()}"
+    raw = bytes.fromhex(f"{rest.hex()}{between.join(ids)}{_POST_END.hex()}00".replace("-", ""))
+    encoded = b2a_base64(raw, newline=False).translate(_URL_SAFE).decode()
+    return [f"{text}{encoded[at : at + 27]}=" for at in range(0, len(encoded), 28)]
 
 
 def attachment_id(group: str, thread: str, post: str, id: str) -> str:

@@ -6,14 +6,15 @@ statement and the sending.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 import msgspec
 from sqlalchemy import Boolean, Select, and_, bindparam, func, literal, or_, select
 
 from folkmoot.graph import clauses, directory_search
-from folkmoot.graph.describe import Noun, Property, Sql
+from folkmoot.graph.describe import RENDER_ALL, Noun, Property, Sql
 from folkmoot.graph.feeds import FEEDS, Feed
 from folkmoot.model import Caller
 from folkmoot.odata import tokens
@@ -26,6 +27,7 @@ from folkmoot.store.db import Statement
 MAX_EXPAND_DEPTH = 3
 
 Projector = Callable[[str, Sequence[Any]], dict[str, Any]]
+PageProjector = Callable[[str, Sequence[Sequence[Any]]], list[Any]]
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -33,10 +35,23 @@ _object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 class Plan:
     """A query, compiled: what to select, how to send it, and where the next page begins.
 
-    Raises `BadClause` when a clause names what the feed does not have or cannot do.
+    `project` makes an item of a row, `project_all` the items of a page for those who do nothing but encode them; it is
+    None where items are not all alike. Raises `BadClause` when a clause names what the feed does not have or cannot do.
     """
 
-    __slots__ = ("_base", "_pages", "branches", "columns", "count", "feed", "keys", "options", "project", "shape")
+    __slots__ = (
+        "_base",
+        "_pages",
+        "branches",
+        "columns",
+        "count",
+        "feed",
+        "keys",
+        "options",
+        "project",
+        "project_all",
+        "shape",
+    )
 
     def __init__(self, feed: Feed, options: Options, *, app: bool, now: int, depth: int = 0) -> None:
         self.feed = feed
@@ -53,6 +68,7 @@ class Plan:
         if options.filter is not None:
             condition = and_(condition, clauses.condition(feed, options.filter, now))
         inside, below = _parted(feed, options.expand)
+        self.project_all: PageProjector | None = None
         self.project = self._projector(clauses.selected(feed, options), inside)
         self.branches = [Branch(self, item, app=app, now=now, depth=depth) for item in below]
         self.keys = [(column, descending, self.place(column)) for column, descending in clauses.order(feed, options)]
@@ -132,6 +148,8 @@ class Plan:
         constant = {"@odata.type": f"#microsoft.graph.{noun.entity.name}"} if typed else {}
         further = None if noun.dynamic is None else self.place(noun.dynamic)
         names = None if selected is None else {name.lower() for name in selected}
+        if not (self.feed.kinds or self.feed.directory or typed or further is not None):
+            self.project_all = self._page_projector(chosen)
 
         def project(group: str, row: Sequence[Any]) -> dict[str, Any]:
             sent: dict[str, Any] = constant.copy()
@@ -154,6 +172,34 @@ class Plan:
             return sent
 
         return project
+
+    def _page_projector(self, chosen: Sequence[Property]) -> PageProjector:
+        fields = [f"p{number}" for number in range(len(chosen))]
+        names = {field: each.field.name for field, each in zip(fields, chosen, strict=True)}
+        record = msgspec.defstruct("Record", fields, rename=names, gc=False)
+        steps = [
+            (RENDER_ALL.get(each.render), each.render, [self.place(column) for column in each.columns])
+            if each.render is not None
+            else (None, None, [self.place(each.columns[0])])
+            for each in chosen
+        ]
+
+        def project_all(group: str, rows: Sequence[Sequence[Any]]) -> list[Any]:
+            if not rows:
+                return []
+            columns = list(zip(*rows, strict=True))
+            sent: list[Iterable[Any]] = []
+            for render_all, render, places in steps:
+                values = [columns[place] for place in places]
+                if render_all is not None:
+                    sent.append(render_all(group, *values))
+                elif render is not None:
+                    sent.append(map(render, repeat(group, len(rows)), *values))
+                else:
+                    sent.append(values[0])
+            return list(map(record, *sent))
+
+        return project_all
 
 
 def _parted(feed: Feed, expand: Sequence[Expand]) -> tuple[list[Property], list[Expand]]:

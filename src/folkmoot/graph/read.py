@@ -41,9 +41,13 @@ def is_quick(feed: Feed, options: Options) -> bool:
 def page(
     snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str, Any], road: Road, caller: Caller
 ) -> dict[str, Any]:
-    """One page of a collection, as it is sent. `scope` holds the feed's parameters."""
+    """One page of a collection, as it is sent. `scope` holds the feed's parameters.
+
+    Items of a group's content are there to be encoded only; those of the directory are dictionaries.
+    """
     plan, asked = _planned(feed, options, caller, snapshot.now)
-    found, token = _Reading(snapshot).rows(plan, options, scope, road, options.top or feed.page, asked)
+    reading = _Reading(snapshot, only_sent=True)
+    found, token = reading.rows(plan, options, scope, road, options.top or feed.page, asked)
     answer: dict[str, Any] = {"@odata.context": f"{road.root}/$metadata#{_context(plan, road)}"}
     if options.count and options.skiptoken is None:
         answer["@odata.count"] = count(snapshot, feed, options, scope, caller)
@@ -52,6 +56,34 @@ def page(
         answer["@odata.nextLink"] = f"{road.root}/{road.path}?{to_query(texts, token)}"
     answer["value"] = found
     return answer
+
+
+def expect(snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str, Any], caller: Caller) -> None:
+    """Say that `page` will be asked for with the same, if it is one that asks a single statement.
+
+    Raises what is wrong with the options.
+    """
+    plan, asked = _planned(feed, options, caller, snapshot.now)
+    if asked is None:
+        cursor = plan.cursor(options.skiptoken) if options.skiptoken is not None else None
+        snapshot.expect(plan.page(cursor), **_parameters(plan, options, scope, options.top or feed.page, cursor))
+
+
+def _size(plan: Plan, size: int) -> int:
+    return min(size, PAGE_WITH_EXPAND if plan.branches else plan.feed.largest_page)
+
+
+def _parameters(
+    plan: Plan, options: Options, scope: Mapping[str, Any], size: int, cursor: Sequence[Any] | None
+) -> dict[str, Any]:
+    """What the statement for a page of `size` items is bound to."""
+    # A link goes on from a place: the rows that were skipped before it are not skipped again.
+    skip = (options.skip or 0) if options.skiptoken is None else 0
+    parameters = {**scope, "limit": _size(plan, size) + 1, "skip": skip}
+    for number, value in enumerate(cursor or ()):
+        if value is not None:
+            parameters[f"k{number}"] = value
+    return parameters
 
 
 def single(
@@ -94,12 +126,16 @@ def count(snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str, 
 
 
 class _Reading:
-    """One answer in the making. `sent` counts its items, those that are expanded among them."""
+    """One answer in the making. `sent` counts its items, those that are expanded among them.
 
-    __slots__ = ("sent", "snapshot")
+    Where it is `only_sent`, its items need not be dictionaries: nobody does anything with them but encode them.
+    """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    __slots__ = ("only_sent", "sent", "snapshot")
+
+    def __init__(self, snapshot: Snapshot, *, only_sent: bool = False) -> None:
         self.snapshot = snapshot
+        self.only_sent = only_sent
         self.sent = 0
 
     def rows(
@@ -110,21 +146,16 @@ class _Reading:
         road: Road,
         size: int,
         asked: searching.Asked | None = None,
-    ) -> tuple[list[dict[str, Any]], str | None]:
+    ) -> tuple[list[Any], str | None]:
         """Up to `size` items, and the token of the page after them, if there is one."""
-        size = min(size, PAGE_WITH_EXPAND if plan.branches else plan.feed.largest_page)
-        parameters = dict(scope)
-        parameters["limit"] = size + 1
-        # A link goes on from a place: the rows that were skipped before it are not skipped again.
-        parameters["skip"] = (options.skip or 0) if options.skiptoken is None else 0
+        size = _size(plan, size)
         place = 0
         if asked is not None and isinstance(plan, searching.SearchPlan):
+            parameters = _parameters(plan, options, scope, size, None)
             rows, place = searching.rows(self.snapshot, plan, asked, options.skiptoken, parameters)
         else:
             cursor = plan.cursor(options.skiptoken) if options.skiptoken is not None else None
-            for number, value in enumerate(cursor or ()):
-                if value is not None:
-                    parameters[f"k{number}"] = value
+            parameters = _parameters(plan, options, scope, size, cursor)
             rows = self.snapshot.all(plan.page(cursor), **parameters)
         group = scope.get("g", "")
         self.sent += min(len(rows), size)
@@ -133,12 +164,13 @@ class _Reading:
                 f"The answer would hold more than {LARGEST_ANSWER} items; ask for smaller pages with $top.",
                 target="$expand",
             )
-        found = []
-        for row in rows[:size]:
-            item = plan.project(group, row)
-            for branch in plan.branches:
+        if self.only_sent and plan.project_all is not None and not plan.branches:
+            found = plan.project_all(group, rows[:size])
+        else:
+            found = [plan.project(group, row) for row in rows[:size]]
+        for branch in plan.branches:
+            for row, item in zip(rows, found, strict=False):
                 self.expand(branch, row, item, scope, road)
-            found.append(item)
         if len(rows) <= size:
             return found, None
         if asked is not None and isinstance(plan, searching.SearchPlan):

@@ -5,20 +5,20 @@ A scope function checks on the way that the caller may read there and that what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from folkmoot.graph import ids
-from folkmoot.graph.call import Call, find_conversation, find_group, find_post, find_thread, find_user
+from folkmoot.graph.call import Call, find_conversation, find_group, find_post, find_user, thread_path
 from folkmoot.graph.envelope import Answer
 from folkmoot.graph.extending import folded
 from folkmoot.graph.feeds import FEEDS
-from folkmoot.graph.read import count, is_quick, page, single
+from folkmoot.graph.read import count, expect, is_quick, page, single
 from folkmoot.ops import access, deleted
-from folkmoot.refusals import BadClause, NoSuchObject, NotFound, PrivilegeMissing
+from folkmoot.refusals import BadClause, NoSuchObject, NotFound, PrivilegeMissing, Refusal
 from folkmoot.store import everywhere, rows
 from folkmoot.store.db import Snapshot
 from folkmoot.store.directory_log import Kind
@@ -46,8 +46,22 @@ class Page(Read):
     """A page of a collection."""
 
     def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
+        if snapshot.expects and self.scope in _IN_PATH:
+            self._expect(snapshot, call)
         scope = self.scope(snapshot, call)
         return Answer(200, page(snapshot, FEEDS[self.feed], call.options, scope, call.road, call.caller))
+
+    def _expect(self, snapshot: Snapshot, call: Call) -> None:
+        """Have the page read with what decides whether it may be. What is wrong with the request is said in its turn.
+
+        Nobody hears of what was read when it may not be, nor of how long that took: refused is refused in one message.
+        """
+        try:
+            scope = _IN_PATH[self.scope](call)
+            scope.pop("c", None)
+            expect(snapshot, FEEDS[self.feed], call.options, scope, call.caller)
+        except Refusal:
+            return
 
 
 class Count(Read):
@@ -151,8 +165,19 @@ def in_conversation(snapshot: Snapshot, call: Call) -> dict[str, Any]:
 
 def in_thread(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     """What is in the thread of the path."""
-    place = find_thread(snapshot, call)
-    return {"g": place.standing.group, "t": place.thread.id}
+    path = thread_path(call)
+    conversation = access.read_thread(snapshot, call.caller, path["g"], path["t"])
+    if path.pop("c", conversation) != conversation:
+        raise NotFound
+    return path
+
+
+def _group_path(call: Call) -> dict[str, Any]:
+    return {"g": ids.directory_id(call.keys["group"])}
+
+
+# Scopes whose parameters the path names, once the caller may read there.
+_IN_PATH: Mapping[Scope, Callable[[Call], dict[str, Any]]] = {in_group: _group_path, in_thread: thread_path}
 
 
 def one_conversation(snapshot: Snapshot, call: Call) -> dict[str, Any]:

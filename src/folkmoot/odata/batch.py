@@ -27,6 +27,7 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 # Clients write URLs in JSON as people do, with spaces and letters of any language; what is escaped already stays.
 _URL_SAFE = "%/:?#[]@!$&'()*+,;=-._~"
+_ESCAPED = re.compile(rf"[A-Za-z0-9{re.escape(_URL_SAFE)}]*")
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -214,4 +215,4 @@ def split_url(url: str, version: str, hosts: frozenset[str], where: str) -> tupl
 
 
 def _escaped(text: str) -> str:
-    return quote(text, safe=_URL_SAFE, errors="replace")
+    return text if _ESCAPED.fullmatch(text) else quote(text, safe=_URL_SAFE, errors="replace")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2s
 from math import isfinite
 
@@ -53,6 +54,7 @@ def decode(text: str, shape: str, *, types: Sequence[type] | None = None) -> tup
     return tuple(values)
 
 
+@lru_cache(maxsize=1024)
 def _hash(shape: str) -> str:
     return blake2s(shape.encode(errors="surrogatepass"), digest_size=4).hexdigest()
 

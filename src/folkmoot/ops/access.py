@@ -35,6 +35,18 @@ def enter_thread(snapshot: Snapshot, caller: Caller, group: str, thread: str) ->
     return found
 
 
+def read_thread(snapshot: Snapshot, caller: Caller, group: str, thread: str) -> str:
+    """The id of the conversation that a thread is in, for a caller who may read there. Raises as `enter_thread`."""
+    found = rows.entry(snapshot, caller, group, thread)
+    if found is None:
+        raise NoSuchObject(group)
+    standing, conversation = found
+    read_content(standing)
+    if conversation is None:
+        raise NotFound
+    return conversation
+
+
 def inside(standing: Standing) -> bool:
     """Whether the caller belongs to those for whom the group is there.
 

@@ -31,6 +31,8 @@ class Snapshot(ABC):
     """Read access. `now` is the time of the transaction in whole seconds; `instant` the same with its fraction."""
 
     dialect: Dialect
+    # Whether `expect` saves anything.
+    expects = False
 
     def __init__(self, instant: float) -> None:
         self.instant = instant
@@ -43,6 +45,12 @@ class Snapshot(ABC):
         """Every row that `statement` gives."""
         text, defaults = statement.compiled(self.dialect)
         return self._rows(text, {**defaults, **parameters} if defaults else parameters)
+
+    def expect(self, statement: Statement, **parameters: Any) -> None:  # noqa: B027  (most have nothing to gain)
+        """Say that this will be asked after the next, so that both go to a distant database in one message.
+
+        A guess costs little and changes nothing: what is not asked for afterwards is left aside.
+        """
 
     def one(self, statement: Statement, **parameters: Any) -> Row | None:
         """The first row, or None."""

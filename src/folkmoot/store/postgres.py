@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import errors
@@ -32,6 +33,7 @@ from folkmoot.store.postgres_access import (
     wrong_server,
 )
 from folkmoot.store.postgres_link import PostgresLink
+from folkmoot.store.postgres_pipe import Asked, Pipe
 from folkmoot.store.postgres_pipeline import Pipeline
 from folkmoot.store.postgres_replica import Replica
 from folkmoot.store.wake import Wake
@@ -81,17 +83,29 @@ class LoopSnapshot(Snapshot):
     """A read on a connection of the event loop; see `bridge`."""
 
     dialect: Dialect = "postgresql"
+    expects = True
 
-    def __init__(self, connection: AsyncConnection, instant: float) -> None:
+    def __init__(self, pipe: Pipe, instant: float) -> None:
         super().__init__(instant)
-        self._cursor = connection.cursor()
+        self._pipe = pipe
+        # What is expected to be asked, and what such statements gave.
+        self._expected: list[Asked] = []
+        self._known: list[tuple[Asked, list[Row] | psycopg.Error]] = []
+
+    def expect(self, statement: Statement, **parameters: Any) -> None:
+        text, defaults = statement.compiled(self.dialect)
+        self._expected.append((text, {**defaults, **parameters}))
 
     def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
-        return bridge.wait_for(self._ask(text, parameters))
-
-    async def _ask(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
-        await self._cursor.execute(text, parameters)
-        return await self._cursor.fetchall()
+        asked: Asked = (text, parameters)
+        found = next((found for known, found in self._known if known == asked), None)
+        if found is None:
+            expected, self._expected = self._expected, []
+            found, *more = bridge.wait_for(self._pipe.ask((asked, *expected)))
+            self._known = list(zip(expected, more, strict=True))
+        if isinstance(found, psycopg.Error):
+            raise found
+        return found
 
 
 class LoopConnections:
@@ -104,6 +118,7 @@ class LoopConnections:
         self._limit = door.access.statement_seconds or None if door.pooled else None
         self._free: list[AsyncConnection] = []
         self._made: list[AsyncConnection] = []
+        self._pipes: WeakKeyDictionary[AsyncConnection, Pipe] = WeakKeyDictionary()
 
     async def read(self, function: ReadFunction[T], clock: Callable[[], float]) -> T:
         """Run `function` with a snapshot."""
@@ -130,8 +145,11 @@ class LoopConnections:
             return await self._on(made, function, clock)
 
     async def _on(self, connection: AsyncConnection, function: ReadFunction[T], clock: Callable[[], float]) -> T:
+        pipe = self._pipes.get(connection)
+        if pipe is None:
+            pipe = self._pipes[connection] = Pipe(connection)
         try:
-            return await bridge.run(lambda: function(LoopSnapshot(connection, clock())))
+            return await bridge.run(lambda: function(LoopSnapshot(pipe, clock())))
         finally:
             # A caller who went away may have left a statement under way.
             if connection.info.transaction_status != TransactionStatus.IDLE:

@@ -86,15 +86,21 @@ _THREAD_COLUMNS = (
 )
 
 
-def _standing(*, lock: bool, place: bool) -> Statement:
-    """The group and the caller's place in it; with `place` also the thread `:t` and its conversation."""
+def _standing(*, lock: bool, place: bool, thread: bool = False) -> Statement:
+    """The group and the caller's place in it; with `place` also the thread `:t` and its conversation.
+
+    With `thread` only which conversation the thread `:t` is in.
+    """
     source = s.groups.join(s.sequences, s.sequences.c.group_id == s.groups.c.group_id)
     source = outerjoin(source, _member, _holds(_member, "member"))
     source = outerjoin(source, _owner, _holds(_owner, "owner"))
     source = outerjoin(source, s.users, and_(s.users.c.id == bindparam("oid"), s.users.c.deleted_at.is_(null())))
     columns: tuple[Column[Any], ...] = _STANDING_COLUMNS
-    if place:
+    if place or thread:
         source = outerjoin(source, s.threads, and_(s.threads.c.group_id == _G, s.threads.c.id == bindparam("t")))
+    if thread:
+        columns += (s.threads.c.conversation_id,)
+    if place:
         source = outerjoin(
             source,
             s.conversations,
@@ -113,6 +119,7 @@ def _standing(*, lock: bool, place: bool) -> Statement:
 _STANDING = _standing(lock=False, place=False)
 _STANDING_TO_WRITE = _standing(lock=True, place=False)
 _PLACE = _standing(lock=False, place=True)
+_ENTRY = _standing(lock=False, place=False, thread=True)
 _PLACE_TO_WRITE = _standing(lock=True, place=True)
 _TURN = Statement(select(s.sequences.c.seq).where(s.sequences.c.group_id == _G).with_for_update(), apart=True)
 _THREAD_SOURCE = s.threads.join(
@@ -154,6 +161,15 @@ def place(snapshot: Snapshot, caller: Caller, group: str, thread: str) -> Place 
     if row[_FIRST] is None:
         return found
     return Place(found, *_read_thread(row[_FIRST:]))
+
+
+def entry(snapshot: Snapshot, caller: Caller, group: str, thread: str) -> tuple[Standing, str | None] | None:
+    """The caller's standing, and the id of the conversation that a thread is in: all that reading its posts rests on.
+
+    None for the conversation when the group has no such thread; None when there is no such group.
+    """
+    row = snapshot.one(_ENTRY, g=group, oid=caller.oid, t=thread)
+    return None if row is None else (_read_standing(caller, group, row), row[_FIRST])
 
 
 def take_turn(tx: Tx, group: str) -> None:

@@ -1,0 +1,161 @@
+"""Short reads on a connection of the event loop, by libpq's pipeline mode instead of the driver's cursors.
+
+A cursor's `execute` costs several times what the statement does: a lock, generators, an event, two registrations with
+the loop. Here several statements go out in one message and are waited for once. Values are adapted by the driver's own
+(compiled) `Transformer`, so what may be asked, and what comes back, is the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.pq.abc import PGresult
+
+Row = tuple[Any, ...]
+Asked = tuple[str, Mapping[str, Any]]
+
+# Prepared statements that a connection keeps: short reads differ in `$select` and in the place of a next link only.
+PREPARED = 200
+_PLACE = re.compile(r"%\((\w+)\)s|%%")
+
+
+class _Numbered(NamedTuple):
+    """A statement as libpq takes it, the names of its parameters in their order, and how each is to be adapted."""
+
+    query: bytes
+    names: tuple[str, ...]
+    formats: list[PyFormat]
+
+
+@lru_cache(maxsize=2048)
+def _numbered(text: str) -> _Numbered:
+    places: dict[str, int] = {}
+
+    def number(found: re.Match[str]) -> str:
+        name = found[1]
+        return "%" if name is None else f"${places.setdefault(name, len(places) + 1)}"
+
+    query = _PLACE.sub(number, text).encode()
+    return _Numbered(query, tuple(places), [PyFormat.AUTO] * len(places))
+
+
+class Pipe:
+    """A connection in pipeline mode, for one reader at a time. It is of no use to anybody else from then on."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Row]) -> None:
+        self._pgconn = connection.pgconn
+        self._socket = self._pgconn.socket
+        self._adapt = Transformer(connection)
+        # Behind a pooler the next statement may be another session's.
+        self._prepares = connection.prepare_threshold is not None
+        self._names: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
+        self._made = 0
+        # What is still to come, in its order, True for what tells nothing; and what has come.
+        self._expected: deque[bool] = deque()
+        self._found: list[list[Row] | psycopg.Error] = []
+        self._error: psycopg.Error | None = None
+        self._pgconn.nonblocking = 1
+        self._pgconn.enter_pipeline_mode()
+
+    async def ask(self, asked: Sequence[Asked]) -> list[list[Row] | psycopg.Error]:
+        """The rows of each statement; the error of the first that fails, for it and for those after it.
+
+        Raises `psycopg.OperationalError` when the connection broke. Whoever stops waiting before it is done must close
+        the connection: answers would be taken for those of the next statement.
+        """
+        loop = asyncio.get_running_loop()
+        self._expected.clear()
+        self._found, self._error = [], None
+        for text, parameters in asked:
+            self._send(text, parameters)
+        self._pgconn.pipeline_sync()
+        done: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(self._socket, self._readable, done)
+        try:
+            while self._pgconn.flush():
+                await self._writable(loop)
+            await done
+        finally:
+            loop.remove_reader(self._socket)
+        if any(isinstance(each, psycopg.Error) for each in self._found):
+            # What was being prepared may or may not be there.
+            self._names.clear()
+        return self._found
+
+    def _send(self, text: str, parameters: Mapping[str, Any]) -> None:
+        query, names, formats = _numbered(text)
+        adapt, pgconn = self._adapt, self._pgconn
+        values = adapt.dump_sequence([parameters[name] for name in names], formats)
+        types, encodings = adapt.types or (), adapt.formats
+        if not self._prepares:
+            pgconn.send_query_params(query, values, types, encodings)
+        else:
+            name = self._names.get((query, types))
+            if name is None:
+                if len(self._names) >= PREPARED:
+                    oldest = next(iter(self._names))
+                    pgconn.send_query_params(b"DEALLOCATE " + self._names.pop(oldest), None)
+                    self._expected.append(True)
+                self._made += 1
+                name = self._names[query, types] = b"_reads_%d" % self._made
+                pgconn.send_prepare(name, query, types)
+                self._expected.append(True)
+            pgconn.send_query_prepared(name, values, encodings)
+        self._expected.append(False)
+
+    async def _writable(self, loop: asyncio.AbstractEventLoop) -> None:
+        ready = asyncio.Event()
+        loop.add_writer(self._socket, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_writer(self._socket)
+
+    def _readable(self, done: asyncio.Future[None]) -> None:
+        """Take what has come; `done` when all has."""
+        if done.done():
+            return
+        try:
+            if self._taken():
+                done.set_result(None)
+        except psycopg.Error as error:
+            done.set_exception(self._error or error)
+
+    def _taken(self) -> bool:
+        pgconn = self._pgconn
+        pgconn.consume_input()
+        between = False
+        while not pgconn.is_busy():
+            result = pgconn.get_result()
+            if result is None:
+                if between:
+                    break
+                between = True
+                continue
+            between = False
+            if result.status == ExecStatus.PIPELINE_SYNC:
+                return True
+            self._take(result)
+        if pgconn.status == ConnStatus.BAD:
+            raise psycopg.OperationalError("the connection is lost")
+        return False
+
+    def _take(self, result: PGresult) -> None:
+        quiet = self._expected.popleft()
+        if result.status == ExecStatus.TUPLES_OK:
+            self._adapt.set_pgresult(result)
+            self._found.append(self._adapt.load_rows(0, result.ntuples, tuple))
+            return
+        if result.status == ExecStatus.FATAL_ERROR and self._error is None:
+            self._error = error_from_result(result)
+        if not quiet:
+            self._found.append([] if self._error is None else self._error)

@@ -1,0 +1,111 @@
+"""Short reads on PostgreSQL: several statements in one message, on a connection in pipeline mode."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import psycopg
+import pytest
+from sqlalchemy import Integer, Text, bindparam, literal, select
+
+from folkmoot.store import postgres, postgres_pipe
+from folkmoot.store.db import Snapshot, Statement
+from folkmoot.store.postgres_access import Access, Door
+from folkmoot.store.postgres_pipe import Asked, Pipe
+
+T = TypeVar("T")
+
+_VALUES = "SELECT %(n)s::bigint + 1, %(text)s::text, %(none)s::text, %(yes)s::boolean, %(text)s::text || '%%'"
+_GIVEN = {"n": 2**40, "text": "nine €", "none": None, "yes": True}
+_BROKEN: Asked = ("SELECT 1 / %(zero)s::int", {"zero": 0})
+
+
+def with_pipe(url: str, function: Callable[[Pipe], Awaitable[T]]) -> T:
+    """What `function` gives, on a connection of its own."""
+
+    async def run() -> T:
+        connection = await Door(url, Access()).open_on_loop()
+        try:
+            return await function(Pipe(connection))
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def number(n: int) -> Asked:
+    return "SELECT %(n)s::int", {"n": n}
+
+
+def test_values_go_and_come_as_the_driver_has_them(fresh_database: str) -> None:
+    found = with_pipe(fresh_database, lambda pipe: pipe.ask([(_VALUES, _GIVEN), number(7)]))
+    assert found == [[(2**40 + 1, "nine €", None, True, "nine €%")], [(7,)]]
+
+
+def test_what_fails_spoils_what_comes_after_it_and_nothing_else(fresh_database: str) -> None:
+    async def ask(pipe: Pipe) -> tuple[Sequence[Any], Sequence[Any]]:
+        return await pipe.ask([number(1), _BROKEN, number(2)]), await pipe.ask([number(2), number(3)])
+
+    (first, *failed), afterwards = with_pipe(fresh_database, ask)
+    assert first == [(1,)]
+    assert [type(each) for each in failed] == [psycopg.errors.DivisionByZero] * 2
+    assert afterwards == [[(2,)], [(3,)]]
+
+
+def test_an_answer_and_a_question_larger_than_any_buffer(fresh_database: str) -> None:
+    text = "é" * 3_000_000
+    found = with_pipe(fresh_database, lambda pipe: pipe.ask([("SELECT %(text)s::text", {"text": text})]))
+    assert found == [[(text,)]]
+
+
+def test_old_prepared_statements_make_room_for_new_ones(fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_pipe, "PREPARED", 2)
+
+    async def ask(pipe: Pipe) -> tuple[list[Any], Any]:
+        asked: list[Asked] = [(f"SELECT %(n)s::int + {add}", {"n": add}) for add in (1, 2, 3, 1, 2, 3)]
+        return await pipe.ask(asked), await pipe.ask([("SELECT count(*) FROM pg_prepared_statements", {})])
+
+    found, kept = with_pipe(fresh_database, ask)
+    assert found == [[(2 * add,)] for add in (1, 2, 3, 1, 2, 3)]
+    assert kept == [[(2,)]]
+
+
+def test_a_connection_that_is_ended_says_so(fresh_database: str) -> None:
+    async def ask(pipe: Pipe) -> Any:
+        return await pipe.ask([("SELECT pg_terminate_backend(pg_backend_pid())", {}), number(1)])
+
+    with pytest.raises(psycopg.OperationalError):
+        with_pipe(fresh_database, ask)
+
+
+_PARAMETER = bindparam("n", type_=Integer)
+_FIRST = Statement(select(_PARAMETER + 1))
+_SECOND = Statement(select(_PARAMETER + 2, literal("two", Text)))
+
+
+def test_what_was_expected_comes_with_what_is_asked_before_it(
+    fresh_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages = []
+    ask = Pipe.ask
+
+    async def counted(self: Pipe, asked: Sequence[Asked]) -> Any:
+        messages.append(len(asked))
+        return await ask(self, asked)
+
+    monkeypatch.setattr(Pipe, "ask", counted)
+
+    def read(snapshot: Snapshot) -> list[Any]:
+        snapshot.expect(_SECOND, n=20)
+        return [snapshot.all(_FIRST, n=1), snapshot.all(_SECOND, n=20), snapshot.all(_SECOND, n=21)]
+
+    store = postgres.PostgresStore(fresh_database, time.time)
+    try:
+        found = asyncio.run(store.read(read, quick=True))
+    finally:
+        store.close()
+    assert found == [[(2,)], [(22, "two")], [(23, "two")]]
+    assert messages == [2, 1]
