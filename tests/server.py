@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-READY_SECONDS = 240
+READY_SECONDS = 30
 
 
 def free_port() -> int:

@@ -21,8 +21,8 @@ from folkmoot.model import Application, SignIn
 from tests import server
 
 ROUNDS = int(os.environ.get("FOLKMOOT_FAULT_ROUNDS", "2"))  # how often each fault is made; more finds more
-PATIENCE = 200  # seconds, for what takes one
-AT_ONCE = 60  # seconds, for what nobody should have to wait for
+PATIENCE = 60  # seconds, for what takes one
+AT_ONCE = 5  # seconds, for what nobody should have to wait for
 GROUPS = tuple(group.id for group in lab.GROUPS if group.visibility == "Public")
 _PEOPLE = lab.PEOPLE[:3]
 CLIENTS = 16
