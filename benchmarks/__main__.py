@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from benchmarks import attachments, delta, lists, log, machine, measure, notify, paging, profiling, stream
+from benchmarks import attachments, delta, lists, log, machine, measure, notify, paging, profiling, soak, stream
 from benchmarks.fill import fill
 from benchmarks.load import Load
 from benchmarks.servers import Databases, Kind, Place, databases, floor, server, token
@@ -46,6 +46,7 @@ def main() -> None:
             "attachments": [],
             "notify": [],
             "stream": [],
+            "soak": [],
             "processes": [],
         }
         wanted = options.only or [*WORKLOADS]
@@ -68,6 +69,8 @@ def main() -> None:
                         results["notify"] += notify.run(made, options)
                     if "stream" in wanted:
                         results["stream"] += stream.run(made, options)
+                    if "soak" in wanted:
+                        results["soak"] += soak.run(made, options)
         except measure.Failed as failure:
             sys.exit(f"FAILED  {failure}")
         print(f"\n{time.monotonic() - began:.0f} s")
@@ -80,7 +83,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         action="append",
-        choices=[*WORKLOADS, "paging", "delta", "lists", "log", "notify", "stream", *attachments.NAMES],
+        choices=[*WORKLOADS, "paging", "delta", "lists", "log", "notify", "stream", "soak", *attachments.NAMES],
         help="this one; may be repeated",
     )
     parser.add_argument("--database", choices=get_args(Kind), help="this one (default: each)")
@@ -94,6 +97,7 @@ def _options() -> argparse.Namespace:
         metavar="N",
         help="posts in the database (default: 25000; paging, delta: 100000, in one thread)",
     )
+    parser.add_argument("--minutes", type=float, default=20, metavar="N", help="of the soak (default: 20)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured there as well")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="put the databases there (default: the system's)")
     parser.add_argument("--profile", choices=[*WORKLOADS], help="print where the server's time goes, and do no more")
