@@ -101,8 +101,9 @@ export WITHOUT_ADDRESSES
 
 pins: $(VENV)/.dev ## renew every pin
 	$(PINS) --group build -o requirements.txt
+	$(PINS) --group build --extra opentelemetry -c requirements.txt -o requirements-opentelemetry.txt
 	$(PINS) --group build --group dev -c requirements.txt -o requirements-dev.txt
 	$(subst pyproject.toml,,$(PINS)) --group fuzz -o requirements-fuzz.txt
 	cd $(JAVASCRIPT) && rm -rf package-lock.json node_modules && npm install --loglevel=error --package-lock-only
 	cd $(JAVASCRIPT) && node -e "$$WITHOUT_ADDRESSES"
-	@! grep -n '://' requirements.txt requirements-dev.txt requirements-fuzz.txt $(JAVASCRIPT)/package-lock.json
+	@! grep -n '://' requirements*.txt $(JAVASCRIPT)/package-lock.json

@@ -12,7 +12,21 @@ from typing import Any, get_args
 
 import msgspec
 
-from benchmarks import attachments, cost, delta, lists, log, machine, measure, notify, paging, profiling, slow, stream
+from benchmarks import (
+    attachments,
+    cost,
+    delta,
+    lists,
+    log,
+    machine,
+    measure,
+    notify,
+    paging,
+    profiling,
+    slow,
+    soak,
+    stream,
+)
 from benchmarks.fill import fill
 from benchmarks.load import Load
 from benchmarks.servers import Databases, Kind, Place, databases, floor, server, token
@@ -48,6 +62,7 @@ def main() -> None:
             "notify": [],
             "stream": [],
             "slow-readers": [],
+            "soak": [],
             "processes": [],
         }
         wanted = options.only or [*WORKLOADS]
@@ -75,6 +90,8 @@ def main() -> None:
                         results["stream"] += stream.run(made, options)
                     if "slow-readers" in wanted:
                         results["slow-readers"] += slow.run(made, options)
+                    if "soak" in wanted:
+                        results["soak"] += soak.run(made, options)
         except measure.Failed as failure:
             sys.exit(f"FAILED  {failure}")
         print(f"\n{time.monotonic() - began:.0f} s")
@@ -96,6 +113,7 @@ def _options() -> argparse.Namespace:
             "cost",
             "notify",
             "slow-readers",
+            "soak",
             "stream",
             *attachments.NAMES,
         ],
@@ -113,6 +131,7 @@ def _options() -> argparse.Namespace:
         metavar="N",
         help="posts in the database (default: 25000; paging, delta: 100000, in one thread)",
     )
+    parser.add_argument("--minutes", type=float, default=20, metavar="N", help="of the soak (default: 20)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured there as well")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="put the databases there (default: the system's)")
     parser.add_argument("--profile", choices=[*WORKLOADS], help="print where the server's time goes, and do no more")

@@ -30,14 +30,18 @@ from folkmoot.graph.streaming import Streams
 from folkmoot.graph.uploading import PATH as UPLOADS
 from folkmoot.graph.uploading import UploadDoor
 from folkmoot.metrics import PATH as METRICS
-from folkmoot.metrics import metrics
+from folkmoot.metrics import Measuring
 from folkmoot.model import Application, Person, SignIn
 from folkmoot.notify.engine import Notifier
-from folkmoot.outgoing import Outgoing
+from folkmoot.outgoing import Outgoing, private_network
+from folkmoot.readiness import HEALTH, READY, healthz, readyz
 from folkmoot.signing_in import StoredSignIns
 from folkmoot.store import everywhere, migrate
 from folkmoot.store.db import Store
 from folkmoot.store.retention import Retention
+from folkmoot.telemetry import Telemetry
+from folkmoot.telemetry import telemetry as telemetry_of
+from folkmoot.traffic import noted
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
@@ -243,6 +247,28 @@ def notifier(settings: Settings, store: Store, outgoing: Outgoing, clock: Callab
     return Notifier(store, notifications(settings, clock), outgoing, clock=clock)
 
 
+def outgoing_of(settings: Settings) -> Outgoing:
+    """What sends to URLs that clients name."""
+    return Outgoing(
+        development=settings.mode == "development",
+        networks=tuple(private_network(network) for network in settings.webhook_networks),
+    )
+
+
+def traced(settings: Settings, store: Store, outgoing: Outgoing) -> Telemetry | None:
+    """What traces requests, and from now on `store` and `outgoing`, too; None where the settings name no place."""
+    made = telemetry_of(settings)
+    if made is not None:
+        made.watch_store(store)
+        made.watch_outgoing(outgoing)
+    return made
+
+
+def measuring(settings: Settings, store: Store) -> Measuring | None:
+    """What counts for Prometheus, once it is started; None where nobody may ask."""
+    return Measuring(store) if settings.metrics or settings.mode == "development" else None
+
+
 def retention(settings: Settings, store: Store) -> Retention:
     """What removes old changes and deliveries, once it is started."""
     return Retention(store, changes_days=settings.changes_days, deliveries_days=settings.deliveries_days)
@@ -277,11 +303,13 @@ def build(
     who: Identities | None = None,
     outgoing: Outgoing | None = None,
     streams: Streams | None = None,
+    telemetry: Telemetry | None = None,
 ) -> Any:
     """The ASGI application.
 
     `who`: the `identities` of the same settings, for those who also `start` them. `outgoing`: what others who send to
-    clients' URLs share with it. `streams`: those of the store, for those who also `close` them.
+    clients' URLs share with it. `streams`: those of the store, for those who also `close` them. `telemetry`: where
+    requests are traced to.
     """
     origins = Origins(settings)
     web: Starlette | None = None
@@ -300,7 +328,7 @@ def build(
     door = GraphDoor(
         store,
         who or identities(settings, store, clock),
-        outgoing or Outgoing(development=settings.mode == "development"),
+        outgoing or outgoing_of(settings),
         notifications(settings, clock),
         root=origins.root,
         domain=settings.domain,
@@ -324,7 +352,8 @@ def build(
         # What is no page either is refused as Graph refuses.
         web.router.default = door
     home = pages.home(settings, origins.canonical)
-    measured = settings.metrics or settings.mode == "development"
+    metrics = measuring(settings, store)
+    ready = readyz(store)
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -335,7 +364,11 @@ def build(
         path: str = scope["path"]
         if path == "/":
             await home(scope, receive, send)
-        elif path == METRICS and measured:
+        elif path == HEALTH:
+            await healthz(scope, receive, send)
+        elif path == READY:
+            await ready(scope, receive, send)
+        elif path == METRICS and metrics is not None:
             await metrics(scope, receive, send)
         elif path.startswith(UPLOADS):
             await uploads(scope, receive, send)
@@ -346,7 +379,9 @@ def build(
         else:
             await door(scope, receive, send)
 
-    return application
+    if metrics is None and telemetry is None and not settings.access_log:
+        return application
+    return noted(application, log=settings.access_log, telemetry=telemetry)
 
 
 async def _lifespan(receive: Any, send: Any) -> None:

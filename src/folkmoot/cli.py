@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from folkmoot import logs
 from folkmoot.commands import (
     apps,
     backup,
@@ -38,11 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # The data directory holds keys and everybody's words: for the one who runs the server alone.
     os.umask(0o077)
     options = _parser().parse_args(arguments)
-    logging.basicConfig(format="%(levelname)s %(message)s", level=options.log_level)
-    for noisy in ("alembic", "uvicorn", "psycopg"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        options.run(options, load(vars(options)))
+        # A command's own level is not what the settings say of the server's log.
+        settings = load({**vars(options), "log_level": None})
+        if options.run is serving.serve:
+            logs.configure(settings.log_format, settings.log_level)
+        else:
+            logs.configure("text", options.log_level)
+        options.run(options, settings)
     except Refusal as refusal:
         sys.exit(f"folkmoot: {refusal.message}")
     except OSError as error:

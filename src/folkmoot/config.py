@@ -13,6 +13,7 @@ import msgspec
 
 from folkmoot.auth.trust import LISTS, Trust, may_be_fetched
 from folkmoot.graph.limits import LimitWrong, parse_limits
+from folkmoot.outgoing import private_network
 from folkmoot.refusals import Refusal
 
 
@@ -31,6 +32,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     database: str | None = None
     """`postgresql://…`; without it a SQLite file in the data directory."""
+
+    database_file: str | None = None
+    """A file that holds what `database` would say, so that a password is in no environment: a container's secret."""
 
     database_direct: str | None = None
     """PostgreSQL's own URL, past the pooler that `database` names: for LISTEN and for migrations."""
@@ -147,6 +151,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     metrics: bool = False
     """Whether production answers `/metrics`, to whoever reaches it; development does. Let the proxy say who may."""
 
+    log_format: Literal["text", "json"] = "text"
+    """How the server's log is written, to standard error: for people, or a JSON object in each line."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that the server's log holds."""
+
+    access_log: bool = False
+    """Whether the log has a line for each request, without paths, queries, tokens and names."""
+
+    otlp_endpoint: str | None = None
+    """Where traces go (OTLP over HTTP, `http://localhost:4318`); the standard OTEL_ variables serve as well.
+
+    Needs the packages of `folkmoot[opentelemetry]`.
+    """
+
+    webhook_networks: tuple[str, ...] = ()
+    """Private networks whose addresses may be notified in production, such as 10.20.0.0/16.
+
+    Whoever may subscribe can then have this server send requests to every machine in them.
+    """
+
     notification_key: str | None = None
     """A PEM file with an RSA key that signs the validation tokens of notifications in production.
 
@@ -154,6 +179,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
 
+# In the environment their members stand with commas between.
+_LISTS = {"webhook_networks"}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _ISSUERS = "FOLKMOOT_ISSUERS_"
 _NAME = re.compile(r"[a-z][a-z0-9]*")
@@ -177,15 +204,31 @@ def load(overrides: Mapping[str, Any], environment: Mapping[str, str] = os.envir
     for name in names:
         text = environment.get(f"FOLKMOOT_{name.upper()}")
         if text is not None:
-            given[name] = text
+            given[name] = [part.strip() for part in text.split(",") if part.strip()] if name in _LISTS else text
     given.update({name: overrides[name] for name in names if overrides.get(name) is not None})
     try:
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingWrong(f"The settings are wrong: {error}.") from error
     settings = msgspec.structs.replace(settings, issuers=issuers)
+    if settings.database_file is not None:
+        settings = msgspec.structs.replace(settings, database=_database_of(settings))
     _check(settings)
     return settings
+
+
+def _database_of(settings: Settings) -> str:
+    """What `database_file` holds."""
+    if settings.database is not None:
+        raise SettingWrong("database and database_file are both given; keep one.", target="database_file")
+    try:
+        held = Path(settings.database_file or "").read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise SettingWrong(f"database_file {settings.database_file} cannot be read: {why}.") from error
+    if not held:
+        raise SettingWrong(f"database_file {settings.database_file} is empty.", target="database_file")
+    return held
 
 
 def _issuers(tables: Any, environment: Mapping[str, str]) -> dict[str, Trust]:
@@ -277,6 +320,13 @@ def _check(settings: Settings) -> None:
     if settings.max_unsent_bytes < 1024 * 1024:
         raise SettingWrong("max_unsent_bytes must be a megabyte (1048576) or more.", target="max_unsent_bytes")
     _check_database(settings)
+    if settings.otlp_endpoint is not None and not settings.otlp_endpoint.startswith(("https://", "http://")):
+        raise SettingWrong("otlp_endpoint must begin with http:// or https://.", target="otlp_endpoint")
+    for network in settings.webhook_networks:
+        try:
+            private_network(network)
+        except ValueError as error:
+            raise SettingWrong(f"webhook_networks has '{network}': {error}.", target="webhook_networks") from error
     if settings.public_url is not None and not settings.public_url.startswith(("https://", "http://")):
         raise SettingWrong("public_url must begin with https:// (or http://).", target="public_url")
 

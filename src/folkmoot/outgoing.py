@@ -17,8 +17,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -37,9 +38,11 @@ IDLE_SECONDS: Final = 30.0
 RESOLVERS: Final = 16  # threads; a name server that does not answer holds one of them for as long as it likes
 
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 _Answer = tuple[int, str, bytes, str | None]  # status, content type, body, Retry-After
 # (host, port) → the host's addresses, in the order in which to try them. Raises OSError.
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+Judge = Callable[[Address], bool]
 
 # URLs as RFC 3986 has them: no spaces, controls or letters beyond ASCII, which parsers read in different ways.
 _URL = re.compile(r"https?://[!-\[\]-~]+", re.IGNORECASE | re.ASCII)
@@ -50,8 +53,10 @@ _ROADS_6 = tuple(map(IPv6Network, ("2001::/23", "2002::/16", "3fff::/20")))
 # The same of IPv4 (RFC 7526), and what Python calls global although RFC 6890 does not; a cloud has its metadata there.
 _ROADS_4 = tuple(map(IPv4Network, ("192.88.99.0/24", "192.0.0.0/24")))
 # What a developer's own machine and the containers on it have.
-_NEAR = tuple(map(IPv4Network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
-_NEAR_6 = tuple(map(IPv6Network, ("::1/128", "fc00::/7")))
+_PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+_PRIVATE_6 = (IPv6Network("fc00::/7"),)
+_NEAR = (IPv4Network("127.0.0.0/8"), *_PRIVATE)
+_NEAR_6 = (IPv6Network("::1/128"), *_PRIVATE_6)
 _METADATA_6 = IPv6Network("fd00:ec2::/32")
 
 
@@ -81,13 +86,29 @@ class Late(Unanswered):
     """There is no answer in time."""
 
 
-def may_be_dialled(address: Address, *, development: bool) -> bool:
-    """Whether an address is one of the public Internet, or in development of this machine and its neighbours.
+def private_network(text: str) -> Network:
+    """A network such as 10.20.0.0/16, for `Outgoing`. Raises `ValueError` with the reason.
+
+    It must lie within the private networks (RFC 1918, RFC 4193): loopback and link-local addresses, where this machine
+    and clouds have what trusts every caller, are for nobody.
+    """
+    network = ip_network(text.strip())
+    private: Sequence[Network] = _PRIVATE if network.version == 4 else _PRIVATE_6
+    within = any(isinstance(network, type(each)) and network.subnet_of(each) for each in private)  # type: ignore[arg-type]
+    if not within:
+        raise ValueError("it is no part of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or fc00::/7")
+    return network
+
+
+def may_be_dialled(address: Address, *, development: bool, networks: Sequence[Network] = ()) -> bool:
+    """Whether an address is of the public Internet or of `networks`, or in development of this machine's neighbours.
 
     Link-local addresses, where clouds keep their metadata, never are, nor are IPv6 addresses that stand for an IPv4
     address by a mapping or a tunnel. NAT64 (RFC 6052) is judged by the address inside, since networks that have only
     IPv6 know the others by it.
     """
+    if any(address in network for network in networks):
+        return address not in _METADATA_6
     if isinstance(address, IPv6Address):
         if address in _NAT64:
             return may_be_dialled(IPv4Address(int(address) & 0xFFFFFFFF), development=False)
@@ -111,9 +132,11 @@ class Outgoing:
         development: bool,
         resolve: Resolve | None = None,
         trusted: ssl.SSLContext | None = None,
+        networks: Sequence[Network] = (),
     ) -> None:
         """`development`: plain HTTP, loopback and private addresses may be reached. `trusted`: whose certificates are
-        believed; without it those that the system trusts."""
+        believed; without it those that the system trusts. `networks`: private ones that may be reached, too."""
+        self._may_be_dialled = partial(may_be_dialled, development=development, networks=tuple(networks))
         self._development = development
         self._threads = ThreadPoolExecutor(RESOLVERS, "resolve")
         self._resolve = resolve or self._resolved
@@ -180,7 +203,7 @@ class Outgoing:
             address = ip_address(host)
         except ValueError:
             return parts
-        if not may_be_dialled(address, development=self._development):
+        if not self._may_be_dialled(address):
             raise UrlRefused("The URL's address is not one of the public Internet.")
         return parts
 
@@ -217,7 +240,7 @@ class Outgoing:
                 max_connections=CONNECTIONS,
                 max_keepalive_connections=KEPT,
                 keepalive_expiry=IDLE_SECONDS,
-                network_backend=_dialling(self._resolve, development=self._development),
+                network_backend=_dialling(self._resolve, self._may_be_dialled),
             )
         self._pools[key] = now, pool
         await self._sweep(now)
@@ -294,7 +317,7 @@ def _why(error: Exception) -> str:
     return "the connection broke"
 
 
-def _dialling(resolve: Resolve, *, development: bool) -> httpcore.AsyncNetworkBackend:
+def _dialling(resolve: Resolve, may_be_dialled: Judge) -> httpcore.AsyncNetworkBackend:
     """How the connections of a pool are made: to an address that was judged, whatever the host is called.
 
     TLS goes on to name the host, and its certificate has to bear that name.
@@ -310,7 +333,7 @@ def _dialling(resolve: Resolve, *, development: bool) -> httpcore.AsyncNetworkBa
             local_address: str | None = None,
             socket_options: Any = None,
         ) -> httpcore.AsyncNetworkStream:
-            addresses = await _judged(host, port, resolve, development=development)
+            addresses = await _judged(host, port, resolve, may_be_dialled)
             for address in addresses[:-1]:
                 try:
                     return await dial.connect_tcp(address, port, CONNECT_SECONDS)
@@ -322,7 +345,7 @@ def _dialling(resolve: Resolve, *, development: bool) -> httpcore.AsyncNetworkBa
     return Dialling()
 
 
-async def _judged(host: str, port: int, resolve: Resolve, *, development: bool) -> Sequence[str]:
+async def _judged(host: str, port: int, resolve: Resolve, may_be_dialled: Judge) -> Sequence[str]:
     """The addresses of a host. One that is refused spoils all of them: who mixes them means no good."""
     try:
         literal = ip_address(host.strip("[]"))
@@ -330,17 +353,17 @@ async def _judged(host: str, port: int, resolve: Resolve, *, development: bool) 
         pass
     else:
         addresses: Sequence[str] = [str(literal)]
-        return _none_refused(addresses, development=development)
+        return _none_refused(addresses, may_be_dialled)
     try:
         addresses = await resolve(host, port)
     except (OSError, UnicodeError) as error:
         raise Unanswered("its host's name cannot be resolved") from error
-    return _none_refused(addresses, development=development)
+    return _none_refused(addresses, may_be_dialled)
 
 
-def _none_refused(addresses: Sequence[str], *, development: bool) -> Sequence[str]:
+def _none_refused(addresses: Sequence[str], may_be_dialled: Judge) -> Sequence[str]:
     if not addresses:
         raise Unanswered("its host's name cannot be resolved")
-    if not all(may_be_dialled(ip_address(address), development=development) for address in addresses):
+    if not all(may_be_dialled(ip_address(address)) for address in addresses):
         raise Unanswered("its host's address is not one of the public Internet")
     return addresses

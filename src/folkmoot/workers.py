@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from folkmoot import metrics
 from folkmoot.observe import log
 from folkmoot.refusals import Refusal
 from folkmoot.seats import Seats
@@ -219,6 +220,7 @@ class Supervisor:
                 continue
             del self._workers[number]
             self._seats.leave(number)
+            metrics.gone(pid)
             worker.hear()
             with contextlib.suppress(KeyError):
                 self._selector.unregister(worker.channel)

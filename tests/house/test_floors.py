@@ -15,9 +15,9 @@ FLOORS = (
     ("ops",),
     ("graph", "auth", "mail", "web", "notify", "transfer"),
     # The roof, from the eaves to the ridge.
-    ("config",),
-    ("connections", "metrics", "pages", "seats", "signing_in"),
-    ("server",),
+    ("config", "logs", "systemd"),
+    ("connections", "metrics", "pages", "readiness", "seats", "signing_in", "telemetry"),
+    ("server", "traffic"),
     ("workers",),
     ("app", "lab"),
     ("filling",),

@@ -63,12 +63,38 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
         ({"max_requests": 0}, "max_requests"),
         ({"max_bodies_bytes": 1000}, "max_bodies_bytes"),
         ({"max_waiting_writes": 0}, "max_waiting_writes"),
+        ({"log_format": "xml"}, "log_format"),
+        ({"log_level": "loud"}, "log_level"),
+        ({"otlp_endpoint": "localhost:4318"}, "otlp_endpoint"),
+        ({"webhook_networks": ("10.0.0.0/33",)}, "10.0.0.0/33"),
+        ({"webhook_networks": ("8.8.8.0/24",)}, "no part of 10.0.0.0/8"),
+        ({"webhook_networks": ("169.254.169.254/32",)}, "no part of 10.0.0.0/8"),
+        ({"webhook_networks": ("127.0.0.0/8",)}, "no part of 10.0.0.0/8"),
+        ({"webhook_networks": ("::/0",)}, "no part of 10.0.0.0/8"),
+        ({"database_file": "/nowhere/url"}, "/nowhere/url"),
+        ({"database_file": "/dev/null"}, "is empty"),
+        ({"database_file": "/dev/null", "database": "postgresql://x/y"}, "keep one"),
     ],
 )
 def test_a_wrong_setting_is_named(given: dict[str, object], named: str) -> None:
     with pytest.raises(SettingWrong) as refused:
         load(given, {})
     assert named in refused.value.message
+
+
+def test_a_database_may_be_named_in_a_file_that_is_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("postgresql://moot:secret@db/moot\n")
+    settings = load({}, {"FOLKMOOT_DATABASE_FILE": str(tmp_path / "url")})
+    assert settings.database == "postgresql://moot:secret@db/moot"
+    (tmp_path / "url").write_text("mysql://moot:secret@db/moot\n")
+    with pytest.raises(SettingWrong) as refused:
+        load({}, {"FOLKMOOT_DATABASE_FILE": str(tmp_path / "url")})
+    assert "secret" not in refused.value.message
+
+
+def test_networks_stand_in_the_environment_with_commas_between() -> None:
+    settings = load({}, {"FOLKMOOT_WEBHOOK_NETWORKS": "10.20.0.0/16, fd12::/48"})
+    assert settings.webhook_networks == ("10.20.0.0/16", "fd12::/48")
 
 
 def test_an_unknown_setting_in_the_file_is_named(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import httpcore
 import pytest
 
 from folkmoot.auth.certificates import ensure
-from folkmoot.outgoing import MAX_ANSWER, MAX_URL, Outgoing, Reply, Unanswered, may_be_dialled
+from folkmoot.outgoing import MAX_ANSWER, MAX_URL, Outgoing, Reply, Unanswered, may_be_dialled, private_network
 from folkmoot.refusals import UrlRefused
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
@@ -116,6 +117,35 @@ async def client(**given: Any) -> AsyncIterator[Outgoing]:
 def test_addresses_of_nobody_else_are_dialled(address: str, production: bool, development: bool) -> None:
     assert may_be_dialled(ip_address(address), development=False) is production
     assert may_be_dialled(ip_address(address), development=True) is development
+
+
+def test_only_the_networks_that_an_operator_named_may_be_dialled_of_the_private_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def test() -> None:
+        resolve, _ = meaning(["10.30.0.1"], ["10.20.0.1", "10.30.0.1"], ["127.0.0.1"], ["169.254.169.254"])
+        async with client(development=False, resolve=resolve, networks=[private_network("10.20.0.0/16")]) as outgoing:
+            for host in ("beside", "both", "loopback", "metadata"):
+                reason = await refused(outgoing, f"https://{host}.example/")
+                assert reason == "its host's address is not one of the public Internet"
+            for url in ("https://10.30.0.1/", "https://[::1]/"):
+                assert "public Internet" in await refused(outgoing, url)
+        mine, _ = meaning(["10.20.0.1"])
+        async with client(development=False, resolve=mine, networks=[private_network("10.20.0.0/16")]) as outgoing:
+            for url in ("https://inside.example/", "https://10.20.0.2/"):
+                assert await refused(outgoing, url) == "it cannot be connected to"
+            assert "begin with https" in await refused(outgoing, "http://10.20.0.3/")
+
+    dialled = []
+
+    async def connect(_: object, address: str, *more: object) -> None:
+        dialled.append(address)
+        raise httpcore.ConnectError
+
+    # Nothing of this leaves the machine.
+    monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", connect)
+    asyncio.run(test())
+    assert dialled == ["10.20.0.1", "10.20.0.2"]
 
 
 @pytest.mark.parametrize(

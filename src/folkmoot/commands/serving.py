@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from folkmoot import observe, systemd
 from folkmoot.commands.tokens import RUNNING
 from folkmoot.config import Settings
 
@@ -28,19 +29,20 @@ Sockets = list[tuple[Any, tuple[str, str] | None]]
 
 def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
     """Add the command to `commands`; `shared` holds the options that all commands take."""
-    serve = commands.add_parser("serve", parents=[shared], help="run the server")
-    serve.add_argument("--host", metavar="ADDRESS", help="the address to listen on (default: 127.0.0.1)")
-    serve.add_argument(
+    parser = commands.add_parser("serve", parents=[shared], help="run the server")
+    parser.add_argument("--host", metavar="ADDRESS", help="the address to listen on (default: 127.0.0.1)")
+    parser.add_argument(
         "--development-beyond-loopback",
         action="store_true",
         default=None,
         help="let development mode, which gives a token to anyone, listen beyond loopback",
     )
-    serve.add_argument("--workers", type=int, metavar="N", help="how many processes answer requests (default: 1)")
-    serve.set_defaults(run=_serve, log_level=logging.INFO)
+    parser.add_argument("--workers", type=int, metavar="N", help="how many processes answer requests (default: 1)")
+    parser.set_defaults(run=serve, log_level=logging.INFO)
 
 
-def _serve(_: argparse.Namespace, settings: Settings) -> None:
+def serve(_: argparse.Namespace, settings: Settings) -> None:
+    """Run the server until it is told to stop."""
     from folkmoot import server
 
     sockets: Sockets = []
@@ -58,7 +60,11 @@ def _serve(_: argparse.Namespace, settings: Settings) -> None:
         else:
             _prepare(settings, lambda store: store.close())
             _serve_by_workers(settings, sockets, started)
-    print("folkmoot: stopped; everything that was answered is stored.")
+    said = "stopped; everything that was answered is stored."
+    if settings.log_format == "json":
+        observe.log.info(said)
+    else:
+        print(f"folkmoot: {said}")
 
 
 def _prepare(settings: Settings, then: Callable[[Any], None]) -> None:
@@ -86,17 +92,20 @@ def _answer(
     from folkmoot import app, server
     from folkmoot.connections import Limits
     from folkmoot.graph.streaming import Streams
-    from folkmoot.outgoing import Outgoing
 
+    traces = None
     try:
         who = app.identities(settings, store)
         streams = Streams(store)
-        outgoing = Outgoing(development=settings.mode == "development")
-        application = app.build(settings, store, who=who, outgoing=outgoing, streams=streams)
+        outgoing = app.outgoing_of(settings)
+        traces = app.traced(settings, store, outgoing)
+        application = app.build(settings, store, who=who, outgoing=outgoing, streams=streams, telemetry=traces)
         notifier = app.notifier(settings, store, outgoing)
         followers: list[Any] = [who, notifier]
         if place is None or place.number == 0:
             followers.append(app.retention(settings, store))
+        if (measuring := app.measuring(settings, store)) is not None:
+            followers.append(measuring)
         store.watch.look_seconds = settings.poll_seconds
         # What was made so far lives as long as the server; collections need not look at it again.
         gc.freeze()
@@ -110,6 +119,8 @@ def _answer(
         stopping = server.Stopping(settings.unready_seconds, settings.grace_seconds)
         server.run(application, sockets, limits, stopping, begin, streams.close, notifier.stop, place)
     finally:
+        if traces is not None:
+            traces.close()
         store.close()
 
 
@@ -154,6 +165,7 @@ def _announced(settings: Settings) -> Iterator[None]:
     running.write_bytes(msgspec.json.encode({"https": settings.https_port, "http": settings.http_port}))
     try:
         _say_where(settings)
+        systemd.notify("READY=1")
         yield
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -181,6 +193,9 @@ def _say_where(settings: Settings) -> None:
     from folkmoot.app import Origins
 
     origins = Origins(settings)
+    if settings.log_format == "json":
+        observe.log.info("Folkmoot is running: %s/v1.0", origins.canonical)
+        return
     lines = ["", f"Folkmoot is running: {origins.canonical}/v1.0"]
     if settings.mode == "development":
         from folkmoot import lab

@@ -7,7 +7,7 @@ routers cost two to three times the bare request, and this surface is nouns, not
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -33,7 +33,8 @@ from folkmoot.graph.stream_reads import Listener
 from folkmoot.graph.streaming import Streams
 from folkmoot.graph.surface import BEYOND_THE_CLOUD, BY_ADDRESS, Row
 from folkmoot.model import Caller, Profile
-from folkmoot.observe import log
+from folkmoot.observe import APPLICATION, OPERATION, log
+from folkmoot.observe import request_id as logged_id
 from folkmoot.odata.path import parse_path
 from folkmoot.odata.prefer import parse_prefer
 from folkmoot.odata.query import Options, parse_options
@@ -110,13 +111,13 @@ class GraphDoor:
         self._bodies = 0
         self._profiles: dict[str, tuple[Profile, float]] = {}
 
-    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request; whatever happens, in Graph's envelope."""
         if self._requests >= self._max_requests:
             # Told at once, and cheaply: who waits for an answer that comes too late has asked again meanwhile.
             ids = self.request_ids(_headers(scope))
             busy = refused(Busy(), "mail", request_id=ids[0], client_request_id=ids[1])
-            await send_answer(busy, scope["method"], *ids, send)
+            await send_answer(busy, *ids, scope, send)
             return
         self._requests += 1
         try:
@@ -128,7 +129,7 @@ class GraphDoor:
         else:
             await send_answer(answer, request_id, client_request_id, scope, send)
 
-    async def answer(self, scope: Mapping[str, Any], receive: Receive) -> tuple[Answer, str, str]:
+    async def answer(self, scope: MutableMapping[str, Any], receive: Receive) -> tuple[Answer, str, str]:
         """What one request is answered, its request-id and its client-request-id. Refusals are answers, too."""
         headers = _headers(scope)
         request_id, client_request_id = self.request_ids(headers)
@@ -139,17 +140,19 @@ class GraphDoor:
             if (document := _described(scope)) is not None:
                 return document, request_id, client_request_id
             caller = await self._caller(headers)
+            scope[APPLICATION] = caller.application
             profile = caller.profile
             resolved = _resolved(scope["raw_path"].decode("latin-1"), profile)
             row = _row(resolved, scope["method"], caller.profile)
             area = row.area
+            scope[OPERATION] = row.address
             answer = await self._admit(row, resolved, caller, scope, headers, receive)
         except Refusal as refusal:
             if resolved is not None:
                 area = next(iter(BY_ADDRESS[resolved.address].values())).area
             answer = refused(refusal, area, request_id=request_id, client_request_id=client_request_id, profile=profile)
         except Exception:
-            log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
+            log.exception("request %s failed: %s %s", request_id, scope["method"], scope.get(OPERATION, "?"))
             message = f"The server failed unexpectedly; its log holds the reason under request-id {request_id}."
             answer = failed(
                 500, "generalException", message, None, (), request_id=request_id, client_request_id=client_request_id
@@ -164,7 +167,7 @@ class GraphDoor:
         row: Row,
         resolved: Resolved,
         caller: Caller,
-        scope: Mapping[str, Any],
+        scope: MutableMapping[str, Any],
         headers: Mapping[bytes, bytes],
         receive: Receive,
     ) -> Answer:
@@ -196,6 +199,7 @@ class GraphDoor:
     def request_ids(self, headers: Mapping[bytes, bytes]) -> tuple[str, str]:
         """A new request-id, and the client-request-id: the client's own, or the same where it sent none."""
         request_id = self._store.ids.new(self._store.clock())
+        logged_id.set(request_id)
         return request_id, headers.get(b"client-request-id", b"").decode("latin-1")[:_ECHOED] or request_id
 
     def _asked_profile(self, headers: Mapping[bytes, bytes]) -> Profile | None:
@@ -233,7 +237,7 @@ class GraphDoor:
         row: Row,
         resolved: Resolved,
         caller: Caller,
-        scope: Mapping[str, Any],
+        scope: MutableMapping[str, Any],
         headers: Mapping[bytes, bytes],
         receive: Receive,
     ) -> Answer:

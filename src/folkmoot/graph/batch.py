@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from folkmoot import observe
 from folkmoot.graph.body import is_json, require_json
 from folkmoot.graph.call import Call
 from folkmoot.graph.envelope import JSON, Answer, Events, Stream, encode, refused
@@ -31,7 +32,7 @@ LARGEST = 64 * 1024 * 1024
 _CLOUD = "graph.microsoft.com"  # for which programs have their URLs written out
 _PARSE_ELSEWHERE = 65_536
 
-Scope = Mapping[str, Any]
+Scope = MutableMapping[str, Any]
 
 
 class Door(Protocol):
@@ -111,6 +112,7 @@ class _Run:
                 found = await self._door.answer(self._scopes[place], _once(item.body))
             else:
                 found = self._refused(place, DependencyFailed(self._items[failed].id))
+            observe.meter.item(self._scopes[place].get(observe.OPERATION, "none"), item.method, found[0].status)
             self._found[place] = self._response(place, await self._whole(place, found[0]), *found[1:])
         self._done[place].set()
 
@@ -148,7 +150,7 @@ class _Outer:
     """The request that holds the batch: what it says for all of its items."""
 
     def __init__(self, call: Call, scope: Scope) -> None:
-        self._scope = scope
+        self._scope = {name: value for name, value in scope.items() if name != observe.OPERATION}
         root = urlsplit(call.road.root).netloc
         host = call.headers.get(b"host", b"").decode("latin-1")
         self._hosts = frozenset((root.lower(), host.lower(), _CLOUD))

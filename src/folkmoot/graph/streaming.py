@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import NamedTuple
 
+from folkmoot import observe
 from folkmoot.graph import positions
 from folkmoot.graph import stream_reads as reads
 from folkmoot.graph.envelope import Events, encode, refused
@@ -280,6 +281,7 @@ class Streams:
             self._deaf = self._store.wake.listen(self._heard, self._looked)
             self._ticker = asyncio.create_task(self._tick())
         self._streams.add(stream)
+        observe.under_way["streams"] += 1
         if self._closed:
             stream.end(None)
         for group, (seq, head) in stream.start.items():
@@ -290,6 +292,7 @@ class Streams:
     def leave(self, stream: Stream) -> None:
         """A stream has ended."""
         self._streams.discard(stream)
+        observe.under_way["streams"] -= 1
         for group in list(stream.groups):
             self._unfollow(stream, group)
         if not self._streams:

@@ -12,13 +12,14 @@ import hmac
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from folkmoot import observe
 from folkmoot.graph import ids
 from folkmoot.graph.describe import iso
 from folkmoot.graph.envelope import Answer, failed, refused
@@ -72,10 +73,12 @@ class UploadDoor:
         self._store = store
         self._root = root
 
-    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request, in Graph's envelope where it is refused."""
         headers = dict(scope["headers"])
         request_id = self._store.ids.new(self._store.clock())
+        observe.request_id.set(request_id)
+        scope[observe.OPERATION] = "upload"
         client_request_id = headers.get(b"client-request-id", b"").decode("latin-1")[:200] or request_id
         try:
             answer = await self._answer(scope, headers, receive)
@@ -107,7 +110,11 @@ class UploadDoor:
         if method == "DELETE":
             await self._store.write(lambda tx: uploads.cancel(tx, group, id), key=group)
             return Answer(204)
-        upload = await self._take(session, headers, receive)
+        observe.under_way["uploads"] += 1
+        try:
+            upload = await self._take(session, headers, receive)
+        finally:
+            observe.under_way["uploads"] -= 1
         if not upload.finished:
             return Answer(200, _state(upload))
         return Answer(201, None, (("Location", _location(self._root(scope, headers.get(b"host", b"")), session)),))

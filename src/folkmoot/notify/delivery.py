@@ -169,7 +169,7 @@ class Deliverer:
 
     async def _set_aside(self, url: str, batch: Batch) -> None:
         await self._store.write(lambda tx: self._quiet(tx, url, batch), key=url)
-        observe.notifications["dropped"] += batch.dropped
+        observe.meter.notified("dropped", batch.dropped)
 
     async def _post(self, url: str, content: bytes) -> Attempt:
         began = time.monotonic()
@@ -183,9 +183,10 @@ class Deliverer:
             asked = asked_to_wait(status, reply.retry_after, self._clock())
             attempt = Attempt(status, reply.milliseconds, error, asked)
         self.health.note(url, self._clock(), slow=attempt.milliseconds >= _SLOW)
-        outcome = "delivered" if attempt.delivered else "unanswered" if attempt.status is None else "refused"
-        observe.posts[outcome] += 1
-        observe.post_seconds.add(attempt.milliseconds / 1000)
+        outcome: Literal["delivered", "refused", "unanswered"] = (
+            "delivered" if attempt.delivered else "unanswered" if attempt.status is None else "refused"
+        )
+        observe.meter.posted(outcome, attempt.milliseconds / 1000)
         return attempt
 
     async def _settle(self, url: str, standing: Standing, batch: Batch, attempt: Attempt) -> Standing:
@@ -215,13 +216,13 @@ class Deliverer:
             self._endpoint(tx, url, standing, after)
 
         await self._store.write(write, key=url)
-        observe.notifications["dropped"] += batch.dropped
+        observe.meter.notified("dropped", batch.dropped)
         for part in batch.parts:
             if attempt.delivered or part.dropped:
                 self.ahead.pop(part.lane.key, None)
             if attempt.delivered and part.told:
-                observe.notifications["delivered"] += part.told
-                observe.lag_seconds.add(max(0.0, self._clock() - part.at))
+                observe.meter.notified("delivered", part.told)
+                observe.meter.lagged(max(0.0, self._clock() - part.at))
         if not attempt.delivered:
             self._leases.lost(url)
         return after

@@ -169,6 +169,14 @@ class Queue(Protocol):
     def submit(self, job: Job[Any]) -> None:
         """Queue a write, or raise `Busy` when too many wait."""
 
+    @property
+    def waiting(self) -> int:
+        """How many writes wait, about."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether what is queued will be written."""
+
     def close(self) -> None:
         """Finish what waits."""
 

@@ -17,7 +17,8 @@ import psycopg
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 
-from folkmoot.refusals import OutcomeUnknown, TooSlow
+from folkmoot import observe
+from folkmoot.refusals import Busy, OutcomeUnknown, TooSlow
 from folkmoot.store import bridge, rows
 from folkmoot.store.db import Dialect, Job, ReadFunction, Row, Snapshot, Statement, Store, Tx
 from folkmoot.store.ids import IdSource
@@ -55,6 +56,14 @@ _INCARNATION = (
 def connect(url: str) -> Connection:
     """Open a connection with the settings every connection needs."""
     return Door(url, Access()).open()
+
+
+def _counted(doing: Literal["read", "write"], error: Exception) -> Exception:
+    """The refusal that an error means, counted where the database could not do it."""
+    found = refusal(error)
+    if isinstance(found, Busy):
+        observe.meter.database_failed(doing)
+    return found
 
 
 class PostgresSnapshot(Snapshot):
@@ -268,7 +277,7 @@ class PostgresWriter(Writer):
             connection.close()
 
     def _translate(self, error: Exception) -> Exception:
-        return refusal(error)
+        return _counted("write", error)
 
     def _for_all(self, error: Exception) -> bool:
         return isinstance(error, Unreachable)
@@ -309,6 +318,7 @@ class PostgresStore(Store):
         self.writers = tuple(PostgresWriter(self._door, number, clock, self.ids, self.wake) for number in numbers)
 
     async def read(self, function: ReadFunction[T], *, quick: bool = False) -> T:
+        observe.reads["quick" if quick else "long"] += 1
         # What may be long must not hold the loop while it is put into words.
         if not quick:
             return await super().read(function)
@@ -319,7 +329,7 @@ class PostgresStore(Store):
         try:
             return await connections.read(function, self.clock)
         except psycopg.Error as error:
-            raise refusal(error) from error
+            raise _counted("read", error) from error
 
     def raced(self, error: Exception) -> bool:
         return isinstance(error, errors.UniqueViolation)
@@ -333,7 +343,7 @@ class PostgresStore(Store):
                     return answer  # type: ignore[return-value]
             return self._on("primary", lambda connection: self._read(connection, function, quick))
         except psycopg.Error as error:
-            raise refusal(error) from error
+            raise _counted("read", error) from error
 
     def _on_standby(self, function: ReadFunction[T]) -> tuple[bool, T | None]:
         mark = self._on("primary", Replica.mark)

@@ -18,6 +18,7 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Format
 
+from folkmoot import observe
 from folkmoot.observe import log
 from folkmoot.refusals import Busy, StorageFull, TooSlow
 
@@ -108,6 +109,7 @@ class Door:
         with self._trying():
             connection: Connection = psycopg.connect(self._url, **self._options)
             configure(connection)
+            observe.meter.connected(connection)
             if not self.pooled:
                 self._look(connection, connection.execute(self._settings).fetchall())
         return connection
@@ -117,6 +119,7 @@ class Door:
         with self._trying():
             connection: AsyncConnection = await psycopg.AsyncConnection.connect(self._url, **self._options)
             configure(connection)
+            observe.meter.connected(connection)
             if not self.pooled:
                 self._look(connection, await (await connection.execute(self._settings)).fetchall())
         return connection

@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, delete, select, tuple_
 
+from folkmoot import observe
 from folkmoot.observe import log
 from folkmoot.refusals import Busy
 from folkmoot.store import changes, places
@@ -87,14 +88,18 @@ async def sweep(store: Store, *, changes_days: float, deliveries_days: float) ->
     """
     now = store.clock()
     if changes_days:
-        await _sweep_changes(store, now - changes_days * DAY)
+        removed = await _sweep_changes(store, now - changes_days * DAY)
+        observe.meter.swept(now, removed)
     if deliveries_days:
         before = now - deliveries_days * DAY
         while await store.read(lambda snapshot: snapshot.one(_ANY_OLD_DELIVERY, before=before)) is not None:
             await store.write(lambda tx: tx.run(_REMOVE_DELIVERIES, before=before))
 
 
-async def _sweep_changes(store: Store, before: float) -> None:
+async def _sweep_changes(store: Store, before: float) -> int:
+    """How many were removed."""
+    removed = 0
+
     def live(snapshot: Snapshot) -> _Live:
         rows = snapshot.all(_LIVE, now=int(snapshot.instant * 1_000_000))
         # The others follow the directory.
@@ -121,8 +126,9 @@ async def _sweep_changes(store: Store, before: float) -> None:
                     lambda tx, group=group, highest=highest: tx.run(_REMOVE, g=group, upto=highest),  # type: ignore[misc]
                     key=group,
                 )
+            removed += upto - first + 1
         if last is None:
-            return
+            return removed
         after = last
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from folkmoot import observe
 from folkmoot.refusals import Busy, StorageFull
 from folkmoot.store import rows
 from folkmoot.store.db import Dialect, Job, ReadFunction, Row, Snapshot, Store, Tx
@@ -137,6 +138,7 @@ class SqliteStore(Store):
 
     async def read(self, function: ReadFunction[T], *, quick: bool = False) -> T:
         # A page of twenty costs less than the way to a thread and back; what may be long must not hold the loop.
+        observe.reads["quick" if quick else "long"] += 1
         if quick:
             return function(SqliteSnapshot(self._connection(), self.clock()))
         return await super().read(function)

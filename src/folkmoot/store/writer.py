@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from folkmoot import observe
 from folkmoot.observe import log
 from folkmoot.refusals import Busy, OutcomeUnknown, Refusal
 from folkmoot.store import changes, directory_log
@@ -52,6 +54,16 @@ class Writer(ABC):
         if self._queue.qsize() >= self.limit:
             raise Busy
         self._queue.put(job)
+
+    @property
+    def waiting(self) -> int:
+        """How many writes wait, about."""
+        return self._queue.qsize()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
 
     def close(self) -> None:
         """Finish what waits, then end the thread."""
@@ -93,7 +105,7 @@ class Writer(ABC):
 
     def _serve(self, batch: list[Job[Any]]) -> None:
         try:
-            self._attempt(batch)
+            self._timed(batch)
         except OutcomeUnknown as unknown:
             # Running them again could write them twice. What was refused was refused before anything was written.
             for job in batch:
@@ -127,7 +139,7 @@ class Writer(ABC):
                 job.outcome = (True, self._judge(stuck.get(group, error)))
                 continue
             try:
-                self._attempt([job])
+                self._timed([job])
             except Exception as alone:
                 error = alone
                 job.outcome = (True, self._judge(alone))
@@ -141,6 +153,15 @@ class Writer(ABC):
     def _for_group(self, error: Exception) -> bool:
         """Whether every write to the same group would wait as long and then meet this error."""
         return False
+
+    def _timed(self, jobs: Sequence[Job[Any]]) -> None:
+        began = time.perf_counter()
+        try:
+            self._attempt(jobs)
+        except Exception:
+            observe.meter.rolled_back()
+            raise
+        observe.meter.committed(len(jobs), time.perf_counter() - began)
 
     def _judge(self, error: Exception) -> Exception:
         if isinstance(error, _Rollback) and error.__cause__ is not None:

@@ -1,0 +1,245 @@
+"""What is shipped for operators (`deploy/`, the how-to): it names settings, commands and metrics that there are.
+
+Programs that read these files judge theirs where they are installed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import yaml
+
+from folkmoot import cli
+from folkmoot.auth import certificates
+from folkmoot.auth.trust import Trust
+from folkmoot.config import Settings, load
+from folkmoot.metrics import PrometheusMeter
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+HOW_TO = ROOT / "docs" / "how-to" / "production.md"
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+UNITS = sorted(DEPLOY.glob("*.service"))
+
+
+def needs(program: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(shutil.which(program) is None, reason=f"{program} is not on this machine")
+
+
+def judged(*command: str, cwd: Path | None = None) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def known(variable: str) -> bool:
+    """Whether the server reads this variable of the environment."""
+    name = variable.removeprefix("FOLKMOOT_").lower()
+    if name.startswith("issuers_"):
+        return name.split("_", 2)[2] in Trust.__struct_fields__
+    return name == "config" or name in Settings.__struct_fields__
+
+
+# ── settings ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_variable_is_a_setting() -> None:
+    container = re.findall(r"(?m)^(?:ENV| {4})\s*(FOLKMOOT_\w+)=", DOCKERFILE)
+    composed = [name for name in COMPOSE["services"]["folkmoot"]["environment"] if name.startswith("FOLKMOOT_")]
+    units = [name for unit in UNITS for name in re.findall(r"(?m)^#?Environment=(FOLKMOOT_\w+)=", unit.read_text())]
+    assert min(map(len, (container, composed, units))) > 3
+    assert [name for name in (*container, *composed, *units) if not known(name)] == []
+
+
+def test_the_settings_file_is_read(tmp_path: Path) -> None:
+    settings = load({"config": str(DEPLOY / "folkmoot.toml")}, {})
+    assert (settings.mode, settings.host, settings.metrics) == ("production", "127.0.0.1", True)
+
+
+def test_the_container_s_environment_is_one_to_start_with(tmp_path: Path) -> None:
+    variables = dict(re.findall(r"(?m)^ {4}(FOLKMOOT_\w+)=(\S+)", DOCKERFILE))
+    example = dict(line.split("=", 1) for line in (DEPLOY / "example.env").read_text().splitlines() if "=" in line)
+    (tmp_path / "database").write_text("postgresql://folkmoot:secret@database/folkmoot\n")
+    asked = set()
+    for name, value in COMPOSE["services"]["folkmoot"]["environment"].items():
+        asked |= set(re.findall(r"\$\{(\w+)", value))
+        variables[name] = re.sub(r"\$\{(\w+)[^}]*\}", lambda found: example[found[1]], value)
+    assert asked | {"FOLKMOOT_HOSTNAME"} == set(example)
+    assert variables["FOLKMOOT_DATABASE_FILE"] == "/run/secrets/database"
+    settings = load({}, {**variables, "FOLKMOOT_DATABASE_FILE": str(tmp_path / "database")})
+    assert settings.database == "postgresql://folkmoot:secret@database/folkmoot"
+    assert (settings.mode, settings.public_url, settings.log_format) == (
+        "production",
+        "https://moot.example.org",
+        "json",
+    )
+    grace = COMPOSE["services"]["folkmoot"]["stop_grace_period"]
+    assert int(grace.removesuffix("s")) > settings.unready_seconds + settings.grace_seconds
+
+
+# ── the container ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_dockerfile_has_no_fault_that_a_linter_knows() -> None:
+    judged(str(Path(sys.executable).with_name("hadolint")), "--no-color", str(DEPLOY / "Dockerfile"))
+
+
+def test_the_dockerfile_copies_what_is_there_and_is_let_in() -> None:
+    sources = [source for line in re.findall(r"(?m)^COPY (?!--from)(.+)$", DOCKERFILE) for source in line.split()[:-1]]
+    let_in = (DEPLOY / "Dockerfile.dockerignore").read_text().split()
+    assert "requirements-opentelemetry.txt" in sources
+    assert [source for source in sources if not (ROOT / source).exists() or f"!{source}" not in let_in] == []
+    user = re.findall(r"(?m)^USER (\S+)$", DOCKERFILE)
+    assert user == ["10001:10001"]
+
+
+@contextmanager
+def answering(status: int) -> Iterator[int]:
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/healthz" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(("status", "healthy"), [(200, True), (500, False)])
+def test_the_container_s_health_check_asks_the_server(status: int, healthy: bool) -> None:
+    command = json.loads(re.findall(r"(?m)^ {4}CMD (\[.*\])$", DOCKERFILE)[0])
+    assert command[0] == "python"
+    with answering(status) as port:
+        done = subprocess.run(
+            [sys.executable, *command[1:]], env={"FOLKMOOT_HTTP_PORT": str(port)}, capture_output=True, timeout=20
+        )
+    assert (done.returncode == 0) is healthy, done.stderr
+
+
+def test_the_compose_file_names_what_it_has() -> None:
+    services: Mapping[str, Mapping[str, Any]] = COMPOSE["services"]
+    for service in services.values():
+        assert set(service.get("depends_on", {})) <= set(services)
+        assert set(service.get("secrets", ())) <= set(COMPOSE["secrets"])
+        assert set(service["networks"]) <= set(COMPOSE["networks"])
+        for volume in service["volumes"]:
+            source = volume.split(":")[0]
+            assert (DEPLOY / source).is_file() if source.startswith(".") else source in COMPOSE["volumes"]
+        for name, condition in service.get("depends_on", {}).items():
+            # The image of the server has its own health check.
+            assert condition == {"condition": "service_healthy"}
+            assert "healthcheck" in services[name] or "build" in services[name]
+    build = services["folkmoot"]["build"]
+    assert (DEPLOY / build["context"] / build["dockerfile"]).resolve() == DEPLOY / "Dockerfile"
+    # Nothing but the proxy is published, and no password is in an environment.
+    assert [name for name, service in services.items() if "ports" in service] == ["proxy"]
+    named = [name for service in services.values() for name in service.get("environment", ())]
+    assert [name for name in named if "PASSWORD" in name and not name.endswith("_FILE")] == []
+
+
+# ── units, proxies, Prometheus ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@needs("systemd-analyze")
+def test_the_units_are_sound_and_hardened(tmp_path: Path) -> None:
+    for file in (*UNITS, DEPLOY / "folkmoot-backup.timer"):
+        # The program is not installed where the unit expects it; any other does for a check of the file.
+        (tmp_path / file.name).write_text(file.read_text().replace("/opt/folkmoot/bin/folkmoot", "/bin/true"))
+    said = judged("systemd-analyze", "verify", "--man=no", *map(str, tmp_path.iterdir()))
+    assert "folkmoot" not in said, said
+    verdict = judged("systemd-analyze", "security", "--offline=true", str(tmp_path / "folkmoot.service"))
+    exposure = re.search(r"Overall exposure level for folkmoot.service: ([\d.]+)", verdict)
+    assert exposure is not None, verdict
+    assert float(exposure[1]) < 2
+
+
+def test_the_units_run_commands_that_there_are() -> None:
+    parser = cli._parser()
+    for unit in UNITS:
+        for line in re.findall(r"(?m)^ExecStart=/opt/folkmoot/bin/folkmoot (.+)$", unit.read_text()):
+            parser.parse_args(shlex.split(line))
+    seconds = re.search(r"(?m)^TimeoutStopSec=(\d+)$", (DEPLOY / "folkmoot.service").read_text())
+    settings = load({"config": str(DEPLOY / "folkmoot.toml")}, {})
+    assert seconds is not None
+    assert int(seconds[1]) > settings.unready_seconds + settings.grace_seconds
+
+
+@needs("nginx")
+def test_nginx_takes_its_file(tmp_path: Path) -> None:
+    made = certificates.ensure(tmp_path / "certificates", [])
+    server = (DEPLOY / "nginx.conf").read_text()
+    server = server.replace("/etc/letsencrypt/live/moot.example.org/fullchain.pem", str(made.certificate))
+    server = server.replace("/etc/letsencrypt/live/moot.example.org/privkey.pem", str(made.key))
+    server = server.replace("/var/log/nginx/", f"{tmp_path}/")
+    (tmp_path / "nginx.conf").write_text(
+        f"pid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;\nevents {{}}\nhttp {{\naccess_log off;\n{server}}}\n"
+    )
+    judged("nginx", "-t", "-q", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"))
+
+
+@needs("caddy")
+def test_caddy_takes_its_file() -> None:
+    judged("caddy", "validate", "--adapter", "caddyfile", "--config", str(DEPLOY / "Caddyfile"))
+
+
+@needs("promtool")
+def test_prometheus_takes_its_files() -> None:
+    judged("promtool", "check", "config", str(DEPLOY / "prometheus.yml"))
+
+
+def test_alerts_and_manual_name_metrics_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    there = {
+        name
+        for family in PrometheusMeter().registry.collect()
+        for name in ({f"{family.name}_total"} if family.type == "counter" else {family.name})
+    }
+    ours = {name for name in there if name.startswith("folkmoot_")}
+    alerts = re.findall(r"folkmoot_\w+", " ".join(re.findall(r"expr: (.+)", (DEPLOY / "alerts.yml").read_text())))
+    assert {re.sub("_bucket$", "", name) for name in alerts} - ours == set()
+    manual = set(re.findall(r"`(folkmoot_\w+)`", (ROOT / "docs" / "manual" / "running.md").read_text()))
+    assert manual == ours
+
+
+# ── the how-to ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_how_to_gives_commands_files_and_settings_that_there_are() -> None:
+    text = HOW_TO.read_text()
+    parser = cli._parser()
+    blocks = "\n".join(re.findall(r"(?s)```sh\n(.*?)```", text))
+    called = r"(?m)^.*?(?:/opt/folkmoot/bin/folkmoot|exec folkmoot folkmoot|^folkmoot) (.+)$"
+    commands = [shlex.split(found) for found in re.findall(called, blocks)]
+    assert {command[0] for command in commands} >= {"person", "group", "doctor", "backup", "restore", "migrate"}
+    for command in commands:
+        parser.parse_args(command)  # exits where the command line would be refused
+    files = set(re.findall(r"(?<![\w./])deploy/[\w.-]+", text)) - {"deploy/secrets", "deploy/.env"}
+    assert [name for name in sorted(files) if not (ROOT / name).exists()] == []
+    settings = set(re.findall(r"`([a-z]+_[a-z_]+)(?: = [^`]*)?`", text)) - {"pg_basebackup"}
+    assert settings - set(Settings.__struct_fields__) == set()
+
+
+def test_every_setting_has_its_line_in_the_manual() -> None:
+    table = (ROOT / "docs" / "manual" / "running.md").read_text()
+    assert [name for name in Settings.__struct_fields__ if not re.search(rf"(?m)^\|.*`{name}`.*\|", table)] == []
