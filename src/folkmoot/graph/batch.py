@@ -99,7 +99,7 @@ class _Run:
         """Ask the door for items that depend on nothing, one after the other, as long as there are any."""
         for place in places:
             found = await self._door.answer(self._scopes[place], _once(self._items[place].body))
-            self._found[place] = self._response(place, await self._whole(place, found[0]), *found[1:])
+            await self._keep(place, *found)
 
     async def item(self, place: int) -> None:
         """Wait for what this item depends on, then ask the door, unless any of that failed."""
@@ -112,9 +112,12 @@ class _Run:
                 found = await self._door.answer(self._scopes[place], _once(item.body))
             else:
                 found = self._refused(place, DependencyFailed(self._items[failed].id))
-            observe.meter.item(self._scopes[place].get(observe.OPERATION, "none"), item.method, found[0].status)
-            self._found[place] = self._response(place, await self._whole(place, found[0]), *found[1:])
+            await self._keep(place, *found)
         self._done[place].set()
+
+    async def _keep(self, place: int, answer: Answer, request_id: str, client_request_id: str) -> None:
+        observe.meter.item(self._scopes[place].get(observe.OPERATION, "none"), self._items[place].method, answer.status)
+        self._found[place] = self._response(place, await self._whole(place, answer), request_id, client_request_id)
 
     async def _whole(self, place: int, answer: Answer) -> Answer:
         """An answer that is sent part by part, in one piece, where that fits into the batch."""
