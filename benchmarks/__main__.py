@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from benchmarks import attachments, cost, delta, lists, log, machine, measure, notify, paging, profiling, stream
+from benchmarks import attachments, cost, delta, flat, lists, log, machine, measure, notify, paging, profiling, stream
 from benchmarks.fill import fill
 from benchmarks.load import Load
 from benchmarks.servers import Databases, Kind, Place, databases, floor, server, token
@@ -42,6 +42,7 @@ def main() -> None:
             "paging": [],
             "delta": [],
             "lists": [],
+            "flat": [],
             "log": [],
             "cost": [],
             "attachments": [],
@@ -66,6 +67,8 @@ def main() -> None:
                         results["delta"] += delta.run(made, options)
                     if "lists" in wanted:
                         results["lists"] += lists.run(made, options)
+                    if "flat" in wanted:
+                        results["flat"] += flat.run(made, options)
                     if {"attachment-up", "attachment-down"} & set(wanted):
                         results["attachments"] += attachments.run(made, options)
                     if "notify" in wanted:
@@ -84,7 +87,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         action="append",
-        choices=[*WORKLOADS, "paging", "delta", "lists", "log", "cost", "notify", "stream", *attachments.NAMES],
+        choices=[*WORKLOADS, "paging", "delta", "flat", "lists", "log", "cost", "notify", "stream", *attachments.NAMES],
         help="this one; may be repeated",
     )
     parser.add_argument("--database", choices=get_args(Kind), help="this one (default: each)")
@@ -96,7 +99,11 @@ def _options() -> argparse.Namespace:
         "--posts",
         type=int,
         metavar="N",
-        help="posts in the database (default: 25000; paging, delta: 100000, in one thread)",
+        help="posts in the database (default: 25000; paging, delta: 100000, in one thread; flat: 1000000)",
+    )
+    parser.add_argument("--question", metavar="PATTERN", help="flat: ask only what has a name like this")
+    parser.add_argument(
+        "--filled", type=Path, metavar="DIR", help="flat: keep the filled databases there, and use them"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured there as well")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="put the databases there (default: the system's)")

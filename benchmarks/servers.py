@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -82,6 +82,10 @@ class Databases:
         self._made.append(name)
         return Place(self.kind, data, _url(self._admin, name))
 
+    def url_of(self, name: str) -> str | None:
+        """Where the database of that name is; None where databases are files."""
+        return None if self._admin is None else _url(self._admin, name)
+
     def drop(self) -> None:
         """Drop those that were made on a server; files go with their folder."""
         if self._admin is not None:
@@ -137,10 +141,15 @@ class Running:
 
 
 @contextlib.contextmanager
-def server(place: Place, *, profile: Path | None = None) -> Iterator[Running]:
-    """`folkmoot serve` on `place`; under the profiler when there is a file for what that finds."""
+def server(
+    place: Place, *, profile: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[Running]:
+    """`folkmoot serve` on `place`; under the profiler when there is a file for what that finds.
+
+    `environment`: what is set beside what is set here.
+    """
     how = ["folkmoot"] if profile is None else ["benchmarks.profiling", str(profile)]
-    with _serving(how, place) as running:
+    with _serving(how, place, environment) as running:
         yield running
 
 
@@ -152,10 +161,11 @@ def server_without_log(place: Place) -> Iterator[Running]:
 
 
 @contextlib.contextmanager
-def _serving(module: Sequence[str], place: Place) -> Iterator[Running]:
+def _serving(module: Sequence[str], place: Place, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
     port = free_port()
     ports = ["--http-port", str(port), "--https-port", str(free_port())]
-    with _running([sys.executable, "-m", *module, "serve", *place.options, *ports], port, place) as running:
+    command = [sys.executable, "-m", *module, "serve", *place.options, *ports]
+    with _running(command, port, place, environment) as running:
         yield running
 
 
@@ -174,7 +184,9 @@ def token(place: Place) -> str:
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str], port: int, place: Place) -> Iterator[Running]:
+def _running(
+    command: Sequence[str], port: int, place: Place, environment: Mapping[str, str] | None = None
+) -> Iterator[Running]:
     log = place.data / "output"
     with log.open("ab") as output:
         start = time.perf_counter()
@@ -184,7 +196,7 @@ def _running(command: Sequence[str], port: int, place: Place) -> Iterator[Runnin
             stdout=output,
             stderr=output,
             # What the server can do is measured, not what the cloud would let one application do.
-            env={**os.environ, "FOLKMOOT_STRICT_LIMITS": "off"},
+            env={**os.environ, "FOLKMOOT_STRICT_LIMITS": "off", **(environment or {})},
         )
     try:
         if not _answers(process, port, start + _READY_SECONDS):
