@@ -16,6 +16,7 @@ from benchmarks import (
     attachments,
     cost,
     delta,
+    flat,
     lists,
     log,
     machine,
@@ -56,6 +57,7 @@ def main() -> None:
             "paging": [],
             "delta": [],
             "lists": [],
+            "flat": [],
             "log": [],
             "cost": [],
             "attachments": [],
@@ -82,6 +84,8 @@ def main() -> None:
                         results["delta"] += delta.run(made, options)
                     if "lists" in wanted:
                         results["lists"] += lists.run(made, options)
+                    if "flat" in wanted:
+                        results["flat"] += flat.run(made, options)
                     if {"attachment-up", "attachment-down"} & set(wanted):
                         results["attachments"] += attachments.run(made, options)
                     if "notify" in wanted:
@@ -108,6 +112,7 @@ def _options() -> argparse.Namespace:
             *WORKLOADS,
             "paging",
             "delta",
+            "flat",
             "lists",
             "log",
             "cost",
@@ -129,7 +134,11 @@ def _options() -> argparse.Namespace:
         "--posts",
         type=int,
         metavar="N",
-        help="posts in the database (default: 25000; paging, delta: 100000, in one thread)",
+        help="posts in the database (default: 25000; paging, delta: 100000, in one thread; flat: 1000000)",
+    )
+    parser.add_argument("--question", metavar="PATTERN", help="flat: ask only what has a name like this")
+    parser.add_argument(
+        "--filled", type=Path, metavar="DIR", help="flat: keep the filled databases there, and use them"
     )
     parser.add_argument("--minutes", type=float, default=20, metavar="N", help="of the soak (default: 20)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured there as well")

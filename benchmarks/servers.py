@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -81,6 +81,10 @@ class Databases:
             administrator.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
         self._made.append(name)
         return Place(self.kind, data, _url(self._admin, name))
+
+    def url_of(self, name: str) -> str | None:
+        """Where the database of that name is; None where databases are files."""
+        return None if self._admin is None else _url(self._admin, name)
 
     def drop(self) -> None:
         """Drop those that were made on a server; files go with their folder."""
@@ -150,10 +154,19 @@ class Running:
 
 
 @contextlib.contextmanager
-def server(place: Place, *, profile: Path | None = None, workers: int = 1) -> Iterator[Running]:
-    """`folkmoot serve` on `place`; under the profiler when there is a file for what that finds."""
+def server(
+    place: Place,
+    *,
+    profile: Path | None = None,
+    workers: int = 1,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Running]:
+    """`folkmoot serve` on `place`; under the profiler when there is a file for what that finds.
+
+    `environment`: what is set beside what is set here.
+    """
     how = ["folkmoot"] if profile is None else ["benchmarks.profiling", str(profile)]
-    with _serving(how, place, "--workers", str(workers)) as running:
+    with _serving(how, place, "--workers", str(workers), environment=environment) as running:
         yield running
 
 
@@ -165,10 +178,13 @@ def server_without_log(place: Place) -> Iterator[Running]:
 
 
 @contextlib.contextmanager
-def _serving(module: Sequence[str], place: Place, *options: str) -> Iterator[Running]:
+def _serving(
+    module: Sequence[str], place: Place, *options: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Running]:
     port = free_port()
     ports = ["--http-port", str(port), "--https-port", str(free_port())]
-    with _running([sys.executable, "-m", *module, "serve", *place.options, *ports, *options], port, place) as running:
+    command = [sys.executable, "-m", *module, "serve", *place.options, *ports, *options]
+    with _running(command, port, place, environment) as running:
         yield running
 
 
@@ -187,14 +203,16 @@ def token(place: Place) -> str:
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str], port: int, place: Place) -> Iterator[Running]:
+def _running(
+    command: Sequence[str], port: int, place: Place, environment: Mapping[str, str] | None = None
+) -> Iterator[Running]:
     log = place.data / "output"
     with log.open("ab") as output:
         start = time.perf_counter()
         # What is installed has been compiled once: the second start finds it so, whatever is set here.
         env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         # What the server can do is measured, not what the cloud would let one application do.
-        env["FOLKMOOT_STRICT_LIMITS"] = "off"
+        env |= {"FOLKMOOT_STRICT_LIMITS": "off", **(environment or {})}
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env)
     try:
         if not _answers(process, port, start + _READY_SECONDS):

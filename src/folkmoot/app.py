@@ -172,7 +172,7 @@ def _open(settings: Settings, clock: Callable[[], float]) -> Store:
         from folkmoot.store.sqlite import SqliteStore
 
         with reaching(settings):
-            return SqliteStore(Path(settings.data) / "folkmoot.db", clock)
+            return SqliteStore(Path(settings.data) / "folkmoot.db", clock, settings.database_statement_seconds)
     from folkmoot.store.postgres import PostgresStore
     from folkmoot.store.postgres_access import Access
 

@@ -55,7 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Threads for longer reads in each server process, on PostgreSQL with a connection each."""
 
     database_statement_seconds: float = 30
-    """How long one statement may take on PostgreSQL; 0 for ever."""
+    """How long one statement may take on PostgreSQL, and one request's longer read on SQLite; 0 for ever."""
 
     database_lock_seconds: float = 10
     """How long one statement may wait for a lock on PostgreSQL; 0 for ever."""

@@ -27,7 +27,7 @@ from folkmoot import lab
 from folkmoot.config import Settings
 from folkmoot.model import Caller, PostDraft, ThreadDraft
 from folkmoot.ops import access, conversations
-from folkmoot.refusals import Busy, NotFound, OutcomeUnknown, StorageFull
+from folkmoot.refusals import Busy, NotFound, OutcomeUnknown, StorageFull, TooSlow
 from folkmoot.store import db, migrate, writer
 from folkmoot.store import schema as s
 from folkmoot.store.db import Statement, Store, Tx
@@ -203,6 +203,7 @@ def nonsense(tx: Tx) -> None:
     tx.all(Statement(text("SELECT nonsense")))
 
 
+_ONE = Statement(select(text("1")))
 DATABASE_ERRORS = (sqlite3.Error, psycopg.Error)
 
 
@@ -277,6 +278,18 @@ def test_an_answer_comes_after_the_commit(place: Place, store: Store) -> None:
             assert found == (number,)
 
     asyncio.run(one_after_another())
+
+
+def test_a_read_of_sqlite_that_takes_too_long_is_broken_off(tmp_path: Path) -> None:
+    """On PostgreSQL the database does so (see tests/faults/test_postgresql.py)."""
+    endless = Statement(
+        text("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n WHERE i = :i")
+    )
+    migrate.upgrade(tmp_path / "folkmoot.db")
+    with contextlib.closing(SqliteStore(tmp_path / "folkmoot.db", time.time, read_seconds=0.05)) as store:
+        with pytest.raises(TooSlow):
+            asyncio.run(store.read(lambda snapshot: snapshot.one(endless, i=0)))
+        assert asyncio.run(store.read(lambda snapshot: snapshot.one(_ONE))) == (1,)
 
 
 def test_a_commit_of_sqlite_is_on_disk(tmp_path: Path) -> None:

@@ -60,9 +60,9 @@ def order(feed: Feed, options: Options) -> list[tuple[Sql, bool]]:
     """The keys by which the rows come, ending in one that is unique."""
     keys: list[tuple[Sql, bool]] = []
     for each in options.orderby:
-        column = _sortable(feed.noun, each.path)
-        if not any(known is column for known, _ in keys):
-            keys.append((column, each.descending))
+        for column in _sortable(feed.noun, each.path):
+            if not any(known is column for known, _ in keys):
+                keys.append((column, each.descending))
     # Rows that are alike come in the direction of the rest, so that one index serves both ways.
     last = keys[-1][1] if keys else None
     for column, descending in feed.order:
@@ -71,7 +71,8 @@ def order(feed: Feed, options: Options) -> list[tuple[Sql, bool]]:
     return keys
 
 
-def _sortable(noun: Noun, path: Path) -> Sql:
+def _sortable(noun: Noun, path: Path) -> tuple[Sql, ...]:
+    """What rows are ordered by for a path: one column, or the head of a text and the text."""
     field = noun.entity.field(path.parts[0])
     column = None
     if field is not None and field.sort:
@@ -85,7 +86,9 @@ def _sortable(noun: Noun, path: Path) -> Sql:
             f"'{'/'.join(path.parts)}' cannot be ordered by. $orderby supports: {', '.join(_sortable_names(noun))}.",
             target="$orderby",
         )
-    return column
+    # The head says as much as the text does, unless two have the same; and an index has it.
+    head = field.head if field is not None and len(path.parts) == 1 else None
+    return (column,) if head is None else (head, column)
 
 
 @lru_cache(maxsize=256)

@@ -53,6 +53,10 @@ class Complex:
 Type = Edm | Enumeration | Complex
 
 
+# How many characters of a text `Field.head` has.
+HEAD = 100
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """A property.
@@ -64,7 +68,8 @@ class Field:
     `wire` is the declared type where it differs from what is stored and compared: ids that are sent as opaque text.
     `start` is a column with the first characters of a text, for an index; `whole` and `number` are columns with what
     a text is as a number, for `cast`. `functions` says for whom a filter may use it in functions beside `cast`;
-    what is for nobody has no order either.
+    what is for nobody has no order either. `head` is the first `HEAD` characters of a text of any length, to the
+    letter, for an index that finds and orders by it.
     """
 
     name: str
@@ -79,6 +84,7 @@ class Field:
     single: bool = False
     wire: Type | None = None
     start: Any = None
+    head: Any = None
     whole: Any = None
     number: Any = None
     functions: Literal["all", "extended", "never"] = "all"

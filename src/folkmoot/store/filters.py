@@ -311,7 +311,16 @@ def _property(field: Field, sql: Any, path: Path) -> Term | _Array:
     if field.many:
         return _Array(sql, field)
     assert not isinstance(field.type, Complex)  # noqa: S101 - refused above
-    return Term(sql, field.type, str(path), fold=field.fold, start=field.start, whole=field.whole, number=field.number)
+    return Term(
+        sql,
+        field.type,
+        str(path),
+        fold=field.fold,
+        start=field.start,
+        head=field.head,
+        whole=field.whole,
+        number=field.number,
+    )
 
 
 def _inside(scope: _Element, parts: tuple[str, ...], path: Path) -> Term | _Array:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Double,
     ForeignKeyConstraint,
     Index,
@@ -23,6 +24,8 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    func,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects import postgresql
@@ -30,6 +33,14 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import TypeEngine
 
+from folkmoot.odata.edm import HEAD
+
+# Rows that few collections have many of, and that are asked for. Constants, as below.
+WITH_ATTACHMENTS: dict[str, Any] = {
+    "sqlite_where": text("has_attachments = 1"),
+    "postgresql_where": text("has_attachments"),
+}
+LOCKED: dict[str, Any] = {"sqlite_where": text("is_locked = 1"), "postgresql_where": text("is_locked")}
 # Which changes are deletions of threads. Constants: an index of these rows alone serves no parameters.
 GONE_THREAD = text("noun = 'thread' AND kind = 'deleted'")
 
@@ -44,6 +55,11 @@ meta = MetaData(
 GUID: TypeEngine[str] = Text().with_variant(postgresql.UUID(as_uuid=False), "postgresql")
 TEXT: TypeEngine[str] = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 JSON: TypeEngine[str] = Text().with_variant(postgresql.JSONB(), "postgresql")
+
+
+def head(column: Column[str]) -> ColumnElement[str]:
+    """The first characters of a text (`odata.edm.HEAD`), as indexes of it have them: PostgreSQL's hold no long ones."""
+    return func.substr(column, literal_column("1"), literal_column(str(HEAD)), type_=TEXT)
 
 
 def _guid(name: str, *, key: bool = False, null: bool = False) -> Column[str]:
@@ -232,6 +248,8 @@ conversations = Table(
     _text("preview"),
     _time("created_at"),
     Index("conversations_last_delivered_idx", "group_id", "last_delivered_at", "id"),
+    Index("conversations_topic_idx", "group_id", text("substr(topic, 1, 100)"), "id"),
+    Index("conversations_attachments_idx", "group_id", "id", **WITH_ATTACHMENTS),
 )
 
 threads = Table(
@@ -255,6 +273,9 @@ threads = Table(
     ),
     Index("threads_conversation_idx", "group_id", "conversation_id", "id"),
     Index("threads_last_delivered_idx", "group_id", "last_delivered_at", "id"),
+    Index("threads_topic_idx", "group_id", text("substr(topic, 1, 100)"), "id"),
+    Index("threads_attachments_idx", "group_id", "id", **WITH_ATTACHMENTS),
+    Index("threads_locked_idx", "group_id", "id", **LOCKED),
 )
 
 posts = Table(
@@ -281,6 +302,7 @@ posts = Table(
     Column("version", BigInteger, nullable=False),  # the group's seq at the post's last change; `changeKey` shows it
     ForeignKeyConstraint(["group_id", "thread_id"], ["threads.group_id", "threads.id"], ondelete="CASCADE"),
     Index("posts_thread_idx", "group_id", "thread_id", "received_at", "id"),
+    Index("posts_attachments_idx", "group_id", "thread_id", "received_at", "id", **WITH_ATTACHMENTS),
 )
 
 # ── attachments ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from folkmoot import observe
-from folkmoot.refusals import Busy, StorageFull
+from folkmoot.refusals import Busy, StorageFull, TooSlow
 from folkmoot.store import rows
 from folkmoot.store.db import Dialect, Job, ReadFunction, Row, Snapshot, Store, Tx
 from folkmoot.store.ids import IdSource
@@ -112,15 +113,20 @@ class SqliteWriter(Writer):
         self._turn.close()
 
 
+# Steps of SQLite's machine between two looks at the clock: about a millisecond.
+_STEPS = 100_000
+
+
 class SqliteStore(Store):
-    """A database file. Its folder must exist."""
+    """A database file. Its folder must exist. `read_seconds` is how long a request's read may take; 0 for ever."""
 
     dialect: Dialect = "sqlite"
     takes_hints = True
 
-    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float], read_seconds: float = 30) -> None:
         super().__init__(clock)
         self._path = path
+        self._read_seconds = read_seconds
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self.watch = self.wake.others = Watch(
@@ -141,7 +147,25 @@ class SqliteStore(Store):
         observe.reads["quick" if quick else "long"] += 1
         if quick:
             return function(SqliteSnapshot(self._connection(), self.clock()))
-        return await super().read(function)
+        return await super().read(function if self._read_seconds == 0 else self._limited(function))
+
+    def _limited(self, function: ReadFunction[T]) -> ReadFunction[T]:
+        """`function`, which is broken off with `TooSlow` when it takes too long: it holds one of few threads."""
+
+        def read(snapshot: Snapshot) -> T:
+            connection = self._connection()
+            deadline = time.monotonic() + self._read_seconds
+            connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
+            try:
+                return function(snapshot)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                    raise TooSlow from error
+                raise
+            finally:
+                connection.set_progress_handler(None, 0)
+
+        return read
 
     def raced(self, error: Exception) -> bool:
         return isinstance(error, sqlite3.IntegrityError)

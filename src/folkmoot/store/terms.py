@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy import BigInteger, Boolean, Double, Integer, Numeric, String, and_, cast, false, func, not_, true
 from sqlalchemy.sql.elements import ColumnElement
 
-from folkmoot.odata.edm import Edm, Enumeration
+from folkmoot.odata.edm import HEAD, Edm, Enumeration
 from folkmoot.odata.expr import Literal
 from folkmoot.refusals import BadClause
 from folkmoot.store import portable
@@ -55,8 +55,8 @@ COMPARE: dict[str, Callable[[Sql, Sql], Sql]] = {
 class Term:
     """A value: its SQL, its type (None: null), how a message calls it, and the constant it is, if it is one.
 
-    `size` counts the arithmetic inside, which bounds how large a number can become. `start`, `whole` and `number` are
-    those of its property (see `edm.Field`).
+    `size` counts the arithmetic inside, which bounds how large a number can become. `start`, `head`, `whole` and
+    `number` are those of its property (see `edm.Field`).
     """
 
     sql: Sql
@@ -66,6 +66,7 @@ class Term:
     constant: Literal | None = None
     size: int = 0
     start: Sql | None = None
+    head: Sql | None = None
     whole: Sql | None = None
     number: Sql | None = None
 
@@ -134,6 +135,11 @@ def compared(op: str, left: Term, right: Term, negate: bool) -> Sql:
         for term, other in ((left, right), (right, left)):
             if term.start is not None and other.constant is not None:
                 return and_(term.start == start_of(str(other.constant.value)), a == b)
+            if term.head is not None and other.constant is not None and isinstance(other.constant.value, str):
+                return and_(term.head == other.constant.value[:HEAD], a == b)
+            if term.kind == "boolean" and other.constant is not None and isinstance(other.constant.value, bool):
+                # An index of those rows alone serves no parameters.
+                return term.sql == (true() if other.constant.value else false())
         return a == b
     found = COMPARE[op](a, b)
     return not_(func.coalesce(found, false())) if negate else found
