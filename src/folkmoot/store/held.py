@@ -32,15 +32,15 @@ class Several:
         self.changes = bool(changed)
         self._table = table
         columns = tuple(c.name for c in table.columns if c.name != "group_id")
-        self._columns = ("id", *changed) if changed else columns
-        self.pick = itemgetter(*self._columns)
+        self.columns = ("id", *changed) if changed else columns
+        self.pick = itemgetter(*self.columns)
         self._made: dict[int, tuple[Statement, tuple[str, ...]]] = {}
 
     def of(self, count: int) -> tuple[Statement, tuple[str, ...]]:
         """The statement for `count` rows, and its parameters beside the group's `g`, row by row."""
         made = self._made.get(count)
         if made is None:
-            names = [{name: f"{name}_{number}" for name in self._columns} for number in range(count)]
+            names = [{name: f"{name}_{number}" for name in self.columns} for number in range(count)]
             expression = self._change(names) if self.changes else self._insert(names)
             made = (Statement(expression, keeps_memo=True, apart=True), tuple(n for row in names for n in row.values()))
             self._made[count] = made
@@ -61,7 +61,7 @@ class Several:
                 .where(c.group_id == bindparam("g"), c.id == bindparam(own["id"]))
                 .values({name: bindparam(given) for name, given in own.items() if name != "id"})
             )
-        return _Update(self._table, self._columns, names)
+        return _Update(self._table, self.columns, names)
 
 
 class _Update(ClauseElement):

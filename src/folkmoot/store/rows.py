@@ -113,7 +113,7 @@ def _standing(*, lock: bool, place: bool, thread: bool = False) -> Statement:
         .where(s.groups.c.group_id == _G, s.sequences.c.group_id == _G, s.groups.c.deleted_at.is_(null()))
     )
     # The lock orders the writers of a group; SQLite has one writer and leaves it out.
-    return Statement(query.with_for_update(of=s.sequences) if lock else query, apart=True)
+    return Statement(query.with_for_update(of=s.sequences) if lock else query, apart=not place)
 
 
 _STANDING = _standing(lock=False, place=False)
@@ -131,9 +131,8 @@ _WITH_CONVERSATION = (
     .select_from(_THREAD_SOURCE)
     .where(s.threads.c.group_id == _G, s.conversations.c.group_id == _G)
 )
-# Of threads and conversations what is held back is remembered, so it is not asked for.
-_ONE_THREAD = Statement(_WITH_CONVERSATION.where(s.threads.c.id == bindparam("t")), apart=True)
-_THREADS = Statement(_WITH_CONVERSATION.where(AnyOf(s.threads.c.id, "ids")), apart=True)
+_ONE_THREAD = Statement(_WITH_CONVERSATION.where(s.threads.c.id == bindparam("t")))
+_THREADS = Statement(_WITH_CONVERSATION.where(AnyOf(s.threads.c.id, "ids")))
 _FIRST = len(_STANDING_COLUMNS)
 
 
