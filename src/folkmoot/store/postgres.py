@@ -234,10 +234,14 @@ class PostgresWriter(Writer):
             self._undo(connection)
             if wrong_server(error):
                 connection.close()
-            if number is None or not isinstance(error, psycopg.OperationalError) or not self._was_committed(number):
+            # On a connection that goes on, an error of the commit says that it was none.
+            lost = number is not None and connection.closed and isinstance(error, psycopg.OperationalError)
+            if number is None or not lost or not self._was_committed(number):
                 raise
 
     def _open(self) -> Connection:
+        if self._connection is not None:
+            self._connection.close()
         connection = self._connection = self._door.open()
         self._incarnation = connection.execute(_INCARNATION).fetchall()[0][0]
         return connection
