@@ -73,7 +73,8 @@ def _fuzz(name: str, seconds: int) -> None:
         except Refusal:
             return
 
-    limits = [f"-max_total_time={seconds}", "-max_len=4096", "-timeout=20", "-rss_limit_mb=2048"]
+    once(SEEDS[name][0])  # what takes long the first time, such as a server's start, is no finding
+    limits = [f"-max_total_time={seconds}", "-max_len=4096", "-timeout=30", "-rss_limit_mb=2048"]
     atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={found}/", "-print_final_stats=1", str(corpus)], once)
     atheris.Fuzz()
 
