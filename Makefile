@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test check fix conform fuzz bench pins clean
+.PHONY: help serve test check fix conform fuzz bench faults pins clean
 
 help: ## list these words
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -51,6 +51,9 @@ fuzz: $(VENV)/.fuzz ## look for inputs that break a parser or the server
 
 bench: $(VENV)/.dev ## run the benchmarks
 	$(BIN)/python -m benchmarks $(ARGS)
+
+faults: $(VENV)/.dev ## run rounds of kills and crashes under load
+	$(BIN)/python -m tests.faults $(ARGS)
 
 clean: ## remove what these words made
 	rm -rf $(VENV) $(JAVASCRIPT)/node_modules build src/*.egg-info

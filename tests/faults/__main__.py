@@ -33,9 +33,14 @@ def _crash(served: Running, database: Server | None, memory: Memory, count: int)
     return rounds.crashes(served, database, memory, count)
 
 
+def _full(served: Running, _: Server | None, memory: Memory, count: int) -> Iterator[int]:
+    return rounds.fills(served, memory, count)
+
+
 FAULTS: dict[str, tuple[tuple[str, ...], Fault]] = {
     "kill": (("sqlite", "postgresql"), _kill),
     "crash": (("postgresql",), _crash),
+    "full": (("sqlite",), _full),
 }
 
 

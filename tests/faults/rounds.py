@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+import resource
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection
@@ -55,6 +56,28 @@ def crashes(served: Running, database: Server, memory: Memory, rounds: int) -> I
             memory.wait_for_more(CLIENTS)
             until(lambda: read() == (200, None))
             assert [each for each in memory.others if not said_so(*each)] == []
+        memory.others.clear()
+        check(served.data, served.database, memory)
+        yield number
+
+
+def fills(served: Running, memory: Memory, rounds: int) -> Iterator[int]:
+    """Leave SQLite no room for its log in the middle of the work, and then give it some again.
+
+    By the limit on the size of files, which any user may set for a process of their own that runs.
+    """
+    keys, pid, log = tokens(served.data), served.server.process.pid, served.data / "folkmoot.db-wal"
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    for number in range(rounds):
+        with BusyCrowd(served.port, keys, memory, f"Round {number}"):
+            memory.wait_for_more(some_posts())
+            assert memory.others == []
+            room = random.randint(0, 100_000)  # noqa: S311
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (log.stat().st_size + room, hard))
+            memory.wait_for(lambda: len(memory.others) > 2 * CLIENTS)
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, hard))
+            memory.wait_for_more(CLIENTS)
+        assert [each for each in memory.others if each[:2] != (503, "1") and each[0] != 507] == []
         memory.others.clear()
         check(served.data, served.database, memory)
         yield number

@@ -154,8 +154,8 @@ def _restore(options: argparse.Namespace, settings: Settings) -> None:
                 f"The database is not empty: it has {_counted(there)}. Name another, or say --replace to lose that."
             )
         _verified(archive)
-        restore.require_unused(_place(settings))
         if there:
+            restore.require_unused(_place(settings))
             print(f"Replacing the database: {_counted(there)} are lost.")
         loading = restore.load(
             archive, _place(settings), replace=options.replace, log_goes_on=options.log_goes_on, now=time.time()

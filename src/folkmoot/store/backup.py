@@ -125,6 +125,7 @@ def _frozen_file(path: Path) -> Iterator[Frozen]:
         raise NothingThere
     with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as connection:
         connection.execute("PRAGMA cache_size = -8000")
+        connection.execute("PRAGMA query_only = ON")
         connection.execute("BEGIN")
         yield _FrozenFile(connection)
 
