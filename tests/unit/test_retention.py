@@ -147,7 +147,7 @@ def test_the_settings_say_how_long_each_is_kept(graph: Graph, monkeypatch: pytes
     sweep_once = retention.sweep
     monkeypatch.setattr(retention, "sweep", once)
 
-    async def swept(**given: float) -> None:
+    async def swept(**given: Any) -> None:
         done.append(asyncio.Event())
         made = app.retention(Settings(**given), graph.store)
         made.start()
