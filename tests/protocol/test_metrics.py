@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.parser import text_string_to_metric_families
 
 from folkmoot import app, metrics, observe
@@ -114,55 +116,48 @@ def test_production_answers_where_it_was_told_to(
 
 WORKER = """
 import asyncio, sys
-from folkmoot import metrics, observe
+from folkmoot import observe
 from folkmoot.metrics import Measuring
 class Store:
     writers = ()
-    async def read(self, function, quick): return (1_700_000_000,)
 async def work():
     observe.under_way["streams"] = 2
-    measuring = Measuring(Store())
-    measuring.start()
+    Measuring(Store()).start()
     observe.meter.answered("thread/reply", "POST", 202, 0.02)
     await asyncio.sleep(0)  # the first look
-    said = []
-    async def send(message): said.append(message)
-    if sys.argv[1] == "asked":
-        await measuring({"type": "http", "method": "GET", "headers": []}, None, send)
-        print(said[1]["body"].decode())
-    else:
-        print("ready", flush=True)
-        sys.stdin.read()
+    print("ready", flush=True)
+    sys.stdin.read()
 asyncio.run(work())
 """
 
 
-def test_whichever_worker_is_asked_answers_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_several_workers_counted_is_one_and_stays_when_they_have_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    environment = dict(os.environ)
 
-    def asked() -> list[str]:
-        done = subprocess.run(
-            [sys.executable, "-c", WORKER, "asked"], env=environment, check=True, capture_output=True, text=True
-        )
-        return done.stdout.splitlines()
+    def lines() -> list[str]:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, str(tmp_path))  # type: ignore[no-untyped-call]
+        return generate_latest(registry).decode().splitlines()
 
-    replies = 'folkmoot_requests_total{method="POST",operation="thread/reply",status="202"} '
-    with subprocess.Popen(
-        [sys.executable, "-c", WORKER, "waits"], env=environment, stdin=-1, stdout=-1, text=True
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "ready\n"
-        lines = asked()
-        assert replies + "2.0" in lines
-        assert 'folkmoot_request_seconds_bucket{le="0.025",method="POST",operation="thread/reply"} 2.0' in lines
-        assert "folkmoot_streams_open 4.0" in lines
-        assert "folkmoot_change_log_newest_timestamp_seconds 1.7e+09" in lines
-        assert any(line.startswith("process_cpu_seconds_total ") for line in lines)
-        other.kill()
-    for file in tmp_path.glob("gauge_live*.db"):
-        metrics.gone(int(file.stem.rpartition("_")[2]))
-    lines = asked()
-    # What they counted stays; what was under way in them does not.
-    assert replies + "3.0" in lines
-    assert "folkmoot_streams_open 2.0" in lines
+    workers = [
+        subprocess.Popen([sys.executable, "-c", WORKER], env=dict(os.environ), stdin=-1, stdout=-1, text=True)
+        for _ in range(2)
+    ]
+    for each in workers:
+        assert each.stdout is not None
+        assert each.stdout.readline() == "ready\n"
+    replies = 'folkmoot_requests_total{method="POST",operation="thread/reply",status="202"} 2.0'
+    found = lines()
+    assert replies in found
+    assert 'folkmoot_request_seconds_bucket{le="0.025",method="POST",operation="thread/reply"} 2.0' in found
+    assert "folkmoot_streams_open 4.0" in found
+    assert any(line.startswith("process_cpu_seconds_total ") for line in found)
+    for each in workers:
+        with each:
+            each.kill()
+        metrics.gone(each.pid)
+    found = lines()
+    assert replies in found
+    assert not any(line.startswith("folkmoot_streams_open ") for line in found)

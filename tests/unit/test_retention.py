@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import pytest
 from sqlalchemy import bindparam, func, insert, select
 
+from folkmoot import app
+from folkmoot.config import Settings
 from folkmoot.store import retention
 from folkmoot.store import schema as s
-from folkmoot.store.db import Statement
+from folkmoot.store.db import Statement, Store
 from tests.harness import GROUP, Graph, Place
 
 SALES = GROUP["SalesAndMarketing"]
@@ -126,3 +130,41 @@ def test_what_is_unseen_is_counted_without_the_log(graph: Graph) -> None:
     sweep(graph)
     assert kept(graph)[0] == kept(graph)[1]
     assert unseen() == before
+
+
+def test_the_settings_say_how_long_each_is_kept(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(graph)
+    empty = dict.fromkeys((column.name for column in s.deliveries.columns), None)
+    told = {"subscription_id": SALES, "id": SALES, "at": graph.clock.now, "endpoint": "x", "kind": "notification"}
+    graph.run(DELIVER, **{**empty, **told, "notifications": 1, "milliseconds": 1})
+    graph.clock.advance(10 * retention.DAY)
+    done: list[asyncio.Event] = []
+
+    async def once(store: Store, **days: float) -> None:
+        await sweep_once(store, **days)
+        done[-1].set()
+
+    sweep_once = retention.sweep
+    monkeypatch.setattr(retention, "sweep", once)
+
+    async def swept(**given: Any) -> None:
+        done.append(asyncio.Event())
+        made = app.retention(Settings(**given), graph.store)
+        made.start()
+        async with asyncio.timeout(20):
+            await done[-1].wait()
+        assert made._task is not None
+        made._task.cancel()
+
+    def left() -> tuple[bool, Any]:
+        first, head = kept(graph)
+        return first < head, graph.store.read_here(lambda snapshot: snapshot.one(DELIVERIES))[0]  # type: ignore[index]
+
+    for given, wanted in (
+        ({"changes_days": 0, "deliveries_days": 0}, (True, 1)),
+        ({"changes_days": 11, "deliveries_days": 11}, (True, 1)),
+        ({"changes_days": 11, "deliveries_days": 9}, (True, 0)),
+        ({"changes_days": 9, "deliveries_days": 0}, (False, 0)),
+    ):
+        graph.loop.run(swept(**given))
+        assert left() == wanted, given

@@ -119,9 +119,10 @@ def _answer(
         stopping = server.Stopping(settings.unready_seconds, settings.grace_seconds)
         server.run(application, sockets, limits, stopping, begin, streams.close, notifier.stop, place)
     finally:
-        if traces is not None:
-            traces.close()
         store.close()
+        if traces is not None:
+            # Last, for a collector that is away is waited for.
+            traces.close()
 
 
 def _serve_by_workers(settings: Settings, sockets: Sockets, started: Callable[[], None]) -> None:
