@@ -185,7 +185,6 @@ class _Side:
         self.port = port
         self._key = key
         self._filled = filled
-        self._connection = HTTPConnection("127.0.0.1", port)
         self._names = {"{thread}": filled.thread or ""}
         self._names["{some}"] = self._json(self._url("threads?$top=1"))["value"][0]["id"]
         self._names["{post}"] = self._json(self._url(f"{POSTS}?$top=1"))["value"][0]["id"]
@@ -194,7 +193,7 @@ class _Side:
         """What is sent for a question."""
         url = self._url(question.path)
         before = url.partition("?")[0].rstrip("/").rpartition("/")[2]
-        if before in ("conversations", "threads", "posts", "delta") and "deltatoken" not in url:
+        if before in ("conversations", "threads", "posts", "delta", "groups", "members") and "deltatoken" not in url:
             url += f"{'&' if '?' in url else '?'}$top={top}"
         if deep:
             url = self._deep(url, top)
@@ -227,9 +226,10 @@ class _Side:
         return {"host": f"localhost:{self.port}", "authorization": f"Bearer {self._key}", "prefer": _PREFER}
 
     def _json(self, url: str) -> Any:
-        self._connection.request("GET", url, headers=self._headers())
-        with self._connection.getresponse() as response:
-            found = msgspec.json.decode(response.read())
+        # Anew each time: between two of these a connection would have been idle for too long.
+        with contextlib.closing(HTTPConnection("127.0.0.1", self.port)) as connection:
+            connection.request("GET", url, headers=self._headers())
+            found = msgspec.json.decode(connection.getresponse().read())
         if "error" in found:
             raise Failed(f"flat, {url}: {found['error']}")
         return found

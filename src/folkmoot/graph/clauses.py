@@ -293,7 +293,12 @@ def after(keys: Sequence[tuple[Sql, bool, int]], nulls: Sequence[bool]) -> Colum
     if len(directions) == 1 and not any(_nullable(column) for column, _, _ in keys):
         # One comparison of rows is one range of one index.
         row, mark = tuple_(*(column for column, _, _ in keys)), tuple_(*binds)
-        return row < mark if directions == {True} else row > mark
+        further = row < mark if directions == {True} else row > mark
+        first = keys[0][0]
+        if isinstance(first, Column):
+            return further
+        # SQLite finds no range of an index by rows that begin with an expression.
+        return and_(first <= binds[0] if directions == {True} else first >= binds[0], further)
     beyond_all: ColumnElement[bool] = false()
     for number in reversed(range(len(keys))):
         column, descending, _ = keys[number]

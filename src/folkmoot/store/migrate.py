@@ -177,7 +177,8 @@ def _turn(url: str, deadline: float) -> Iterator[None]:
     with psycopg.connect(url, prepare_threshold=None) as link:
         link.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         for wait in _waits():
-            row = link.execute("SELECT pg_try_advisory_xact_lock(%s)", (_TURN,)).fetchone()
+            # Without parameters: the driver would leave open what it asked with them, and that keeps its snapshot.
+            row = link.execute(f"SELECT pg_try_advisory_xact_lock({_TURN})".encode()).fetchone()
             if row is not None and row[0]:
                 break
             if time.monotonic() + wait > deadline:

@@ -136,7 +136,8 @@ def compared(op: str, left: Term, right: Term, negate: bool) -> Sql:
             if term.start is not None and other.constant is not None:
                 return and_(term.start == start_of(str(other.constant.value)), a == b)
             if term.head is not None and other.constant is not None and isinstance(other.constant.value, str):
-                return and_(term.head == other.constant.value[:HEAD], a == b)
+                # Not `=`: SQLite would put the constant in the place of the text in `head`, and miss the index of that.
+                return and_(term.head == other.constant.value[:HEAD], a.is_not_distinct_from(b))
             if term.kind == "boolean" and other.constant is not None and isinstance(other.constant.value, bool):
                 # An index of those rows alone serves no parameters.
                 return term.sql == (true() if other.constant.value else false())
