@@ -55,6 +55,8 @@ KINDS: Mapping[str, Kind] = {
     "directory_changes": "local",
     "applications": "local",
     "identities": "local",
+    "sign_ins": "local",
+    "schema_compatibility": "local",
 }
 # The table that the others of its kind are placed with: each reply locks its row.
 TOGETHER_WITH = "sequences"
