@@ -52,9 +52,18 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ran]:
         found.setdefault(text, {**defaults, **parameters})
 
     every, run = db.Snapshot.all, db.Tx.run
+
+    def all_noted(snapshot: db.Snapshot, statement: db.Statement, **parameters: Any) -> Any:
+        note(snapshot, statement, parameters)
+        return every(snapshot, statement, **parameters)
+
+    def run_noted(tx: db.Tx, statement: db.Statement, **parameters: Any) -> None:
+        note(tx, statement, parameters)
+        run(tx, statement, **parameters)
+
     with monkeypatch.context() as patch:
-        patch.setattr(db.Snapshot, "all", lambda self, st, **more: (note(self, st, more), every(self, st, **more))[1])
-        patch.setattr(db.Tx, "run", lambda self, st, **more: (note(self, st, more), run(self, st, **more))[1])
+        patch.setattr(db.Snapshot, "all", all_noted)
+        patch.setattr(db.Tx, "run", run_noted)
         yield found
 
 
