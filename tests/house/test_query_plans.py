@@ -53,17 +53,17 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ran]:
 
     every, run = db.Snapshot.all, db.Tx.run
 
-    def noting_all(snapshot: db.Snapshot, statement: db.Statement, **parameters: Any) -> list[db.Row]:
+    def all_noted(snapshot: db.Snapshot, statement: db.Statement, **parameters: Any) -> Any:
         note(snapshot, statement, parameters)
         return every(snapshot, statement, **parameters)
 
-    def noting_run(tx: db.Tx, statement: db.Statement, **parameters: Any) -> None:
+    def run_noted(tx: db.Tx, statement: db.Statement, **parameters: Any) -> None:
         note(tx, statement, parameters)
         run(tx, statement, **parameters)
 
     with monkeypatch.context() as patch:
-        patch.setattr(db.Snapshot, "all", noting_all)
-        patch.setattr(db.Tx, "run", noting_run)
+        patch.setattr(db.Snapshot, "all", all_noted)
+        patch.setattr(db.Tx, "run", run_noted)
         yield found
 
 
