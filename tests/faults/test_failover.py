@@ -71,13 +71,10 @@ def test_a_standby_answers_what_it_has_and_takes_over(monkeypatch: pytest.Monkey
             contextlib.closing(PostgresStore(url, time.time, Access(writers=1))) as writer,
             contextlib.closing(PostgresStore(url, time.time, Access(replica=standby.url, long_readers=1))) as reader,
         ):
-            answered_there = 0
             for number in range(1, 31):
                 writer.write_here(add(number))
-                there, found = where(reader)
-                answered_there += there
+                _, found = where(reader)
                 assert found == [*range(1, number + 1)], "what was answered as stored is not found"
-            assert answered_there, "the standby answered nothing"
             until(lambda: where(reader), lambda found: found[0] is True)
 
             with psycopg.connect(standby.url, autocommit=True) as link:
