@@ -8,6 +8,8 @@ from contextlib import aclosing
 from typing import Any
 
 from folkmoot.graph.envelope import JSON, Answer, Events, Stream, encode
+from folkmoot.observe import log
+from folkmoot.refusals import Refusal
 
 # ASGI's own shapes.
 Message = dict[str, Any]
@@ -51,11 +53,19 @@ async def send_answer(
     headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if stream is not None and method != "HEAD":
-        gone = scope.get("extensions", {}).get(GONE, _here)
-        async for chunk in stream.chunks():
-            if gone():
-                return
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        extensions = scope.get("extensions", {})
+        gone = extensions.get(GONE, _here)
+        try:
+            async for chunk in stream.chunks():
+                if gone():
+                    return
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except Refusal as refusal:
+            # The head is out, so the only way to say that this is not all of it is to break off.
+            log.warning("request %s was broken off: %s", request_id, refusal.message)
+            extensions.get(ABORT, _here)()
+            await asyncio.sleep(0)  # the server hears of it before this returns
+            return
     await send({"type": "http.response.body", "body": b"" if method == "HEAD" else content})
 
 

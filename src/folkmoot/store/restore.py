@@ -202,9 +202,12 @@ def _to_revision(connection: Connection, revision: str) -> None:
     from alembic.config import Config
     from alembic.util.exc import CommandError
 
+    from folkmoot.store.migrations.online import WHOLE
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
+    config.attributes[WHOLE] = True
     try:
         command.upgrade(config, revision)
     except CommandError as error:

@@ -5,6 +5,7 @@ from typing import Any
 from alembic import context
 from sqlalchemy import delete, insert
 
+from folkmoot.store.migrations.online import in_one_transaction
 from folkmoot.store.schema import meta, schema_compatibility
 
 
@@ -20,7 +21,7 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=meta,
     render_as_batch=True,
-    transaction_per_migration=True,
+    transaction_per_migration=not in_one_transaction(context.config),
     on_version_apply=note,
 )
 with context.begin_transaction():

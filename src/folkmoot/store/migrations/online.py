@@ -3,7 +3,8 @@
     online.create_index("posts_new_idx", "posts", ["group_id", "new"])
 
 It ends the migration's transaction and begins another, so what stands before it in a migration must bear being done
-twice (`if_not_exists=True`): a migration that is cut short begins anew.
+twice (`if_not_exists=True`): a migration that is cut short begins anew. Where all is done in one transaction and nobody
+else is there (a restore), it is a plain index.
 """
 
 from __future__ import annotations
@@ -12,11 +13,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from alembic import op
+from alembic.config import Config
 from sqlalchemy import text
 
 _INVALID = text(
     "SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass(quote_ident(:name))",
 )
+
+
+# An attribute of Alembic's configuration.
+WHOLE = "whole"
+
+
+def in_one_transaction(config: Config | None) -> bool:
+    """Whether the migrations are run in the caller's transaction."""
+    return config is not None and bool(config.attributes.get(WHOLE))
 
 
 def create_index(name: str, table: str, columns: Sequence[Any], **options: Any) -> None:
@@ -26,7 +37,7 @@ def create_index(name: str, table: str, columns: Sequence[Any], **options: Any) 
     short leaves an index behind that is kept up to date and never used.
     """
     connection = op.get_bind()
-    if connection.dialect.name != "postgresql":
+    if connection.dialect.name != "postgresql" or in_one_transaction(op.get_context().config):
         op.create_index(name, table, columns, if_not_exists=True, **options)
         return
     broken = connection.execute(_INVALID, {"name": name}).scalar()
