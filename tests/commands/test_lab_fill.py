@@ -80,6 +80,9 @@ class Given:
     def __init__(self) -> None:
         self.ids: list[str] = []
 
+    def clock(self) -> float:
+        return 0.0
+
     def new(self, now: float) -> str:
         return self.ids.pop(0)
 
