@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from folkmoot.store import lanes, places, retention, subscriptions, watch
+from folkmoot import metrics
+from folkmoot.store import integrity, lanes, places, retention, subscriptions, watch
 from folkmoot.store.db import Statement
 
 _BEHIND = "the notifier asks in the background, for all groups at once, who is behind"
 _ENDS = "a subscription to all groups has a place in each, and goes seldom"
+_DOCTOR = "the doctor goes through everything, and no request waits for it"
 
 CROSSINGS: Mapping[Statement, str] = {
     watch._LATELY: "each server looks every few seconds which groups changed, by an index of numbers",
@@ -26,6 +28,10 @@ CROSSINGS: Mapping[Statement, str] = {
     lanes._DROP_LANES: _ENDS,
     subscriptions.REMOVE_CURSORS: _ENDS,
     places._HEADS: "a stream of all my groups begins where each of them stands, once when it is opened",
+    metrics._NEWEST: "whoever fetches the metrics sees when anything changed last, by an index of numbers",
+    integrity.HEADS: _DOCTOR,
+    integrity.MEMBERSHIPS.page: _DOCTOR,
+    integrity.MEMBERSHIPS.there: _DOCTOR,
     retention._GROUPS: "the hourly sweep walks through the groups, a page in each statement",
 }
 

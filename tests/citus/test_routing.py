@@ -91,9 +91,18 @@ def test_what_the_planner_cannot_know_is_read_from_the_text(text: str) -> None:
 @pytest.mark.parametrize("statement", crossings.CROSSINGS, ids=lambda each: each.compiled("postgresql")[0][:60])
 def test_a_crossing_is_listed_only_where_it_is_one(judge: Judge, statement: Statement) -> None:
     text, defaults = statement.compiled("postgresql")
-    given = {"groups": f'["{G}","{OTHER}"]', "ids": f'["{G}","{OTHER}"]', "url": "x", "which": G, "b_id": G, "after": G}
+    given = {
+        "groups": f'["{G}","{OTHER}"]',
+        "ids": f'["{G}","{OTHER}"]',
+        "url": "x",
+        "which": G,
+        "b_id": G,
+        "after": G,
+        "objects": f'["{G}"]',
+    }
+    after = {"after_group_id": G, "after_object_id": G, "after_role": ""}
     numbers = dict.fromkeys(("now", "since", "at_most"), 1)
-    assert judge.crossing(text, {**given, **numbers, **defaults})
+    assert judge.crossing(text, {**given, **after, **numbers, **defaults})
     assert faults(text) == []
 
 

@@ -71,10 +71,14 @@ def _run(fault: str, kind: str, run: Fault, wanted: int, folder: Path | None) ->
             database = stack.enter_context(private_server()) if kind == "postgresql" else None
             served = stack.enter_context(running(data, database.url if database else None))
             memory = Memory()
-            for _ in run(served, database, memory, min(_FRESH, wanted - done)):
-                done += 1
-                if sys.stderr.isatty():
-                    print(f"\r{fault} on {kind}: round {done} of {wanted}", end="", file=sys.stderr)
+            try:
+                for _ in run(served, database, memory, min(_FRESH, wanted - done)):
+                    done += 1
+                    if sys.stderr.isatty():
+                        print(f"\r{fault} on {kind}: round {done} of {wanted}", end="", file=sys.stderr)
+            except BaseException:
+                print(f"{fault} on {kind}: ended in round {done + 1} of {wanted}", file=sys.stderr)
+                raise
             posts += len(memory.acknowledged)
             files += len(memory.files)
             deletions += len(memory.deletions)

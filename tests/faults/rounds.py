@@ -30,7 +30,7 @@ def kills(served: Running, memory: Memory, rounds: int) -> Iterator[int]:
         memory.wait_for_more(some_posts())
         served.kill()
         crowd.join()
-        assert memory.others == []
+        assert memory.others == [], memory.others[:3]
         check(served.data, served.database, memory)
         served.start_again()
         yield number
@@ -48,7 +48,7 @@ def crashes(served: Running, database: Server, memory: Memory, rounds: int) -> I
     for number in range(rounds):
         with BusyCrowd(served.port, keys, memory, f"Round {number}"):
             memory.wait_for_more(some_posts())
-            assert memory.others == []
+            assert memory.others == [], memory.others[:3]
             database.crash()
             memory.wait_for(lambda: len(memory.others) > 5 * CLIENTS)
             assert [read() for _ in range(5)] == [(503, "1")] * 5
@@ -71,7 +71,7 @@ def fills(served: Running, memory: Memory, rounds: int) -> Iterator[int]:
     for number in range(rounds):
         with BusyCrowd(served.port, keys, memory, f"Round {number}"):
             memory.wait_for_more(some_posts())
-            assert memory.others == []
+            assert memory.others == [], memory.others[:3]
             room = random.randint(0, 100_000)  # noqa: S311
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (log.stat().st_size + room, hard))
             memory.wait_for(lambda: len(memory.others) > 2 * CLIENTS)

@@ -40,7 +40,7 @@ def check(data: Path, database: str | None, memory: Memory) -> None:
         _acknowledged(posts, memory)
         _files(store, attachments, posts, memory)
         wrong = [each for group in integrity.every_group(store) for each in integrity.of_group(store, group)[1]]
-        assert wrong == []
+        assert wrong == [], wrong
         assert [each for found in integrity.of_all(store) for each in found] == []
     _changed(posts, threads, memory)
     _aggregates(posts, threads, conversations, changes)

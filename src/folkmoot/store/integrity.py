@@ -201,6 +201,32 @@ _WITHOUT_LOG = Statement(
 _COUNT = Statement(text("SELECT count(*) FROM posts x WHERE x.group_id = :g"))
 
 
+HEADS = Statement(select(s.sequences.c.group_id).where(AnyOf(s.sequences.c.group_id, "ids")))
+
+
+class Walk:
+    """A table of memberships: the names of its key, a page of it by that, and which of some rows it has."""
+
+    def __init__(self, table: Any) -> None:
+        key = list(table.primary_key.columns)
+        self.names = [column.name for column in key]
+        self.page = Statement(
+            select(*key)
+            .where(tuple_(*key) > tuple_(*(bindparam(f"after_{c.name}", type_=c.type) for c in key)))
+            .order_by(*key)
+            .limit(1000)
+        )
+        self.there = Statement(
+            select(table.c.object_id, table.c.group_id, table.c.role).where(
+                AnyOf(table.c.group_id, "groups"), AnyOf(table.c.object_id, "objects")
+            )
+        )
+
+
+MEMBERSHIPS = Walk(s.memberships)
+OBJECT_GROUPS = Walk(s.object_groups)
+
+
 def every_group(store: Store) -> Iterator[str]:
     """The id of each group that has a log, deleted ones too, and of each that should have one."""
     for statement in (_GROUPS, _WITHOUT_LOG):
@@ -214,9 +240,8 @@ def every_group(store: Store) -> Iterator[str]:
 
 
 def _heads(found: list[Row]) -> Callable[[Snapshot], list[Row]]:
-    query = Statement(select(s.sequences.c.group_id).where(AnyOf(s.sequences.c.group_id, "ids")))
     ids = json.dumps([row[0] for row in found])
-    return lambda snapshot: snapshot.all(query, ids=ids)
+    return lambda snapshot: snapshot.all(HEADS, ids=ids)
 
 
 def of_group(store: Store, group: str) -> tuple[int, list[Wrong]]:
@@ -275,36 +300,24 @@ def _preview(content_type: str, content: str) -> str:
 
 def of_all(store: Store) -> Iterator[list[Wrong]]:
     """What is wrong across groups, a page at a time."""
-    yield from _memberships(store, s.memberships, s.object_groups, "is in group {1} as {2}, and `my groups` lacks it")
-    yield from _memberships(store, s.object_groups, s.memberships, "has group {1} as {2}, and the group lacks it")
+    yield from _memberships(store, MEMBERSHIPS, OBJECT_GROUPS, "is in group {1} as {2}, and `my groups` lacks it")
+    yield from _memberships(store, OBJECT_GROUPS, MEMBERSHIPS, "has group {1} as {2}, and the group lacks it")
     if store.dialect == "sqlite":
         yield from _words_of_nothing(store)
 
 
-def _memberships(store: Store, one: Any, other: Any, says: str) -> Iterator[list[Wrong]]:
+def _memberships(store: Store, one: Walk, other: Walk, says: str) -> Iterator[list[Wrong]]:
     """Rows of one table of memberships that are not in the other, by pages of the first."""
-    key = list(one.primary_key.columns)
-    names = [column.name for column in key]
-    page = Statement(
-        select(*key)
-        .where(tuple_(*key) > tuple_(*(bindparam(f"after_{c.name}", type_=c.type) for c in key)))
-        .order_by(*key)
-        .limit(1000)
-    )
-    there = Statement(
-        select(other.c.object_id, other.c.group_id, other.c.role).where(
-            AnyOf(other.c.group_id, "groups"), AnyOf(other.c.object_id, "objects")
-        )
-    )
+    names = one.names
     after = {f"after_{name}": "" if name == "role" else _FIRST for name in names}
 
     def look(snapshot: Snapshot) -> tuple[list[dict[str, str]], set[tuple[str, ...]]]:
-        rows = [dict(zip(names, row, strict=True)) for row in snapshot.all(page, **after)]
+        rows = [dict(zip(names, row, strict=True)) for row in snapshot.all(one.page, **after)]
         asked = {
             "groups": json.dumps(sorted({row["group_id"] for row in rows})),
             "objects": json.dumps(sorted({row["object_id"] for row in rows})),
         }
-        return rows, set(snapshot.all(there, **asked)) if rows else set()
+        return rows, set(snapshot.all(other.there, **asked)) if rows else set()
 
     while True:
         rows, known = store.read_here(look)

@@ -28,6 +28,7 @@ AsyncConnection = psycopg.AsyncConnection[Row]
 
 # Seconds until a host that answers nothing is given up: each host of the URL in turn (libpq, connect_timeout).
 _CONNECT_SECONDS = 5
+_LONG_SECONDS = 0.5
 # A host that went away without a word is noticed after some twenty seconds, and not after two hours.
 _ALIVE = {
     "connect_timeout": _CONNECT_SECONDS,
@@ -138,8 +139,9 @@ class Door:
         return _Trying(self._failed)
 
     def _failed(self, seconds: float) -> None:
-        # Refused connections cost nothing, and the next may succeed; what took long is not asked for by everybody.
-        self._closed_until = time.monotonic() + min(seconds / 2, 2.0)
+        # Refused connections cost little, and the next may succeed; what took long is not asked for by everybody.
+        if seconds > _LONG_SECONDS:
+            self._closed_until = time.monotonic() + min(seconds / 2, 2.0)
 
 
 class _Trying:
