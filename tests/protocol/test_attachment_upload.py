@@ -107,16 +107,19 @@ def test_how_many_may_be_under_way(graph: Graph, place: Place, monkeypatch: pyte
     monkeypatch.setattr(uploads, "MOST_OPEN", 2)
     adele, path = graph.as_("AdeleV"), f"{place.post_path()}/attachments/createUploadSession"
     first = opened(adele, place)
-    opened(adele, place)
+    second = opened(adele, place)
     assert adele.post(path, item()).refusal == (403, "quotaLimitReached")
     opened(graph.as_("AlexW"), graph.as_("AlexW").start())  # each has their own
     assert put(graph, first, 0, SIZE - 1).status == 201
     third = opened(adele, place)
     assert adele.post(path, item()).status == 403
     assert graph.send("DELETE", third, None, {}).status == 204
-    opened(adele, place)
-    graph.clock.advance(86_401)
-    opened(adele, place)
+    left = opened(adele, place)
+    graph.clock.advance(3_599)
+    assert adele.post(path, item()).status == 403
+    graph.clock.advance(1)
+    opened(adele, place)  # in place of one that was left behind
+    assert [graph.send("GET", url, None, {}).status for url in (second, left)] == [404, 200]
 
 
 @pytest.mark.parametrize("size", [1_000_000, MEBIBYTE, MEBIBYTE + 1, SIZE])

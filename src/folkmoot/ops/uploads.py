@@ -20,8 +20,11 @@ MINIMUM = 3 * 1024 * 1024
 LIFETIME = 86_400
 """Seconds that a session lives after the last piece that was taken."""
 
-MOST_OPEN = 20
+MOST_OPEN = 100
 """Uploads that one person or application may have under way in a group: what they store is nobody's attachment yet."""
+
+LEFT_AFTER = 3_600
+"""Seconds after which an upload that took nothing makes room for another one."""
 
 _ENDED_AT_ONCE = 16
 
@@ -44,8 +47,7 @@ def start(
     if standing.caller.profile == "strict" and size < MINIMUM:
         raise AttachmentTooSmall(target="attachmentItem.size")
     rows.end_expired(tx, standing.group, _ENDED_AT_ONCE)
-    if rows.open_uploads(tx, standing.group, standing.caller.oid, MOST_OPEN) == MOST_OPEN:
-        raise TooManyUploads
+    _make_room(tx, standing)
     upload = Upload(
         id=tx.new_id(),
         post=post.id,
@@ -65,6 +67,17 @@ def start(
     values = {("post_id" if name == "post" else name): getattr(upload, name) for name in upload.__struct_fields__}
     tx.run(rows.ADD_UPLOAD, group_id=standing.group, **values)
     return upload
+
+
+def _make_room(tx: Tx, standing: Standing) -> None:
+    """Raise `TooManyUploads`, unless one of those that the caller has under way was left behind."""
+    under_way = rows.open_uploads(tx, standing.group, standing.caller.oid, MOST_OPEN)
+    if len(under_way) < MOST_OPEN:
+        return
+    oldest, expires_at = under_way[0]
+    if expires_at > tx.now + LIFETIME - LEFT_AFTER:
+        raise TooManyUploads
+    rows.end_upload(tx, standing.group, oldest, with_content=True)
 
 
 def find(snapshot: Snapshot, group: str, id: str) -> Upload:

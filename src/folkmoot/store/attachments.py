@@ -145,13 +145,14 @@ _PROGRESS = Statement(
 )
 _REMOVE_UPLOAD = Statement(delete(_u).where(_u.c.group_id == _G, _u.c.id == _ITEM), keeps_memo=True)
 _OPEN = Statement(
-    select(_u.c.id)
+    select(_u.c.id, _u.c.expires_at)
     .where(
         _u.c.group_id == _G,
         _u.c.expires_at > bindparam("now"),
         _u.c.opened_by == bindparam("who"),
         _u.c.received < _u.c.size,
     )
+    .order_by(_u.c.expires_at, _u.c.id)
     .limit(bindparam("n"))
 )
 _EXPIRED = Statement(
@@ -168,9 +169,9 @@ def upload(snapshot: Snapshot, group: str, id: str) -> Upload | None:
     return Upload(*row) if row else None
 
 
-def open_uploads(snapshot: Snapshot, group: str, who: str, at_most: int) -> int:
-    """How many uploads of somebody's are under way in the group, counted up to `at_most`."""
-    return len(snapshot.all(_OPEN, g=group, who=who, now=snapshot.now, n=at_most))
+def open_uploads(snapshot: Snapshot, group: str, who: str, at_most: int) -> list[tuple[str, int]]:
+    """The id and the end of the uploads that somebody has under way in the group, the longest untouched ones first."""
+    return [(row[0], row[1]) for row in snapshot.all(_OPEN, g=group, who=who, now=snapshot.now, n=at_most)]
 
 
 def advance(tx: Tx, group: str, changed: Upload) -> None:
