@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Boolean, Select, and_, bindparam, func, literal, or_, select
 
-from folkmoot.graph import clauses, directory_search
+from folkmoot.graph import clauses, directory_search, narrowing
 from folkmoot.graph.describe import RENDER_ALL, Noun, Property, Sql
 from folkmoot.graph.feeds import FEEDS, Feed
 from folkmoot.model import Caller
@@ -41,12 +41,15 @@ class Plan:
 
     __slots__ = (
         "_base",
+        "_few",
         "_pages",
         "branches",
         "columns",
         "count",
         "feed",
+        "few",
         "keys",
+        "narrow",
         "options",
         "project",
         "project_all",
@@ -79,6 +82,9 @@ class Plan:
         self._base: Select[Any] = select(*self.columns).select_from(feed.source).where(condition)
         self.count = Statement(select(func.count()).select_from(feed.source).where(condition))
         self._pages: dict[tuple[bool, ...] | None, Statement] = {}
+        self.narrow = narrowing.narrow(feed, options.filter, now, self.keys)
+        self.few = None if self.narrow is None else self.narrow.probe(feed)
+        self._few: dict[tuple[bool, ...] | None, Statement] = {}
 
     def page(self, cursor: Sequence[Any] | None) -> Statement:
         """The statement for the page after `cursor` (parameters `k0`, `k1`, …): `limit` rows after `skip`."""
@@ -89,6 +95,21 @@ class Plan:
             query = query.order_by(*(clauses.ordering(column, descending) for column, descending, _ in self.keys))
             found = Statement(query.limit(bindparam("limit")).offset(bindparam("skip")))
             self._pages[nulls] = found
+        return found
+
+    def page_of_few(self, cursor: Sequence[Any] | None) -> Statement:
+        """The same page, where `few` gives no more than `narrowing.FEW`."""
+        assert self.narrow is not None  # noqa: S101  (`few` is there)
+        nulls = None if cursor is None else tuple(value is None for value in cursor)
+        found = self._few.get(nulls)
+        if found is None:
+            key = self.feed.noun.key
+            query = self._base.where(key.in_(select(self.narrow.keys(self.feed).c.item)))
+            if nulls is not None:
+                query = query.where(clauses.after(self.keys, nulls))
+            query = query.order_by(*(clauses.ordering(column, descending) for column, descending, _ in self.keys))
+            found = Statement(query.limit(bindparam("limit")).offset(bindparam("skip")))
+            self._few[nulls] = found
         return found
 
     def cursor(self, text: str, more: str = "") -> tuple[Any, ...]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from folkmoot.graph import searching
+from folkmoot.graph import narrowing, searching
 from folkmoot.graph.feeds import Feed
 from folkmoot.graph.plan import Branch, Plan, plan_for
 from folkmoot.graph.road import Road
 from folkmoot.model import Caller
 from folkmoot.odata.query import Options, to_query
 from folkmoot.refusals import BadClause, BadExpand
-from folkmoot.store.db import Snapshot
+from folkmoot.store.db import Snapshot, Statement
 
 # Items of an expanded collection when $top does not say: Graph's own limit for directory relationships.
 EXPANDED_PAGE = 20
@@ -66,6 +66,9 @@ def expect(snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str,
     plan, asked = _planned(feed, options, caller, snapshot.now)
     if asked is None:
         cursor = plan.cursor(options.skiptoken) if options.skiptoken is not None else None
+        if plan.few is not None:
+            snapshot.expect(plan.few, **scope, few=narrowing.FEW + 1)
+            return
         snapshot.expect(plan.page(cursor), **_parameters(plan, options, scope, options.top or feed.page, cursor))
 
 
@@ -156,7 +159,7 @@ class _Reading:
         else:
             cursor = plan.cursor(options.skiptoken) if options.skiptoken is not None else None
             parameters = _parameters(plan, options, scope, size, cursor)
-            rows = self.snapshot.all(plan.page(cursor), **parameters)
+            rows = self.snapshot.all(self._statement(plan, cursor, scope), **parameters)
         group = scope.get("g", "")
         self.sent += min(len(rows), size)
         if self.sent > LARGEST_ANSWER:
@@ -176,6 +179,13 @@ class _Reading:
         if asked is not None and isinstance(plan, searching.SearchPlan):
             return found, searching.token(plan, asked, rows[size - 1], place)
         return found, plan.token(rows[size - 1])
+
+    def _statement(self, plan: Plan, cursor: Sequence[Any] | None, scope: Mapping[str, Any]) -> Statement:
+        if plan.few is not None:
+            counted = self.snapshot.one(plan.few, **scope, few=narrowing.FEW + 1)
+            if counted is not None and counted[0] <= narrowing.FEW:
+                return plan.page_of_few(cursor)
+        return plan.page(cursor)
 
     def expand(
         self, branch: Branch, row: Sequence[Any], item: dict[str, Any], scope: Mapping[str, Any], road: Road
