@@ -19,7 +19,7 @@ from folkmoot.graph.people import GROUP, USER, group_noun, user_noun
 from folkmoot.graph.subscription_noun import LISTED, SUBSCRIPTION
 from folkmoot.odata.edm import Edm, Entity, Field
 from folkmoot.store import schema as s
-from folkmoot.store.dialect import AnyOf
+from folkmoot.store.dialect import AnyOf, NotByIndex
 
 
 def _bind(name: str) -> BindParameter[Any]:
@@ -67,10 +67,11 @@ class Feed:
     `order` ends in a key that is unique within the collection, so that a page always knows where it stopped. `visible`
     names the group table to which the caller's visibility applies, `managed` a table of which only those rows are
     there that are the caller's to manage. `single`: it is one item, whose properties that are only sent alone can be
-    selected. `ranges` are columns that an index of the collection has right behind what its condition names, by their
-    properties. `kinds` are the nouns of a mixed collection, by the value of `kind`. `inside` are properties that
-    `$expand` adds to an item, by what it calls them in lower case; the value of `kind` of those that have them is in
-    `inside_kind`. `plain`: strict applications can neither filter nor sort it, nor ask for pages of a size.
+    selected. `keyed` is the condition where the keys of some rows are known, if that is to be spelt otherwise. `ranges`
+    are columns that an index of the collection has right behind what its condition names, by their properties. `kinds`
+    are the nouns of a mixed collection, by the value of `kind`. `inside` are properties that `$expand` adds to an item,
+    by what it calls them in lower case; the value of `kind` of those that have them is in `inside_kind`. `plain`:
+    strict applications can neither filter nor sort it, nor ask for pages of a size.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Feed:
     plain: bool = False
     search: SearchBy | None = None
     ranges: Mapping[str, Sql] = field(default_factory=dict)
+    keyed: ColumnElement[bool] | None = None
 
 
 _c, _t, _p, _w = s.conversations.c, s.threads.c, s.posts.c, s.post_words.c
@@ -158,7 +160,8 @@ _MAIL: tuple[Feed, ...] = (
           (_t.id, False), branches=_TO_POSTS, search=_threads_by(g="g", c="c")),
     _feed("thread", THREAD, and_(_t.group_id == _bind("g"), _t.id == _bind("t")), (_t.id, True), branches=_TO_POSTS),
     _feed("posts", POST, and_(_p.group_id == _bind("g"), _p.thread_id == _bind("t")), (_p.received_at, False),
-          (_p.id, False), branches=_BELOW_POST, search=_POSTS_BY),
+          (_p.id, False), branches=_BELOW_POST, search=_POSTS_BY,
+          keyed=and_(_p.group_id == _bind("g"), NotByIndex(_p.thread_id) == _bind("t"))),
     _feed("post", POST, and_(_p.group_id == _bind("g"), _p.id == _bind("p")), (_p.id, True), branches=_BELOW_POST),
 )  # fmt: skip
 
@@ -352,7 +355,7 @@ def _followed(feeds: Mapping[str, Feed]) -> tuple[Feed, ...]:
     The newest first, by what never changes: what comes meanwhile comes before the place where a reader stands, so that
     the reader comes to an end however much is written.
     """
-    bare: dict[str, Any] = {"search": None, "branches": {}, "ranges": {}}
+    bare: dict[str, Any] = {"search": None, "branches": {}, "ranges": {}, "keyed": None}
     of_group = replace(feeds["posts"], condition=_p.group_id == _bind("g"), order=((_p.id, True),), **bare)
     return (
         replace(feeds["conversations"], name="conversations.delta", **bare),

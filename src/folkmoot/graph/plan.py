@@ -11,7 +11,7 @@ from itertools import repeat
 from typing import Any
 
 import msgspec
-from sqlalchemy import Boolean, Select, and_, bindparam, func, literal, or_, select
+from sqlalchemy import Boolean, Select, and_, bindparam, func, literal, or_, select, true
 
 from folkmoot.graph import clauses, directory_search, narrowing
 from folkmoot.graph.describe import RENDER_ALL, Noun, Property, Sql
@@ -42,6 +42,7 @@ class Plan:
     __slots__ = (
         "_base",
         "_few",
+        "_keyed",
         "_pages",
         "branches",
         "columns",
@@ -60,7 +61,7 @@ class Plan:
         self.feed = feed
         self.options = options
         self.columns: list[Sql] = []
-        condition = feed.condition
+        condition = true()
         if feed.visible is not None:
             seen = access.visible("app" if app else "person", feed.visible)
             condition = and_(condition, seen if feed.kind is None else or_(feed.kind == literal("user"), seen))
@@ -79,8 +80,11 @@ class Plan:
         self.shape = f"{feed.name} {texts.get('$filter')} {texts.get('$orderby')}"
         if "$search" in texts:
             self.shape += f" {texts['$search']}"
-        self._base: Select[Any] = select(*self.columns).select_from(feed.source).where(condition)
-        self.count = Statement(select(func.count()).select_from(feed.source).where(condition))
+        rows: Select[Any] = select(*self.columns).select_from(feed.source)
+        self._base = rows.where(and_(feed.condition, condition))
+        # What is read where the keys of the rows are known.
+        self._keyed = self._base if feed.keyed is None else rows.where(and_(feed.keyed, condition))
+        self.count = Statement(select(func.count()).select_from(feed.source).where(and_(feed.condition, condition)))
         self._pages: dict[tuple[bool, ...] | None, Statement] = {}
         self.narrow = narrowing.narrow(feed, options.filter, now, self.keys)
         self.few = None if self.narrow is None else self.narrow.probe(feed)
@@ -104,7 +108,7 @@ class Plan:
         found = self._few.get(nulls)
         if found is None:
             key = self.feed.noun.key
-            query = self._base.where(key.in_(select(self.narrow.keys(self.feed).c.item)))
+            query = self._keyed.where(key.in_(select(self.narrow.keys(self.feed).c.item)))
             if nulls is not None:
                 query = query.where(clauses.after(self.keys, nulls))
             query = query.order_by(*(clauses.ordering(column, descending) for column, descending, _ in self.keys))

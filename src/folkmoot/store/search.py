@@ -251,6 +251,11 @@ def query(dialect: Dialect, text: Node | None, places: Mapping[str, str], *, con
     return both.join(within if text is None else [*within, spelt(text)])
 
 
+def within_any(query: str, letter: str, ids: Iterable[str]) -> str:
+    """A query of SQLite's, within any of some places of a kind."""
+    return f"({query}) AND ({' OR '.join([_term('sqlite', (place(letter, id),), beginning=False) for id in ids])})"
+
+
 def _term(dialect: Dialect, given: tuple[str, ...], *, beginning: bool) -> str:
     if dialect == "sqlite":
         return f'"{" ".join(given)}"{" *" if beginning else ""}'
