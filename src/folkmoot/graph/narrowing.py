@@ -1,62 +1,78 @@
-"""Which rows a `$filter` can hold for, where an index gives them: a range of a time, or the beginning of a text.
+"""Which rows a `$filter` can hold for, where an index gives them: a range of a time, the beginning of a text, or what
+has something below it with a given value.
 
 Rows come in an order of their own, which is not the one of such an index. Where the index has few, those are put in
 order; where it has many, a page of them is found soon by a walk in the order that was asked for. So the index is asked
-first whether it has more than `FEW`, and whichever way is taken gives the same rows.
+first whether it has more than `FEW`. Where `WALK` rows are no page (what is old is at the end of a walk), the index
+says where the first is. Whichever way is taken gives the same rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import CTE, ColumnElement, and_, bindparam, func, literal, select
+from sqlalchemy import CTE, ColumnElement, Select, and_, bindparam, func, literal, select
 
 from folkmoot.graph.describe import Noun, Sql
 from folkmoot.graph.feeds import Feed
 from folkmoot.odata.edm import HEAD, Edm, Field
-from folkmoot.odata.expr import Binary, Call, Expr, Literal, Path, Unary
+from folkmoot.odata.expr import Binary, Call, Expr, Lambda, Literal, Path, Unary
 from folkmoot.store.db import Statement
-from folkmoot.store.filters import compile_filter
+from folkmoot.store.dialect import NotByIndex
+from folkmoot.store.filters import compile_filter, pointed
 
 FEW = 1_000  # rows of an index that are put in order
+WALK = 500  # rows that are looked at before the index is asked where the first is
 
 _TURNED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
 
 
 class Narrow(Struct, frozen=True):
-    """A range of an index: its condition and the column that it begins with; whether it is all that is asked for."""
+    """What gives the keys of the rows, each at least once, as `item`."""
 
-    condition: ColumnElement[bool]
-    column: Sql
-    whole: bool
+    rows: Select[Any]
 
-    def probe(self, feed: Feed) -> Statement:
-        """The statement for how many rows the range has, `few` at most."""
-        rows = select(literal(1)).select_from(feed.source).where(feed.condition, self.condition)
-        # In the order of the index, so that no other way seems as good.
-        some = rows.order_by(self.column).limit(bindparam("few")).subquery("some")
-        return Statement(select(func.count()).select_from(some))
+    def probe(self) -> Statement:
+        """The statement for how many rows there are, `few` at most."""
+        return Statement(select(func.count()).select_from(self.rows.limit(bindparam("few")).subquery("some")))
 
-    def keys(self, feed: Feed) -> CTE:
-        """The keys of the rows of the range, `FEW` at most."""
-        key = feed.noun.key
-        rows = select(key.label("item")).select_from(feed.source).where(feed.condition, self.condition)
-        found = rows.order_by(self.column).limit(literal(FEW)).cte("few")
-        return found.prefix_with("MATERIALIZED")
+    def first(self, after: ColumnElement[bool]) -> Statement:
+        """The statement for the greatest key `after` the last page. The database may not look for it along the keys."""
+        (key,) = self.rows.selected_columns
+        those = self.rows.where(after).with_only_columns(NotByIndex(key).label("item")).order_by(None).cte("those")
+        item = those.prefix_with("MATERIALIZED", dialect="postgresql").c.item
+        return Statement(select(item).order_by(item.desc()).limit(1))
+
+    def keys(self) -> CTE:
+        """The keys of the rows, `FEW` at most."""
+        return self.rows.limit(literal(FEW)).cte("few").prefix_with("MATERIALIZED")
 
 
-def narrow(feed: Feed, expression: Expr | None, now: int, keys: Sequence[tuple[Sql, bool, int]]) -> Narrow | None:
-    """The range that rows must be in for which `expression` holds, if an index has one; None where the order that is
-    asked for is that of the index itself."""
-    if expression is None or not feed.ranges:
+def narrow(
+    feed: Feed,
+    expression: Expr | None,
+    now: int,
+    keys: Sequence[tuple[Sql, bool, int]],
+    compiled: Callable[[Expr], ColumnElement[bool]],
+) -> Narrow | None:
+    """The rows among which are all for which `expression` holds, if an index has them; None where the order that is
+    asked for is that of the index itself. `compiled` makes a condition of a part of the expression."""
+    if expression is None:
         return None
     parts = list(_parts(expression))
     for name, column in feed.ranges.items():
         found = [each for each in (_range(feed.noun, name, part, now) for part in parts) if each is not None]
         if found and keys[0][0] is not column:
-            return Narrow(and_(*found), column, len(found) == len(parts))
+            rows = select(feed.noun.key.label("item")).select_from(feed.source).where(feed.condition, *found)
+            # In the order of the index, so that no other way seems as good.
+            return Narrow(rows.order_by(column))
+    for part in parts:
+        if isinstance(part, Lambda) and part.kind == "any" and feed.keyed is not None:
+            below = pointed(compiled(part))
+            if below is not None:
+                return Narrow(below)
     return None
 
 

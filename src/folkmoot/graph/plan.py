@@ -11,7 +11,7 @@ from itertools import repeat
 from typing import Any
 
 import msgspec
-from sqlalchemy import Boolean, Select, and_, bindparam, func, literal, or_, select, true
+from sqlalchemy import Boolean, ColumnElement, Select, and_, bindparam, func, literal, or_, select, true
 
 from folkmoot.graph import clauses, directory_search, narrowing
 from folkmoot.graph.describe import RENDER_ALL, Noun, Property, Sql
@@ -44,6 +44,7 @@ class Plan:
         "_few",
         "_keyed",
         "_pages",
+        "_walked",
         "branches",
         "columns",
         "count",
@@ -61,7 +62,7 @@ class Plan:
         self.feed = feed
         self.options = options
         self.columns: list[Sql] = []
-        condition = true()
+        condition: ColumnElement[bool] = true()
         if feed.visible is not None:
             seen = access.visible("app" if app else "person", feed.visible)
             condition = and_(condition, seen if feed.kind is None else or_(feed.kind == literal("user"), seen))
@@ -86,9 +87,12 @@ class Plan:
         self._keyed = self._base if feed.keyed is None else rows.where(and_(feed.keyed, condition))
         self.count = Statement(select(func.count()).select_from(feed.source).where(and_(feed.condition, condition)))
         self._pages: dict[tuple[bool, ...] | None, Statement] = {}
-        self.narrow = narrowing.narrow(feed, options.filter, now, self.keys)
-        self.few = None if self.narrow is None else self.narrow.probe(feed)
+        self.narrow = narrowing.narrow(
+            feed, options.filter, now, self.keys, lambda part: clauses.condition(feed, part, now)
+        )
+        self.few = None if self.narrow is None else self.narrow.probe()
         self._few: dict[tuple[bool, ...] | None, Statement] = {}
+        self._walked: dict[bool, tuple[Statement, Statement, Statement, Statement]] = {}
 
     def page(self, cursor: Sequence[Any] | None) -> Statement:
         """The statement for the page after `cursor` (parameters `k0`, `k1`, …): `limit` rows after `skip`."""
@@ -101,6 +105,26 @@ class Plan:
             self._pages[nulls] = found
         return found
 
+    def walked(self, cursor: Sequence[Any] | None) -> tuple[Statement, Statement, Statement, Statement] | None:
+        """Where rows come by their key, the last first: the statements for the key of the row `walk` rows after
+        `cursor`, for the page among the rows down to the key `down_to`, for the first key in the range, and for the
+        page from the key `from_key` on. None where they come otherwise."""
+        if self.narrow is None or len(self.keys) != 1 or not self.keys[0][1] or not self.feed.ranges:
+            return None
+        found = self._walked.get(cursor is not None)
+        if found is None:
+            key = self.keys[0][0]
+            after: ColumnElement[bool] = true() if cursor is None else key < bindparam("k0", type_=key.type)
+            rows = select(key).select_from(self.feed.source).where(self.feed.condition, after).order_by(key.desc())
+            page = self._base.where(after).order_by(key.desc()).limit(bindparam("limit")).offset(bindparam("skip"))
+            found = self._walked[cursor is not None] = (
+                Statement(rows.limit(1).offset(bindparam("walk"))),
+                Statement(page.where(key >= bindparam("down_to", type_=key.type))),
+                self.narrow.first(after),
+                Statement(page.where(key <= bindparam("from_key", type_=key.type))),
+            )
+        return found
+
     def page_of_few(self, cursor: Sequence[Any] | None) -> Statement:
         """The same page, where `few` gives no more than `narrowing.FEW`."""
         assert self.narrow is not None  # noqa: S101  (`few` is there)
@@ -108,7 +132,7 @@ class Plan:
         found = self._few.get(nulls)
         if found is None:
             key = self.feed.noun.key
-            query = self._keyed.where(key.in_(select(self.narrow.keys(self.feed).c.item)))
+            query = self._keyed.where(key.in_(select(self.narrow.keys().c.item)))
             if nulls is not None:
                 query = query.where(clauses.after(self.keys, nulls))
             query = query.order_by(*(clauses.ordering(column, descending) for column, descending, _ in self.keys))

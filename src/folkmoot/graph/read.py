@@ -15,7 +15,7 @@ from folkmoot.graph.road import Road
 from folkmoot.model import Caller
 from folkmoot.odata.query import Options, to_query
 from folkmoot.refusals import BadClause, BadExpand
-from folkmoot.store.db import Snapshot, Statement
+from folkmoot.store.db import Row, Snapshot
 
 # Items of an expanded collection when $top does not say: Graph's own limit for directory relationships.
 EXPANDED_PAGE = 20
@@ -159,7 +159,7 @@ class _Reading:
         else:
             cursor = plan.cursor(options.skiptoken) if options.skiptoken is not None else None
             parameters = _parameters(plan, options, scope, size, cursor)
-            rows = self.snapshot.all(self._statement(plan, cursor, scope), **parameters)
+            rows = self.page(plan, cursor, scope, parameters)
         group = scope.get("g", "")
         self.sent += min(len(rows), size)
         if self.sent > LARGEST_ANSWER:
@@ -180,12 +180,29 @@ class _Reading:
             return found, searching.token(plan, asked, rows[size - 1], place)
         return found, plan.token(rows[size - 1])
 
-    def _statement(self, plan: Plan, cursor: Sequence[Any] | None, scope: Mapping[str, Any]) -> Statement:
-        if plan.few is not None:
-            counted = self.snapshot.one(plan.few, **scope, few=narrowing.FEW + 1)
-            if counted is not None and counted[0] <= narrowing.FEW:
-                return plan.page_of_few(cursor)
-        return plan.page(cursor)
+    def page(
+        self, plan: Plan, cursor: Sequence[Any] | None, scope: Mapping[str, Any], parameters: Mapping[str, Any]
+    ) -> list[Row]:
+        """The rows of a page, by the way that looks at the fewest."""
+        if plan.few is None:
+            return self.snapshot.all(plan.page(cursor), **parameters)
+        counted = self.snapshot.one(plan.few, **scope, few=narrowing.FEW + 1)
+        if counted is not None and counted[0] <= narrowing.FEW:
+            return self.snapshot.all(plan.page_of_few(cursor), **parameters)
+        walked = plan.walked(cursor)
+        if walked is None:
+            return self.snapshot.all(plan.page(cursor), **parameters)
+        last, near, first, onwards = walked
+        end = self.snapshot.one(last, **parameters, walk=narrowing.WALK)
+        if end is None:
+            return self.snapshot.all(plan.page(cursor), **parameters)
+        rows = self.snapshot.all(near, **parameters, down_to=end[0])
+        if len(rows) == parameters["limit"]:
+            return rows
+        top = self.snapshot.one(first, **parameters)
+        if top is None or top[0] is None:
+            return []
+        return self.snapshot.all(onwards, **parameters, from_key=top[0])
 
     def expand(
         self, branch: Branch, row: Sequence[Any], item: dict[str, Any], scope: Mapping[str, Any], road: Road

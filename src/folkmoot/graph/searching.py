@@ -129,8 +129,8 @@ class SearchPlan(Plan):
         "_among",
         "_bounds",
         "_by",
+        "_plain",
         "_possible",
-        "_walked",
         "_walks",
         "_windows",
         "hits",
@@ -163,7 +163,7 @@ class SearchPlan(Plan):
         # Words of one post in a few are looked for in the newest posts: the index would give them all, to be sorted.
         walkable = asked.ranked and len(asked.alternatives) == 1 and set(self._by.within) == {"g"}
         self.ranked_by_walk = self._by_rank(plain, walk=True) if walkable else None
-        self._walked = plain
+        self._plain = plain
         # What has posts with attachments says so, and an index has it.
         has = feed.noun.entity.field("hasAttachments")
         attached = has is not None and all(each.attached for each in self._alternatives)
@@ -238,7 +238,7 @@ class SearchPlan(Plan):
         found = self._walks.get(key)
         if found is None:
             held = [exists(self._finds(n, by_index=False)) for n in range(len(self._alternatives))]
-            query = self._walked.where(self._possible).where(held[0] if len(held) == 1 else or_(*held))
+            query = self._plain.where(self._possible).where(held[0] if len(held) == 1 else or_(*held))
             if cursor is not None:
                 query = query.where(clauses.after(self.keys, [False] * len(self.keys)))
             if bounded:
