@@ -18,7 +18,7 @@ from folkmoot.graph.describe import RENDER_ALL, Noun, Property, Sql
 from folkmoot.graph.feeds import FEEDS, Feed
 from folkmoot.model import Caller
 from folkmoot.odata import tokens
-from folkmoot.odata.edm import Nav
+from folkmoot.odata.edm import HEAD, Nav
 from folkmoot.odata.query import Expand, Options
 from folkmoot.ops import access
 from folkmoot.refusals import BadClause, BadExpand
@@ -44,6 +44,7 @@ class Plan:
         "_few",
         "_keyed",
         "_pages",
+        "_texts",
         "_walked",
         "branches",
         "columns",
@@ -92,6 +93,7 @@ class Plan:
         )
         self.few = None if self.narrow is None else self.narrow.probe()
         self._few: dict[tuple[bool, ...] | None, Statement] = {}
+        self._texts: tuple[Statement, Statement] | None = None
         self._walked: dict[bool, tuple[Statement, Statement, Statement, Statement]] = {}
 
     def page(self, cursor: Sequence[Any] | None) -> Statement:
@@ -104,6 +106,30 @@ class Plan:
             found = Statement(query.limit(bindparam("limit")).offset(bindparam("skip")))
             self._pages[nulls] = found
         return found
+
+    def after_text(self, cursor: Sequence[Any] | None) -> tuple[Statement, Statement] | None:
+        """Where rows come by a text of which an index has the head, and the head of the last row was all of its text:
+        the statements for the rows with the same text, and for those that come after them. One statement for both
+        would go through all that have the same text."""
+        heads = [each.field.head for each in self.feed.noun.properties.values() if each.field.head is not None]
+        if (
+            cursor is None
+            or len(self.keys) != 3
+            or not any(self.keys[0][0] is head for head in heads)
+            or self.keys[2][0] is not self.feed.noun.key
+            or len({descending for _, descending, _ in self.keys}) != 1
+            or len(cursor[0]) >= HEAD
+        ):
+            return None
+        if self._texts is None:
+            (head, descending, _), _, (key, _, _) = self.keys
+            at, id = bindparam("k0", type_=head.type), bindparam("k2", type_=key.type)
+            order = [clauses.ordering(column, descending) for column, _, _ in self.keys]
+            limited = self._base.limit(bindparam("limit"))
+            same = limited.where(head == at, key < id if descending else key > id).order_by(order[2])
+            others = limited.where(head < at if descending else head > at).order_by(*order)
+            self._texts = Statement(same), Statement(others)
+        return self._texts
 
     def walked(self, cursor: Sequence[Any] | None) -> tuple[Statement, Statement, Statement, Statement] | None:
         """Where rows come by their key, the last first: the statements for the key of the row `walk` rows after

@@ -69,7 +69,11 @@ def expect(snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str,
         if plan.few is not None:
             snapshot.expect(plan.few, **scope, few=narrowing.FEW + 1)
             return
-        snapshot.expect(plan.page(cursor), **_parameters(plan, options, scope, options.top or feed.page, cursor))
+        texts = plan.after_text(cursor)
+        snapshot.expect(
+            plan.page(cursor) if texts is None else texts[0],
+            **_parameters(plan, options, scope, options.top or feed.page, cursor),
+        )
 
 
 def _size(plan: Plan, size: int) -> int:
@@ -185,7 +189,12 @@ class _Reading:
     ) -> list[Row]:
         """The rows of a page, by the way that looks at the fewest."""
         if plan.few is None:
-            return self.snapshot.all(plan.page(cursor), **parameters)
+            texts = plan.after_text(cursor)
+            if texts is None:
+                return self.snapshot.all(plan.page(cursor), **parameters)
+            rows = self.snapshot.all(texts[0], **parameters)
+            more = {**parameters, "limit": parameters["limit"] - len(rows)}
+            return rows + self.snapshot.all(texts[1], **more) if more["limit"] else rows
         counted = self.snapshot.one(plan.few, **scope, few=narrowing.FEW + 1)
         if counted is not None and counted[0] <= narrowing.FEW:
             return self.snapshot.all(plan.page_of_few(cursor), **parameters)
