@@ -20,7 +20,9 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
     exists,
+    false,
     func,
     literal,
     or_,
@@ -43,14 +45,15 @@ from folkmoot.store import search
 from folkmoot.store.db import Dialect, Row, Snapshot, Statement
 from folkmoot.store.dialect import AnyOf
 
-WALK = 40  # rows that PostgreSQL looks at first, one by one
+WALK = 100  # rows that PostgreSQL looks at first, one by one
+LONG = 500  # posts of one of these that it looks at
 FEW = 500  # matches that are put in order without a walk, where they can be counted so far
 WINDOW = 100  # rows that SQLite looks at together, at first
 AT_ONCE = 800  # the most that it does
 SOME = 250  # posts that are taken of these at a time
 LATER = 8  # so many times as many, where neither was enough
 RANKED = 5_000  # posts whose relevance is compared: the newest that match
-SAMPLE = 200  # newest posts that tell PostgreSQL how common the words are
+SAMPLE = 200  # newest posts that tell PostgreSQL how common the words are, before it compares
 COMMON = 20  # one post in so many, or more, and the newest are found by a walk
 BEST = 1_000  # items that come by relevance
 
@@ -192,9 +195,25 @@ class SearchPlan(Plan):
         if by_index:
             return select(item.label("item")).select_from(source).where(*condition)
         above = [column == outside for column, outside in self._by.above]
-        within = search.Within(w.words, self._by.letter, self._by.key)
         # With an OFFSET it stays a look at one row; PostgreSQL would make a join of it and look at all of them.
-        return select(literal(1)).select_from(source).where(*condition, *above, within).offset(0)
+        return select(literal(1)).select_from(source).where(*condition, *above).offset(0)
+
+    def _held(self, n: int) -> ColumnElement[bool]:
+        """Whether alternative `n` finds the row that stands outside, by looking at its posts. Where those are more than
+        `LONG` and none of so many matches, the index says whether another does."""
+        each, w = self._alternatives[n], s.post_words.c
+        if self._by.letter == "p" or _dated(each) or each.attached is not None:
+            return exists(self._finds(n, by_index=False))
+        here = [w.group_id == bindparam("g"), *(column == outside for column, outside in self._by.above)]
+        some = select(w.words).where(*here).limit(LONG).correlate(self.feed.source).subquery("looked_at")
+        found = exists(
+            select(literal(1)).select_from(some).where(search.Matches(some.c.words, f"q{n}", by_index=False))
+        )
+        longer = exists(select(literal(1)).where(*here).limit(1).offset(LONG).correlate(self.feed.source))
+        match = search.MatchesIn(w.words, f"q{n}", self._by.letter, self._by.key)
+        index = select(literal(1)).where(w.group_id == bindparam("g"), match).offset(0).correlate(self.feed.source)
+        others = select(func.count()).select_from(index.subquery("others")).scalar_subquery()
+        return case((found, true()), (longer, others > 0), else_=false())
 
     def _by_rank(self, plain: Select[Any], *, walk: bool) -> Statement:
         best = []
@@ -237,7 +256,7 @@ class SearchPlan(Plan):
         key = (cursor is not None, bounded)
         found = self._walks.get(key)
         if found is None:
-            held = [exists(self._finds(n, by_index=False)) for n in range(len(self._alternatives))]
+            held = [self._held(n) for n in range(len(self._alternatives))]
             query = self._plain.where(self._possible).where(held[0] if len(held) == 1 else or_(*held))
             if cursor is not None:
                 query = query.where(clauses.after(self.keys, [False] * len(self.keys)))
@@ -339,15 +358,14 @@ def rows(
     if further and snapshot.dialect == "sqlite":
         found = _by_windows(snapshot, plan, asked, cursor, parameters)
         return snapshot.all(plan.page(cursor), **parameters) if found is None else found, 0
-    if further and len(asked.alternatives) == 1 and not _held(snapshot, parameters):
-        further = 0  # rare, so that the index has few; a walk might meet a long thread, and look through all of it
     while further:
         last = snapshot.one(plan.bound(cursor), walk=WALK * further - 1, **parameters)
         bound = {f"b{number}": value for number, value in enumerate(last or ())}
         found = snapshot.all(plan.walk(cursor, bounded=last is not None), **parameters, **bound)
         if last is None or len(found) == limit:
             return found, 0
-        further = further * LATER if len(found) * LATER >= limit else 0
+        # The index has few where there was none; of a few, more of a walk has a page.
+        further = further * LATER if len(found) * LATER >= limit or (found and further == 1) else 0
     return snapshot.all(plan.page(cursor), **parameters), 0
 
 
