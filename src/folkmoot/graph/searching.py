@@ -4,7 +4,8 @@ A rare word is looked up in the index of words, and what that gives is put in or
 too much to sort: the collection is walked in its own order instead, and each row is looked at. So some rows are walked
 first; where they do not fill the page, the word is rare enough for the index, or `LATER` times as many are walked. Both
 ways give the same rows in the same order. SQLite finds matches one by one, and so tells whether there are more than a
-number without finding all; PostgreSQL does not, and there the rows that were walked tell how common the word is.
+number without finding all; and since each question to its index costs much, it looks at many rows by one, which names
+them all. PostgreSQL looks at row after row, and there those that were walked tell how common the word is.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ LONG = 500  # posts of one of these that it looks at
 FEW = 500  # matches that are put in order without a walk, where they can be counted so far
 WINDOW = 100  # rows that SQLite looks at together, at first
 AT_ONCE = 800  # the most that it does
-SOME = 250  # posts that are taken of these at a time
+SOME = 50  # posts that are taken of these at a time
 LATER = 8  # so many times as many, where neither was enough
 RANKED = 5_000  # posts whose relevance is compared: the newest that match
 SAMPLE = 200  # newest posts that tell PostgreSQL how common the words are, before it compares
