@@ -32,7 +32,7 @@ from folkmoot.filling.run import Filled, fill
 SMALL = 10_000
 _LARGE = 1_000_000
 _DEEP = 5_000  # the page that is asked for beside the first, or the last but one where there are fewer
-_NOTHING = "nothing-has-this"
+NOTHING = "nothing-has-this"
 _PREFER = "folkmoot.profile=extended"
 
 
@@ -99,32 +99,32 @@ QUESTIONS: tuple[Question, ...] = (
     _filter("conversations", "lastDeliveredDateTime ge 2027-01-01T00:00:00Z"),
     _filter("conversations", "lastDeliveredDateTime le 2023-06-01T00:00:00Z"),
     _filter("conversations", "hasAttachments eq true"),
-    _filter("conversations", f"topic eq '{_NOTHING}'"),
-    _filter("conversations", f"startswith(topic,'{_NOTHING}')"),
+    _filter("conversations", f"topic eq '{NOTHING}'"),
+    _filter("conversations", f"startswith(topic,'{NOTHING}')"),
     _filter("conversations", "startswith(topic,'Question')"),
     _filter("conversations", "contains(topic,'contract')"),
-    _filter("conversations", f"contains(topic,'{_NOTHING}')", linear=True),
-    _filter("conversations", f"uniqueSenders/any(s:s eq '{_NOTHING}')", linear=True),
+    _filter("conversations", f"contains(topic,'{NOTHING}')", linear=True),
+    _filter("conversations", f"uniqueSenders/any(s:s eq '{NOTHING}')", linear=True),
     _filter("conversations", "uniqueSenders/any(s:s eq 'Adele Vance')"),
     _filter("threads", f"lastDeliveredDateTime ge {_MOMENT}"),
     _filter("threads", "lastDeliveredDateTime ge 2027-01-01T00:00:00Z"),
     _filter("threads", "isLocked eq true"),
     _filter("threads", "hasAttachments eq true"),
-    _filter("threads", f"topic eq '{_NOTHING}'"),
+    _filter("threads", f"topic eq '{NOTHING}'"),
     _filter(POSTS, f"receivedDateTime ge {_MOMENT}"),
     _filter(POSTS, "receivedDateTime ge 2027-01-01T00:00:00Z"),
     _filter(POSTS, "hasAttachments eq true"),
     _filter(POSTS, "from/emailAddress/address eq 'AdeleV@contoso.onmicrosoft.com'"),
-    _filter(POSTS, f"from/emailAddress/address eq '{_NOTHING}@example.org'", linear=True),
+    _filter(POSTS, f"from/emailAddress/address eq '{NOTHING}@example.org'", linear=True),
     _filter(POSTS, "extensions/any(f:f/id eq 'com.example.ticket')"),
-    _filter(POSTS, f"extensions/any(f:f/id eq '{_NOTHING}')", linear=True),
+    _filter(POSTS, f"extensions/any(f:f/id eq '{NOTHING}')", linear=True),
     Question(f"{POSTS}?$filter=singleValueExtendedProperties/any(…)", f"{POSTS}?$filter={_PROPERTY}"),
     _search("conversations", "contract"),
     _search("conversations", '"meet in the workshop"'),
     _search("conversations", "from:adele handbook"),
     _search("conversations", "subject:greenhouse"),
     _search("conversations", "7002"),
-    _search("conversations", _NOTHING.replace("-", "")),
+    _search("conversations", NOTHING.replace("-", "")),
     _search(POSTS, "contract"),
     _search("threads", "contract hasAttachments:true"),
     Question("conversations?$search=contract&$orderby=relevance", "conversations?$search=contract&$orderby=relevance"),

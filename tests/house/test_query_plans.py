@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from benchmarks.flat import QUESTIONS, Question
+from benchmarks.flat import NOTHING, QUESTIONS, Question
 from folkmoot.config import Settings
 from folkmoot.filling.plan import Wish
 from folkmoot.filling.run import Filled, fill
@@ -36,8 +37,17 @@ SMALL = (
     ("AS some", "", "what the index of words found, 500 rows and not all"),
     ("row_number() OVER", "", "each of the posts that go with a thread is written down"),
     (", 1, 100)", "RIGHT PART OF ORDER BY", "topics that begin with the same hundred characters"),
+    ("WITH those AS", "", "the keys of what is in a range of an index, where a walk would look at more rows"),
     (", 1, 100)", "Incremental Sort", "topics that begin with the same hundred characters"),
 )
+
+# Filters that hold for few, or for nothing.
+SPARSE = [
+    each
+    for each in QUESTIONS
+    if "$filter" in each.name and not each.linear and any(few in each.name for few in (NOTHING, "2027", "any(…)"))
+]
+WALKED = ("conversations", "threads", "posts")
 
 Ran = dict[str, Mapping[str, Any]]
 
@@ -86,6 +96,28 @@ def explained(graph: Graph, ran: Ran) -> Iterator[tuple[str, str]]:
             for node in _nodes((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]):
                 if node["Node Type"] in ("Seq Scan", "Sort", "Incremental Sort"):
                     yield text, f"{node['Node Type']} {node.get('Relation Name', node.get('Sort Key'))}"
+
+
+def walks(graph: Graph, ran: Ran) -> Iterator[tuple[str, str]]:
+    """Each statement that goes along all that a group or a thread holds, with the step of its plan that does."""
+    store: Any = graph.store
+    if graph.database == "sqlite":
+        with contextlib.closing(sqlite3.connect(store._path)) as file:
+            for text, parameters in ran.items():
+                for *_, step in file.execute(f"EXPLAIN QUERY PLAN {text}", parameters):
+                    if re.fullmatch(rf"S\w+ ({'|'.join(WALKED)}) .*\(group_id=\?( AND thread_id=\?)?\)", step):
+                        yield text, step
+        return
+    with psycopg.connect(store._url) as link:
+        link.execute(b"SET enable_seqscan = off; SET enable_sort = off; SET enable_bitmapscan = off")
+        # How the few are joined is the planner's choice, and of so little data it may read all.
+        for text, parameters in ((each, ran[each]) for each in ran if not each.startswith("WITH few")):
+            with link.transaction(force_rollback=True):
+                (plan,) = link.execute(f"EXPLAIN (FORMAT JSON) {text}".encode(), parameters).fetchone() or ("[]",)
+            for node in _nodes((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]):
+                found = set(re.findall(r"(\w+|\)) (?:=|>|<)", node.get("Index Cond", "")))
+                if node.get("Relation Name") in WALKED and found and found <= {"group_id", "thread_id"}:
+                    yield text, f"{node['Node Type']} {node['Index Cond']}"
 
 
 def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -141,6 +173,26 @@ def test_an_index_answers_everything(graph: Graph, monkeypatch: pytest.MonkeyPat
     assert len(ran) > 80
     assert [each for each in explained(graph, ran) if not may_be(*each)] == []
     assert list(explained(graph, {"SELECT id FROM posts ORDER BY content": {}})), "what has no index would not be found"
+
+
+def test_what_holds_for_few_is_not_walked_to(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index gives the few; nothing goes along the group to see whether there is another."""
+    store: Any = graph.store
+    settings = Settings(data=graph.settings.data, database=getattr(store, "_url", None))
+    if graph.database == "sqlite":
+        settings = Settings(data=str(store._path.parent))
+    filled = fill(settings, WISH, processes=0)
+    adele = graph.as_("AdeleV")
+    _PLANS.clear()
+    with recorded(monkeypatch) as ran:
+        for question in SPARSE:
+            ask(adele, filled, question, {"{thread}": filled.thread or ""})
+    assert len(SPARSE) >= 7
+    assert list(walks(graph, ran)) == []
+    with recorded(monkeypatch) as ran:
+        linear = next(each for each in QUESTIONS if each.linear and "contains(topic" in each.name)
+        ask(adele, filled, linear, {})
+    assert list(walks(graph, ran)), "a walk would not be found"
 
 
 def may_be(text: str, step: str) -> bool:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
+from folkmoot.graph import narrowing
 from folkmoot.graph.feeds import FEEDS
 from tests.harness import GROUP, PERSON, START, Client, address, iso
 from tests.protocol.library import Library, made
@@ -229,6 +230,29 @@ def cases(which: list[Case]) -> pytest.MarkDecorator:
 @cases(CONVERSATIONS)
 def test_conversations(library: Library, filter_: str, expected: Callable[[Item], Any]) -> None:
     checked(library.as_("AdeleV"), f"{library.launch.group_path}/conversations", filter_, expected)
+
+
+@pytest.mark.parametrize(("few", "walk"), [(0, 1), (0, 1_000), (1_000, 1)])
+@pytest.mark.parametrize(
+    "filter_",
+    [
+        f"lastDeliveredDateTime ge {DAY}",
+        f"lastDeliveredDateTime lt {DAY}",
+        f"lastDeliveredDateTime lt {DAY} and hasAttachments eq false",
+        "startswith(topic,'Launch')",
+        "startswith(topic,'\U0010ffff')",
+    ],
+)
+def test_whichever_way_a_page_is_found(
+    library: Library, monkeypatch: pytest.MonkeyPatch, filter_: str, few: int, walk: int
+) -> None:
+    """What an index has few of is put in order; of much, a walk finds a page, or the index says where the first is."""
+    adele, path = library.as_("AdeleV"), f"{library.launch.group_path}/conversations"
+    wanted = [item["id"] for item in adele.everything(f"{path}?$filter={quote(f'({filter_}) or (1 eq 2)')}")]
+    monkeypatch.setattr(narrowing, "FEW", few)
+    monkeypatch.setattr(narrowing, "WALK", walk)
+    assert [item["id"] for item in adele.everything(f"{path}?$filter={quote(filter_)}&$top=2")] == wanted
+    assert adele.get(f"{path}?$filter={quote(filter_)}&$skip=1&$top=2").ids == wanted[1:3]
 
 
 @cases(THREADS)

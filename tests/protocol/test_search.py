@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import create_engine, delete, select
 
 from folkmoot.graph import searching
+from folkmoot.graph.plan import _PLANS
 from folkmoot.store import migrate
 from folkmoot.store import schema as s
 from folkmoot.store.db import Statement
@@ -171,7 +172,9 @@ def test_the_best_are_the_same_whether_words_are_common_or_rare(
 @pytest.mark.parametrize("few", [0, 2_000])
 def test_pages_neither_lose_nor_repeat(graph: Graph, monkeypatch: pytest.MonkeyPatch, walk: int, few: int) -> None:
     """Whichever way a page is found, while others are posted."""
-    monkeypatch.setattr(searching, "WALK", {"sqlite": walk, "postgresql": walk})
+    for name in ("WALK", "WINDOW", "AT_ONCE", "SOME", "LONG"):
+        monkeypatch.setattr(searching, name, walk)
+    _PLANS.clear()  # which may hold another LONG
     monkeypatch.setattr(searching, "FEW", few)
     adele, megan, extended = graph.as_("AdeleV"), graph.as_("MeganB"), graph.as_app("extended")
     talk = adele.start("Talk", "walrus 0")

@@ -94,16 +94,21 @@ def _unseen(*, conversations: bool) -> Sql:
         select(q.c.seq).where(q.c.group_id == _G).scalar_subquery(),
     )
     what = func.count(distinct(p.c.conversation_id)) if conversations else func.count()
+    # With a limit, so that PostgreSQL knows how few they are and looks for the post of each.
+    lately = (
+        select(c.c.item, c.c.kind, c.c.noun, c.c.by)
+        .where(c.c.group_id == _G, c.c.seq > newest, c.c.seq > visit)
+        .order_by(c.c.seq.desc())
+        .limit(LOOKED_AT)
+        .subquery("lately")
+    )
     counted = (
         select(what)
-        .select_from(c.join(p, and_(p.c.group_id == _G, p.c.id == c.c.item)))
+        .select_from(lately.join(p, and_(p.c.group_id == _G, p.c.id == lately.c.item)))
         .where(
-            c.c.group_id == _G,
-            c.c.seq > newest,
-            c.c.seq > visit,
-            c.c.kind == literal("created"),
-            c.c.noun == literal("post"),
-            or_(c.c.by.is_(None), c.c.by != _ME),
+            lately.c.kind == literal("created"),
+            lately.c.noun == literal("post"),
+            or_(lately.c.by.is_(None), lately.c.by != _ME),
         )
         .scalar_subquery()
     )

@@ -19,7 +19,7 @@ from folkmoot.graph.people import GROUP, USER, group_noun, user_noun
 from folkmoot.graph.subscription_noun import LISTED, SUBSCRIPTION
 from folkmoot.odata.edm import Edm, Entity, Field
 from folkmoot.store import schema as s
-from folkmoot.store.dialect import AnyOf
+from folkmoot.store.dialect import AnyOf, NotByIndex
 
 
 def _bind(name: str) -> BindParameter[Any]:
@@ -67,9 +67,11 @@ class Feed:
     `order` ends in a key that is unique within the collection, so that a page always knows where it stopped. `visible`
     names the group table to which the caller's visibility applies, `managed` a table of which only those rows are
     there that are the caller's to manage. `single`: it is one item, whose properties that are only sent alone can be
-    selected. `kinds` are the nouns of a mixed collection, by the value of `kind`. `inside` are properties that
-    `$expand` adds to an item, by what it calls them in lower case; the value of `kind` of those that have them is in
-    `inside_kind`. `plain`: strict applications can neither filter nor sort it, nor ask for pages of a size.
+    selected. `keyed` is the condition where the keys of some rows are known, if that is to be spelt otherwise. `ranges`
+    are columns that an index of the collection has right behind what its condition names, by their properties. `kinds`
+    are the nouns of a mixed collection, by the value of `kind`. `inside` are properties that `$expand` adds to an item,
+    by what it calls them in lower case; the value of `kind` of those that have them is in `inside_kind`. `plain`:
+    strict applications can neither filter nor sort it, nor ask for pages of a size.
     """
 
     name: str
@@ -92,6 +94,8 @@ class Feed:
     single: bool = False
     plain: bool = False
     search: SearchBy | None = None
+    ranges: Mapping[str, Sql] = field(default_factory=dict)
+    keyed: ColumnElement[bool] | None = None
 
 
 _c, _t, _p, _w = s.conversations.c, s.threads.c, s.posts.c, s.post_words.c
@@ -147,15 +151,17 @@ def _feed(name: str, noun: Noun, condition: ColumnElement[bool], *order: tuple[S
 # neither loses nor repeats an item while posts arrive. By activity: $orderby=lastDeliveredDateTime desc.
 _MAIL: tuple[Feed, ...] = (
     _feed("conversations", CONVERSATION, _c.group_id == _bind("g"), (_c.id, True), branches=_TO_THREADS,
-          search=_CONVERSATIONS_BY),
+          search=_CONVERSATIONS_BY, ranges={"lastDeliveredDateTime": _c.last_delivered_at, "topic": s.head(_c.topic)}),
     _feed("conversation", CONVERSATION, and_(_c.group_id == _bind("g"), _c.id == _bind("c")), (_c.id, True),
           branches=_TO_THREADS),
-    _feed("threads", THREAD, _t.group_id == _bind("g"), (_t.id, True), branches=_TO_POSTS, search=_threads_by(g="g")),
+    _feed("threads", THREAD, _t.group_id == _bind("g"), (_t.id, True), branches=_TO_POSTS, search=_threads_by(g="g"),
+          ranges={"lastDeliveredDateTime": _t.last_delivered_at, "topic": s.head(_t.topic)}),
     _feed("conversation.threads", THREAD, and_(_t.group_id == _bind("g"), _t.conversation_id == _bind("c")),
           (_t.id, False), branches=_TO_POSTS, search=_threads_by(g="g", c="c")),
     _feed("thread", THREAD, and_(_t.group_id == _bind("g"), _t.id == _bind("t")), (_t.id, True), branches=_TO_POSTS),
     _feed("posts", POST, and_(_p.group_id == _bind("g"), _p.thread_id == _bind("t")), (_p.received_at, False),
-          (_p.id, False), branches=_BELOW_POST, search=_POSTS_BY),
+          (_p.id, False), branches=_BELOW_POST, search=_POSTS_BY,
+          keyed=and_(_p.group_id == _bind("g"), NotByIndex(_p.thread_id) == _bind("t"))),
     _feed("post", POST, and_(_p.group_id == _bind("g"), _p.id == _bind("p")), (_p.id, True), branches=_BELOW_POST),
 )  # fmt: skip
 
@@ -349,7 +355,7 @@ def _followed(feeds: Mapping[str, Feed]) -> tuple[Feed, ...]:
     The newest first, by what never changes: what comes meanwhile comes before the place where a reader stands, so that
     the reader comes to an end however much is written.
     """
-    bare: dict[str, Any] = {"search": None, "branches": {}}
+    bare: dict[str, Any] = {"search": None, "branches": {}, "ranges": {}, "keyed": None}
     of_group = replace(feeds["posts"], condition=_p.group_id == _bind("g"), order=((_p.id, True),), **bare)
     return (
         replace(feeds["conversations"], name="conversations.delta", **bare),

@@ -11,14 +11,14 @@ from itertools import repeat
 from typing import Any
 
 import msgspec
-from sqlalchemy import Boolean, Select, and_, bindparam, func, literal, or_, select
+from sqlalchemy import Boolean, ColumnElement, Select, and_, bindparam, func, literal, or_, select, true
 
-from folkmoot.graph import clauses, directory_search
+from folkmoot.graph import clauses, directory_search, narrowing
 from folkmoot.graph.describe import RENDER_ALL, Noun, Property, Sql
 from folkmoot.graph.feeds import FEEDS, Feed
 from folkmoot.model import Caller
 from folkmoot.odata import tokens
-from folkmoot.odata.edm import Nav
+from folkmoot.odata.edm import HEAD, Nav
 from folkmoot.odata.query import Expand, Options
 from folkmoot.ops import access
 from folkmoot.refusals import BadClause, BadExpand
@@ -41,12 +41,18 @@ class Plan:
 
     __slots__ = (
         "_base",
+        "_few",
+        "_keyed",
         "_pages",
+        "_texts",
+        "_walked",
         "branches",
         "columns",
         "count",
         "feed",
+        "few",
         "keys",
+        "narrow",
         "options",
         "project",
         "project_all",
@@ -57,7 +63,7 @@ class Plan:
         self.feed = feed
         self.options = options
         self.columns: list[Sql] = []
-        condition = feed.condition
+        condition: ColumnElement[bool] = true()
         if feed.visible is not None:
             seen = access.visible("app" if app else "person", feed.visible)
             condition = and_(condition, seen if feed.kind is None else or_(feed.kind == literal("user"), seen))
@@ -76,9 +82,19 @@ class Plan:
         self.shape = f"{feed.name} {texts.get('$filter')} {texts.get('$orderby')}"
         if "$search" in texts:
             self.shape += f" {texts['$search']}"
-        self._base: Select[Any] = select(*self.columns).select_from(feed.source).where(condition)
-        self.count = Statement(select(func.count()).select_from(feed.source).where(condition))
+        rows: Select[Any] = select(*self.columns).select_from(feed.source)
+        self._base = rows.where(and_(feed.condition, condition))
+        # What is read where the keys of the rows are known.
+        self._keyed = self._base if feed.keyed is None else rows.where(and_(feed.keyed, condition))
+        self.count = Statement(select(func.count()).select_from(feed.source).where(and_(feed.condition, condition)))
         self._pages: dict[tuple[bool, ...] | None, Statement] = {}
+        self.narrow = narrowing.narrow(
+            feed, options.filter, now, self.keys, lambda part: clauses.condition(feed, part, now)
+        )
+        self.few = None if self.narrow is None else self.narrow.probe()
+        self._few: dict[tuple[bool, ...] | None, Statement] = {}
+        self._texts: tuple[Statement, Statement] | None = None
+        self._walked: dict[bool, tuple[Statement, Statement, Statement, Statement]] = {}
 
     def page(self, cursor: Sequence[Any] | None) -> Statement:
         """The statement for the page after `cursor` (parameters `k0`, `k1`, …): `limit` rows after `skip`."""
@@ -89,6 +105,65 @@ class Plan:
             query = query.order_by(*(clauses.ordering(column, descending) for column, descending, _ in self.keys))
             found = Statement(query.limit(bindparam("limit")).offset(bindparam("skip")))
             self._pages[nulls] = found
+        return found
+
+    def after_text(self, cursor: Sequence[Any] | None) -> tuple[Statement, Statement] | None:
+        """Where rows come by a text of which an index has the head, and the head of the last row was all of its text:
+        the statements for the rows with the same text, and for those that come after them. One statement for both
+        would go through all that have the same text."""
+        heads = [each.field.head for each in self.feed.noun.properties.values() if each.field.head is not None]
+        if (
+            cursor is None
+            or len(self.keys) != 3
+            or not any(self.keys[0][0] is head for head in heads)
+            or self.keys[2][0] is not self.feed.noun.key
+            or len({descending for _, descending, _ in self.keys}) != 1
+            or len(cursor[0]) >= HEAD
+        ):
+            return None
+        if self._texts is None:
+            (head, descending, _), _, (key, _, _) = self.keys
+            at, id = bindparam("k0", type_=head.type), bindparam("k2", type_=key.type)
+            order = [clauses.ordering(column, descending) for column, _, _ in self.keys]
+            limited = self._base.limit(bindparam("limit"))
+            same = limited.where(head == at, key < id if descending else key > id).order_by(order[2])
+            others = limited.where(head < at if descending else head > at).order_by(*order)
+            self._texts = Statement(same), Statement(others)
+        return self._texts
+
+    def walked(self, cursor: Sequence[Any] | None) -> tuple[Statement, Statement, Statement, Statement] | None:
+        """Where rows come by their key, the last first: the statements for the key of the row `walk` rows after
+        `cursor`, for the page among the rows down to the key `down_to`, for the first key in the range, and for the
+        page from the key `from_key` on. None where they come otherwise."""
+        if self.narrow is None or len(self.keys) != 1 or not self.keys[0][1] or not self.feed.ranges:
+            return None
+        found = self._walked.get(cursor is not None)
+        if found is None:
+            key = self.keys[0][0]
+            after: ColumnElement[bool] = true() if cursor is None else key < bindparam("k0", type_=key.type)
+            rows = select(key).select_from(self.feed.source).where(self.feed.condition, after).order_by(key.desc())
+            page = self._base.where(after).order_by(key.desc()).limit(bindparam("limit")).offset(bindparam("skip"))
+            found = self._walked[cursor is not None] = (
+                Statement(rows.limit(1).offset(bindparam("walk"))),
+                Statement(page.where(key >= bindparam("down_to", type_=key.type))),
+                self.narrow.first(after),
+                Statement(page.where(key <= bindparam("from_key", type_=key.type))),
+            )
+        return found
+
+    def page_of_few(self, cursor: Sequence[Any] | None) -> Statement:
+        """The same page, where `few` gives no more than `narrowing.FEW`."""
+        assert self.narrow is not None  # noqa: S101  (`few` is there)
+        nulls = None if cursor is None else tuple(value is None for value in cursor)
+        found = self._few.get(nulls)
+        if found is None:
+            key = self.feed.noun.key
+            query = self._keyed.where(key.in_(select(self.narrow.keys().c.item)))
+            if nulls is not None:
+                query = query.where(clauses.after(self.keys, nulls))
+            query = query.order_by(*(clauses.ordering(column, descending) for column, descending, _ in self.keys))
+            found = Statement(query.limit(bindparam("limit")).offset(bindparam("skip")))
+            self._few[nulls] = found
         return found
 
     def cursor(self, text: str, more: str = "") -> tuple[Any, ...]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from folkmoot.graph import searching
+from folkmoot.graph import narrowing, searching
 from folkmoot.graph.feeds import Feed
 from folkmoot.graph.plan import Branch, Plan, plan_for
 from folkmoot.graph.road import Road
 from folkmoot.model import Caller
 from folkmoot.odata.query import Options, to_query
 from folkmoot.refusals import BadClause, BadExpand
-from folkmoot.store.db import Snapshot
+from folkmoot.store.db import Row, Snapshot
 
 # Items of an expanded collection when $top does not say: Graph's own limit for directory relationships.
 EXPANDED_PAGE = 20
@@ -66,7 +66,14 @@ def expect(snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str,
     plan, asked = _planned(feed, options, caller, snapshot.now)
     if asked is None:
         cursor = plan.cursor(options.skiptoken) if options.skiptoken is not None else None
-        snapshot.expect(plan.page(cursor), **_parameters(plan, options, scope, options.top or feed.page, cursor))
+        if plan.few is not None:
+            snapshot.expect(plan.few, **scope, few=narrowing.FEW + 1)
+            return
+        texts = plan.after_text(cursor)
+        snapshot.expect(
+            plan.page(cursor) if texts is None else texts[0],
+            **_parameters(plan, options, scope, options.top or feed.page, cursor),
+        )
 
 
 def _size(plan: Plan, size: int) -> int:
@@ -156,7 +163,7 @@ class _Reading:
         else:
             cursor = plan.cursor(options.skiptoken) if options.skiptoken is not None else None
             parameters = _parameters(plan, options, scope, size, cursor)
-            rows = self.snapshot.all(plan.page(cursor), **parameters)
+            rows = self.page(plan, cursor, scope, parameters)
         group = scope.get("g", "")
         self.sent += min(len(rows), size)
         if self.sent > LARGEST_ANSWER:
@@ -176,6 +183,35 @@ class _Reading:
         if asked is not None and isinstance(plan, searching.SearchPlan):
             return found, searching.token(plan, asked, rows[size - 1], place)
         return found, plan.token(rows[size - 1])
+
+    def page(
+        self, plan: Plan, cursor: Sequence[Any] | None, scope: Mapping[str, Any], parameters: Mapping[str, Any]
+    ) -> list[Row]:
+        """The rows of a page, by the way that looks at the fewest."""
+        if plan.few is None:
+            texts = plan.after_text(cursor)
+            if texts is None:
+                return self.snapshot.all(plan.page(cursor), **parameters)
+            rows = self.snapshot.all(texts[0], **parameters)
+            more = {**parameters, "limit": parameters["limit"] - len(rows)}
+            return rows + self.snapshot.all(texts[1], **more) if more["limit"] else rows
+        counted = self.snapshot.one(plan.few, **scope, few=narrowing.FEW + 1)
+        if counted is not None and counted[0] <= narrowing.FEW:
+            return self.snapshot.all(plan.page_of_few(cursor), **parameters)
+        walked = plan.walked(cursor)
+        if walked is None:
+            return self.snapshot.all(plan.page(cursor), **parameters)
+        last, near, first, onwards = walked
+        end = self.snapshot.one(last, **parameters, walk=narrowing.WALK)
+        if end is None:
+            return self.snapshot.all(plan.page(cursor), **parameters)
+        rows = self.snapshot.all(near, **parameters, down_to=end[0])
+        if len(rows) == parameters["limit"]:
+            return rows
+        top = self.snapshot.one(first, **parameters)
+        if top is None or top[0] is None:
+            return []
+        return self.snapshot.all(onwards, **parameters, from_key=top[0])
 
     def expand(
         self, branch: Branch, row: Sequence[Any], item: dict[str, Any], scope: Mapping[str, Any], road: Road

@@ -4,7 +4,8 @@ A rare word is looked up in the index of words, and what that gives is put in or
 too much to sort: the collection is walked in its own order instead, and each row is looked at. So some rows are walked
 first; where they do not fill the page, the word is rare enough for the index, or `LATER` times as many are walked. Both
 ways give the same rows in the same order. SQLite finds matches one by one, and so tells whether there are more than a
-number without finding all; PostgreSQL does not, and there the rows that were walked tell how common the word is.
+number without finding all; and since each question to its index costs much, it looks at many rows by one, which names
+them all. PostgreSQL looks at row after row, and there those that were walked tell how common the word is.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, json
 from msgspec.structs import replace
 from sqlalchemy import (
     CTE,
@@ -20,11 +21,14 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
     exists,
+    false,
     func,
     literal,
     or_,
     select,
+    true,
     tuple_,
     union_all,
 )
@@ -40,9 +44,14 @@ from folkmoot.refusals import BadClause
 from folkmoot.store import schema as s
 from folkmoot.store import search
 from folkmoot.store.db import Dialect, Row, Snapshot, Statement
+from folkmoot.store.dialect import AnyOf
 
-WALK = {"sqlite": 400, "postgresql": 40}  # rows that are looked at first; a look costs more on PostgreSQL
+WALK = 100  # rows that PostgreSQL looks at first, one by one
+LONG = 500  # posts of one of these that it looks at
 FEW = 500  # matches that are put in order without a walk, where they can be counted so far
+WINDOW = 100  # rows that SQLite looks at together, at first
+AT_ONCE = 800  # the most that it does
+SOME = 50  # posts that are taken of these at a time
 LATER = 8  # so many times as many, where neither was enough
 RANKED = 5_000  # posts whose relevance is compared: the newest that match
 SAMPLE = 200  # newest posts that tell PostgreSQL how common the words are, before it compares
@@ -67,7 +76,7 @@ class Asked(Struct, frozen=True):
 
     @property
     def shape(self) -> tuple[object, ...]:
-        facts = ((each.text is not None, _dated(each), each.attached is not None) for each in self.alternatives)
+        facts = ((each.text is not None, _dated(each), each.attached) for each in self.alternatives)
         return (self.ranked, *facts)
 
     def parameters(self, by: SearchBy, scope: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Any]:
@@ -121,10 +130,14 @@ class SearchPlan(Plan):
 
     __slots__ = (
         "_alternatives",
+        "_among",
         "_bounds",
         "_by",
-        "_walked",
+        "_plain",
+        "_possible",
         "_walks",
+        "_windows",
+        "hits",
         "natural",
         "ranked",
         "ranked_by_walk",
@@ -144,15 +157,22 @@ class SearchPlan(Plan):
         each = [self._finds(n, by_index=True) for n in range(len(self._alternatives))]
         found = _materialized((each[0] if len(each) == 1 else union_all(*each)).cte("found"))
         # What `page` and `count` of the plan give is what the index finds.
-        self._base = plain.where(self._by.key.in_(select(found.c.item)))
+        self._base = self._keyed.where(self._by.key.in_(select(found.c.item)))
         self.count = Statement(select(func.count()).select_from(self._base.subquery()))
         self._walks: dict[tuple[bool, bool], Statement] = {}
         self._bounds: dict[bool, Statement] = {}
+        self._windows: dict[bool, Statement] = {}
+        self.hits = [Statement(query.limit(bindparam("some"))) for query in each]
         self.ranked = self._by_rank(plain, walk=False) if asked.ranked else None
         # Words of one post in a few are looked for in the newest posts: the index would give them all, to be sorted.
         walkable = asked.ranked and len(asked.alternatives) == 1 and set(self._by.within) == {"g"}
         self.ranked_by_walk = self._by_rank(plain, walk=True) if walkable else None
-        self._walked = plain
+        self._plain = plain
+        # What has posts with attachments says so, and an index has it.
+        has = feed.noun.entity.field("hasAttachments")
+        attached = has is not None and all(each.attached for each in self._alternatives)
+        self._possible: ColumnElement[bool] = has.sql == true() if attached and has is not None else true()
+        self._among: Statement | None = None
 
     def _finds(self, n: int, *, by_index: bool, ranked: bool = False) -> Select[Any]:
         """The items that alternative `n` finds: as a list, or those of the row that stands outside."""
@@ -176,9 +196,25 @@ class SearchPlan(Plan):
         if by_index:
             return select(item.label("item")).select_from(source).where(*condition)
         above = [column == outside for column, outside in self._by.above]
-        within = search.Within(w.words, self._by.letter, self._by.key)
         # With an OFFSET it stays a look at one row; PostgreSQL would make a join of it and look at all of them.
-        return select(literal(1)).select_from(source).where(*condition, *above, within).offset(0)
+        return select(literal(1)).select_from(source).where(*condition, *above).offset(0)
+
+    def _held(self, n: int) -> ColumnElement[bool]:
+        """Whether alternative `n` finds the row that stands outside, by looking at its posts. Where those are more than
+        `LONG` and none of so many matches, the index says whether another does."""
+        each, w = self._alternatives[n], s.post_words.c
+        if self._by.letter == "p" or _dated(each) or each.attached is not None:
+            return exists(self._finds(n, by_index=False))
+        here = [w.group_id == bindparam("g"), *(column == outside for column, outside in self._by.above)]
+        some = select(w.words).where(*here).limit(LONG).correlate(self.feed.source).subquery("looked_at")
+        found = exists(
+            select(literal(1)).select_from(some).where(search.Matches(some.c.words, f"q{n}", by_index=False))
+        )
+        longer = exists(select(literal(1)).where(*here).limit(1).offset(LONG).correlate(self.feed.source))
+        match = search.MatchesIn(w.words, f"q{n}", self._by.letter, self._by.key)
+        index = select(literal(1)).where(w.group_id == bindparam("g"), match).offset(0).correlate(self.feed.source)
+        others = select(func.count()).select_from(index.subquery("others")).scalar_subquery()
+        return case((found, true()), (longer, others > 0), else_=false())
 
     def _by_rank(self, plain: Select[Any], *, walk: bool) -> Statement:
         best = []
@@ -221,8 +257,8 @@ class SearchPlan(Plan):
         key = (cursor is not None, bounded)
         found = self._walks.get(key)
         if found is None:
-            held = [exists(self._finds(n, by_index=False)) for n in range(len(self._alternatives))]
-            query = self._walked.where(held[0] if len(held) == 1 else or_(*held))
+            held = [self._held(n) for n in range(len(self._alternatives))]
+            query = self._plain.where(self._possible).where(held[0] if len(held) == 1 else or_(*held))
             if cursor is not None:
                 query = query.where(clauses.after(self.keys, [False] * len(self.keys)))
             if bounded:
@@ -232,13 +268,34 @@ class SearchPlan(Plan):
             found = self._walks[key] = Statement(query.limit(bindparam("limit")).offset(bindparam("skip")))
         return found
 
+    def window(self, cursor: Sequence[Any] | None) -> Statement:
+        """The statement for the keys of the next `walk` rows after `cursor`."""
+        key = cursor is not None
+        found = self._windows.get(key)
+        if found is None:
+            columns = [column for column, _, _ in self.keys]
+            query = select(*columns).select_from(self.feed.source).where(self.feed.condition, self._possible)
+            if key:
+                query = query.where(clauses.after(self.keys, [False] * len(self.keys)))
+            found = Statement(query.order_by(*(column.desc() for column in columns)).limit(bindparam("walk")))
+            self._windows[key] = found
+        return found
+
+    def among(self) -> Statement:
+        """The statement for the rows whose keys are in the JSON array `found`."""
+        if self._among is None:
+            query = self._keyed.where(AnyOf(self._by.key, "found"))
+            query = query.order_by(*(column.desc() for column, _, _ in self.keys))
+            self._among = Statement(query.limit(bindparam("limit")))
+        return self._among
+
     def bound(self, cursor: Sequence[Any] | None) -> Statement:
         """The statement for the keys of the last row that is walked after `cursor`; no row where there are fewer."""
         key = cursor is not None
         found = self._bounds.get(key)
         if found is None:
             columns = [column for column, _, _ in self.keys]
-            query = select(*columns).select_from(self.feed.source).where(self.feed.condition)
+            query = select(*columns).select_from(self.feed.source).where(self.feed.condition, self._possible)
             if key:
                 query = query.where(clauses.after(self.keys, [False] * len(self.keys)))
             query = query.order_by(*(column.desc() for column in columns)).limit(1).offset(bindparam("walk"))
@@ -291,24 +348,89 @@ def rows(
         parameters["skip"] = start
         ranked = plan.ranked
         if plan.ranked_by_walk is not None and snapshot.dialect == "postgresql" and asked.alternatives[0].text:
-            held = snapshot.one(_HELD, g=parameters["g"], q0=parameters["q0"])
-            if held is not None and held[0] * COMMON >= SAMPLE:
-                ranked = plan.ranked_by_walk
+            common = _held(snapshot, parameters) * COMMON >= SAMPLE
+            ranked = plan.ranked_by_walk if common else ranked
         return snapshot.all(ranked, **parameters), start + limit - 1
     cursor = plan.cursor(skiptoken, asked.text) if skiptoken is not None else None
     for number, value in enumerate(cursor or ()):
         if value is not None:
             parameters[f"k{number}"] = value
     further = 1 if plan.natural and asked.walkable(snapshot.dialect) else 0
-    counts = snapshot.dialect == "sqlite" and len(asked.alternatives) == 1
-    while further and not (counts and _at_most(snapshot, FEW * further, parameters)):
-        last = snapshot.one(plan.bound(cursor), walk=WALK[snapshot.dialect] * further - 1, **parameters)
+    if further and snapshot.dialect == "sqlite":
+        found = _by_windows(snapshot, plan, asked, cursor, parameters)
+        return snapshot.all(plan.page(cursor), **parameters) if found is None else found, 0
+    while further:
+        last = snapshot.one(plan.bound(cursor), walk=WALK * further - 1, **parameters)
         bound = {f"b{number}": value for number, value in enumerate(last or ())}
         found = snapshot.all(plan.walk(cursor, bounded=last is not None), **parameters, **bound)
         if last is None or len(found) == limit:
             return found, 0
-        further = further * LATER if counts or len(found) * LATER >= limit else 0
+        # The index has few where there was none; of a few, more of a walk has a page.
+        further = further * LATER if len(found) * LATER >= limit or (found and further == 1) else 0
     return snapshot.all(plan.page(cursor), **parameters), 0
+
+
+def _by_windows(
+    snapshot: Snapshot,
+    plan: SearchPlan,
+    asked: Asked,
+    cursor: Sequence[Any] | None,
+    parameters: dict[str, Any],
+) -> list[Row] | None:
+    """The rows of a page, found by looking at so many rows at once, and then at more; None where the words are so rare
+    that the index gives all that it has sooner."""
+    by = plan.feed.search
+    assert by is not None  # noqa: S101  (asked before)
+    item = next(number for number, (column, _, _) in enumerate(plan.keys) if column is by.key)
+    counts = len(asked.alternatives) == 1
+    wanted = parameters["limit"] + parameters["skip"]
+    found: list[Row] = []
+    further = 1
+    after = parameters
+    size = WINDOW
+    while found or not (counts and _at_most(snapshot, FEW * further, parameters)):
+        window = snapshot.all(plan.window(cursor), **{**after, "walk": size})
+        for start in range(0, len(window), AT_ONCE):
+            items = [row[item] for row in window[start : start + AT_ONCE]]
+            hits = _hits(snapshot, plan, by, items, parameters)
+            if hits:
+                given = {**parameters, "found": json.encode(hits).decode(), "limit": wanted - len(found)}
+                found += snapshot.all(plan.among(), **given)
+            if len(found) >= wanted:
+                break
+        if len(window) < size or len(found) >= wanted:
+            return found[parameters["skip"] :]
+        if not counts and len(found) * LATER < wanted:
+            return None
+        cursor = window[-1]
+        after = parameters | {f"k{number}": value for number, value in enumerate(cursor)}
+        # As many as seem to be needed, and some more.
+        further *= LATER
+        size = min(WINDOW * further, WINDOW + (wanted - len(found)) * size // len(found)) if found else WINDOW * further
+    return None
+
+
+def _hits(
+    snapshot: Snapshot, plan: SearchPlan, by: SearchBy, items: Sequence[str], parameters: Mapping[str, Any]
+) -> list[str]:
+    """Which of some items the words find."""
+    hits: set[str] = set()
+    for n, statement in enumerate(plan.hits):
+        query = parameters[f"q{n}"]
+        rest = [each for each in items if each not in hits]
+        while rest:
+            within = search.within_any(query, by.letter, rest)
+            rows = snapshot.all(statement, **{**parameters, f"q{n}": within, "some": SOME})
+            hits.update(row[0] for row in rows)
+            # What has many posts that match is found by the first of them, and would hide the others.
+            rest = [each for each in rest if each not in hits] if len(rows) == SOME else []
+    return list(hits)
+
+
+def _held(snapshot: Snapshot, parameters: Mapping[str, Any]) -> int:
+    """How many of the newest posts match, `SAMPLE` being looked at."""
+    row = snapshot.one(_HELD, g=parameters["g"], q0=parameters["q0"])
+    return 0 if row is None else int(row[0])
 
 
 def _at_most(snapshot: Snapshot, few: int, parameters: Mapping[str, Any]) -> bool:

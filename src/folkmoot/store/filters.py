@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Boolean, Double, String, and_, cast, exists, false, func, not_, or_, select
-from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.sql.selectable import FromClause
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import BinaryExpression, ColumnElement
+from sqlalchemy.sql.selectable import FromClause, ScalarSelect, Select
 
 from folkmoot.odata.edm import Complex, Edm, Entity, Field, Nav, Type
 from folkmoot.odata.expr import Binary, Call, Expr, In, Lambda, Literal, Path, TypeName, Unary
@@ -86,6 +87,23 @@ def compile_filter(
     the moment of the function `now()`, by default the database's clock. Raises `BadClause` (target `$filter`).
     """
     return _Compiler(entity, navs, now).condition(expr, False, {}, 0)
+
+
+def pointed(condition: ColumnElement[bool]) -> Select[Any] | None:
+    """The keys, as `item`, of the rows for which a compiled `any` holds, where an index has them (`NavScope.among`)."""
+    rows = condition.right.element if _is_in(condition) else None
+    if not isinstance(rows, Select):
+        return None
+    (key,) = rows.subquery("those").c
+    return select(key.label("item"))
+
+
+def _is_in(condition: ColumnElement[bool]) -> TypeGuard[BinaryExpression[bool]]:
+    return (
+        isinstance(condition, BinaryExpression)
+        and condition.operator is operators.in_op
+        and isinstance(condition.right, ScalarSelect)
+    )
 
 
 class _Compiler:

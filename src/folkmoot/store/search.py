@@ -164,6 +164,23 @@ def _within_on_postgresql(_: Within, __: SQLCompiler, **___: Any) -> str:
     return "TRUE"
 
 
+class MatchesIn(_Condition):
+    """Whether words match the query in a parameter and stand in a place, by PostgreSQL's index."""
+
+    def __init__(self, words: ColumnElement[Any], parameter: str, letter: str, id: ColumnElement[Any]) -> None:
+        self.words = words
+        self.query: BindParameter[str] = bindparam(parameter)
+        self.letter = letter
+        self.id = id
+
+
+@compiles(MatchesIn, "postgresql")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
+def _matches_in_on_postgresql(element: MatchesIn, compiler: SQLCompiler, **kw: Any) -> str:
+    column, query = compiler.process(element.words, **kw), compiler.process(element.query, **kw)
+    word = f"'{_PLACE}{element.letter}' || replace(CAST({compiler.process(element.id, **kw)} AS TEXT), '-', '')"
+    return f"{column} @@ (CAST({query} AS tsquery) && CAST({word} AS tsquery))"
+
+
 class Weighed(ColumnElement[Any]):
     """What `Score` judges a row by; it stands beside the condition that the row matches."""
 
@@ -249,6 +266,11 @@ def query(dialect: Dialect, text: Node | None, places: Mapping[str, str], *, con
         raise AssertionError(node)
 
     return both.join(within if text is None else [*within, spelt(text)])
+
+
+def within_any(query: str, letter: str, ids: Iterable[str]) -> str:
+    """A query of SQLite's, within any of some places of a kind."""
+    return f"({query}) AND ({' OR '.join([_term('sqlite', (place(letter, id),), beginning=False) for id in ids])})"
 
 
 def _term(dialect: Dialect, given: tuple[str, ...], *, beginning: bool) -> str:
