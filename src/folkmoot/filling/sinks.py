@@ -14,6 +14,7 @@ from folkmoot.filling.content import COLUMNS, Made
 from folkmoot.model import Recipient
 from folkmoot.ops import posts
 from folkmoot.store.db import Dialect
+from folkmoot.store.search import OPTIMIZE_WORDS
 
 # How much memory SQLite may take for words before it sorts them into the index, in bytes, and what it takes by itself.
 _HASH: Final = 64 * 1_048_576
@@ -134,6 +135,7 @@ class SqliteSink(Sink):
         self._connection.execute(text + _WHERE, key)
 
     def tidy(self) -> None:
+        self._connection.execute(OPTIMIZE_WORDS)
         self._connection.execute("PRAGMA analysis_limit = 1000")
         self._connection.execute("ANALYZE")
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

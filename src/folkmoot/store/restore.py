@@ -22,7 +22,7 @@ from folkmoot.store import schema as s
 from folkmoot.store.archive import Archive, BackupDamaged, BackupTooNew, Row, TablePart, sync_folder
 from folkmoot.store.backup import TABLES
 from folkmoot.store.db import Dialect
-from folkmoot.store.search import body_words, indexed
+from folkmoot.store.search import OPTIMIZE_WORDS, body_words, indexed
 from folkmoot.store.wake import DIRECTORY
 
 # Tables that tell what is lost where a database is replaced.
@@ -306,6 +306,8 @@ def _words(connection: Connection, dialect: Dialect) -> Progress:
         yield "post_words", count
     for index in indexes:
         index.create(connection)
+    if dialect == "sqlite":
+        driver.execute(OPTIMIZE_WORDS)
 
 
 def _end_leases(connection: Connection) -> None:
