@@ -23,7 +23,7 @@ from folkmoot.graph.reads import Read
 from folkmoot.odata.expr import Binary, Expr, Literal, Path
 from folkmoot.odata.query import Options, Order, parse_filter, parse_orderby, parse_select
 from folkmoot.refusals import BadClause, SyncStateGone
-from folkmoot.store import changes
+from folkmoot.store import changes, places
 from folkmoot.store.db import Snapshot
 
 # Lines of the log that one request looks at, however few of them are about what is followed.
@@ -161,8 +161,8 @@ class _Round:
         # Asked last: what was there of the log now was there when it was read.
         known = self.state.since if self.state.mode == "changes" else self.state.high
         if known < self.head:
-            oldest = changes.oldest(self.snapshot, self.group)
-            if oldest is None or oldest > known + 1:
+            oldest = places.first(self.snapshot, self.group)
+            if oldest is None or oldest[0] > known + 1:
                 raise self._gone(self.state)
         context = f"{self.call.road.root}/$metadata#{self.call.road.context}"
         if self.options.select:

@@ -273,12 +273,7 @@ class SearchPlan(Plan):
         key = cursor is not None
         found = self._windows.get(key)
         if found is None:
-            columns = [column for column, _, _ in self.keys]
-            query = select(*columns).select_from(self.feed.source).where(self.feed.condition, self._possible)
-            if key:
-                query = query.where(clauses.after(self.keys, [False] * len(self.keys)))
-            found = Statement(query.order_by(*(column.desc() for column in columns)).limit(bindparam("walk")))
-            self._windows[key] = found
+            found = self._windows[key] = Statement(self._newest_keys(key).limit(bindparam("walk")))
         return found
 
     def among(self) -> Statement:
@@ -294,13 +289,16 @@ class SearchPlan(Plan):
         key = cursor is not None
         found = self._bounds.get(key)
         if found is None:
-            columns = [column for column, _, _ in self.keys]
-            query = select(*columns).select_from(self.feed.source).where(self.feed.condition, self._possible)
-            if key:
-                query = query.where(clauses.after(self.keys, [False] * len(self.keys)))
-            query = query.order_by(*(column.desc() for column in columns)).limit(1).offset(bindparam("walk"))
-            found = self._bounds[key] = Statement(query)
+            found = self._bounds[key] = Statement(self._newest_keys(key).limit(1).offset(bindparam("walk")))
         return found
+
+    def _newest_keys(self, after: bool) -> Select[Any]:
+        """The keys of all rows that there may be, the newest first; of those after the cursor's, where there is one."""
+        columns = [column for column, _, _ in self.keys]
+        query = select(*columns).select_from(self.feed.source).where(self.feed.condition, self._possible)
+        if after:
+            query = query.where(clauses.after(self.keys, [False] * len(self.keys)))
+        return query.order_by(*(column.desc() for column in columns))
 
 
 _w = s.post_words.c

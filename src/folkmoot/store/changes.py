@@ -55,7 +55,6 @@ _touched = (
 )
 _TOUCHED = Statement(_touched)
 _TOUCHED_WITHIN = Statement(_touched.where(_c.parent == bindparam("parent")))
-_OLDEST = Statement(select(_c.seq).where(_c.group_id == bindparam("g")).order_by(_c.seq).limit(1))
 _HEAD = Statement(select(s.sequences.c.seq).where(s.sequences.c.group_id == bindparam("g")))
 _BEGIN = Statement(insert(s.sequences), keeps_memo=True)
 _ADVANCE = Statement(
@@ -176,12 +175,6 @@ def head(snapshot: Snapshot, group: str) -> int:
 def since(snapshot: Snapshot, group: str, seq: int, at_most: int) -> list[Change]:
     """The changes that follow the number `seq`, oldest first."""
     return [Change(*row) for row in snapshot.all(_SINCE, g=group, since=seq, at_most=at_most)]
-
-
-def oldest(snapshot: Snapshot, group: str) -> int | None:
-    """The number of the first change that the log still has; None where it has none."""
-    row = snapshot.one(_OLDEST, g=group)
-    return row[0] if row else None
 
 
 def touched(

@@ -13,10 +13,13 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from folkmoot.observe import log
 from folkmoot.refusals import Refusal
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
 
 # The newest revision in `migrations/versions`; a test holds it to that. Revisions have four digits and go up.
 HEAD = "0010"
@@ -119,15 +122,21 @@ def upgrade(database: Path | str, patience: float = PATIENCE, to: str = HEAD) ->
         _upgrade_postgresql(database, to, time.monotonic() + patience)
 
 
-def _upgrade_sqlite(file: Path, to: str) -> None:
+def sqlite_engine(file: Path) -> Engine:
+    """SQLAlchemy's engine of a database file, whose transactions hold DDL as well."""
     from sqlalchemy import create_engine, event
 
     # The driver would begin no transaction before DDL, and half a migration could stay.
     engine = create_engine(sqlite_url(file), connect_args={"isolation_level": None, "timeout": 30})
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def _upgrade_sqlite(file: Path, to: str) -> None:
+    engine = sqlite_engine(file)
     try:
         with engine.begin() as connection:
-            _run(connection, to)
+            run(connection, to)
     finally:
         engine.dispose()
 
@@ -152,7 +161,7 @@ def _upgrade_postgresql(url: str, to: str, deadline: float) -> None:
             for wait in _waits():
                 try:
                     with engine.connect() as connection:
-                        _run(connection, to)
+                        run(connection, to)
                     return
                 except DBAPIError as error:
                     if not isinstance(error.orig, (errors.LockNotAvailable, errors.DeadlockDetected)):
@@ -196,11 +205,15 @@ def _waits() -> Iterator[float]:
         wait = min(2 * wait, 1.0)
 
 
-def _run(connection: Any, to: str) -> None:
+def run(connection: Connection, to: str, *, whole: bool = False) -> None:
+    """Migrate up to a revision: each migration in a transaction of its own, or `whole`, in the connection's."""
     from alembic import command
     from alembic.config import Config
+
+    from folkmoot.store.migrations.online import WHOLE
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
+    config.attributes[WHOLE] = whole
     command.upgrade(config, to)

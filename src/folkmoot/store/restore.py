@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, create_engine, event, inspect, text
 
 from folkmoot.refusals import Refusal
 from folkmoot.store import migrate
@@ -30,7 +30,6 @@ TOLD = ("users", "groups", "conversations", "threads", "posts", "attachments")
 _LOADED = 1_000  # rows at once on SQLite
 _INDEXED = 1_000  # posts at once
 _NO_ID = "00000000-0000-0000-0000-000000000000"
-_MIGRATIONS = Path(__file__).parent / "migrations"
 # A number that the log of no group has reached, in steps that no two restores share.
 _BEYOND = 1 << 20
 
@@ -56,7 +55,7 @@ def lost(database: Path | str) -> dict[str, int]:
     """
     if isinstance(database, Path) and not database.exists():
         return {}
-    with contextlib.closing(_engine(database)) as engine, engine.begin() as connection:
+    with _transaction(database) as connection:
         there = set(inspect(connection).get_table_names())
         # One row says that somebody began to use it; a start alone writes none.
         anything = (f'SELECT 1 FROM "{name}" LIMIT 1' for name in TABLES if name in there)  # noqa: S608
@@ -114,7 +113,7 @@ def load(archive: Archive, database: Path | str, *, replace: bool, log_goes_on: 
     if there or isinstance(database, Path):
         require_unused(database)
     if isinstance(database, str):
-        with contextlib.closing(_engine(database)) as engine, engine.begin() as connection:
+        with _transaction(database) as connection:
             connection.execute(text("SET LOCAL lock_timeout = '10s'"))
             connection.execute(text("SET LOCAL statement_timeout = 0"))
             for name in inspect(connection).get_table_names():
@@ -126,7 +125,7 @@ def load(archive: Archive, database: Path | str, *, replace: bool, log_goes_on: 
     draft.unlink(missing_ok=True)
     try:
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        with contextlib.closing(_engine(draft)) as engine, engine.begin() as connection:
+        with _transaction(draft) as connection:
             yield from _filled(connection, archive, log_goes_on, now)
         with draft.open("rb") as file:
             os.fsync(file.fileno())
@@ -136,24 +135,19 @@ def load(archive: Archive, database: Path | str, *, replace: bool, log_goes_on: 
         draft.unlink(missing_ok=True)
 
 
-def _engine(database: Path | str) -> Any:
-    """An engine that can be closed."""
+@contextlib.contextmanager
+def _transaction(database: Path | str) -> Iterator[Connection]:
+    """A transaction on a connection of its own."""
     if isinstance(database, str):
         engine = create_engine(migrate.postgres_url(database))
     else:
-        engine = create_engine(migrate.sqlite_url(database), connect_args={"isolation_level": None, "timeout": 30})
+        engine = migrate.sqlite_engine(database)
         event.listen(engine, "connect", _careless)
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    return _Closing(engine)
-
-
-class _Closing:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.begin = engine.begin
-
-    def close(self) -> None:
-        self._engine.dispose()
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def _careless(connection: sqlite3.Connection, _: Any) -> None:
@@ -198,18 +192,10 @@ def _filled(connection: Connection, archive: Archive, log_goes_on: bool, now: fl
 
 def _to_revision(connection: Connection, revision: str) -> None:
     """Migrate up to `revision`, in the connection's transaction."""
-    from alembic import command
-    from alembic.config import Config
     from alembic.util.exc import CommandError
 
-    from folkmoot.store.migrations.online import WHOLE
-
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    config.attributes["connection"] = connection
-    config.attributes[WHOLE] = True
     try:
-        command.upgrade(config, revision)
+        migrate.run(connection, revision, whole=True)
     except CommandError as error:
         raise BackupDamaged(f"The backup's schema '{revision}' is none that this release knows.") from error
 
