@@ -80,7 +80,7 @@ def fill(
             _write(sink, each, done, wish.posts, progress)
         seconds = time.monotonic() - began
         if todo:
-            progress("telling the planner what there is")
+            progress("putting the indexes in order")
             sink.tidy()
     long = next((block for block in plan.blocks_of(plan.groups[0]) if block.part == 0), None)
     group = plan.groups[0]

@@ -38,7 +38,7 @@ class Sink(ABC):
 
     @abstractmethod
     def tidy(self) -> None:
-        """Tell the planner what there is now, and whatever else is worth doing after so much."""
+        """Do what is worth doing after so much: put indexes in order, tell a planner that wants it what there is."""
 
     @abstractmethod
     def close(self) -> None:
@@ -136,8 +136,6 @@ class SqliteSink(Sink):
 
     def tidy(self) -> None:
         self._connection.execute(OPTIMIZE_WORDS)
-        self._connection.execute("PRAGMA analysis_limit = 1000")
-        self._connection.execute("ANALYZE")
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:

@@ -187,7 +187,8 @@ def _filled(connection: Connection, archive: Archive, log_goes_on: bool, now: fl
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
         if broken is not None:
             raise BackupDamaged(f"The backup has rows of {broken[0]} without those of {broken[2]} that they belong to.")
-    connection.exec_driver_sql("ANALYZE")
+    else:
+        connection.exec_driver_sql("ANALYZE")  # SQLite's planner is told what it needs (see `planner`)
 
 
 def _to_revision(connection: Connection, revision: str) -> None:

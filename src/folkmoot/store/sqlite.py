@@ -32,6 +32,8 @@ _PRAGMAS = (
     # In kibibytes. Into 8,000, what is counted in a large database (unseen posts) does not fit: ten times as slow.
     "PRAGMA cache_size = -32000",
     "PRAGMA mmap_size = 268435456",
+    # Of the log's file, once a long read has let it grow: it begins anew at its start, and would stay as large.
+    "PRAGMA journal_size_limit = 67108864",
 )
 
 
