@@ -20,6 +20,9 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 # path) and by which application.
 OPERATION: Final = "folkmoot.operation"
 APPLICATION: Final = "folkmoot.application"
+# And what it was answered, where that did not go by ASGI's messages: its status, the bytes of its
+# body, its request-id and client-request-id.
+ANSWERED: Final = "folkmoot.answered"
 
 # Set when the server was told to stop: it is not ready for more (see `readiness`).
 draining = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from folkmoot import observe
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from folkmoot.telemetry import Telemetry
 
 _access = logging.getLogger("folkmoot.access")
+_IDS = (b"request-id", b"client-request-id")
 _ELSEWHERE = "none"  # the operation where no door named one
 # What machines ask again and again, which is about no request of anybody's.
 _UNNOTED = frozenset(("/healthz", "/readyz", "/metrics"))
@@ -30,7 +32,7 @@ def noted(application: Any, *, log: bool, telemetry: Telemetry | None) -> Any:
             return
         began = time.perf_counter()
         status = sent = 0
-        ids: dict[bytes, bytes] = {}
+        ids: Sequence[str] = ("", "")
 
         async def told(message: Any) -> None:
             nonlocal status, sent, ids
@@ -39,7 +41,8 @@ def noted(application: Any, *, log: bool, telemetry: Telemetry | None) -> Any:
                 operation = scope.get(observe.OPERATION, _ELSEWHERE)
                 observe.meter.answered(operation, scope["method"], status, time.perf_counter() - began)
                 if log:
-                    ids = dict(message["headers"])
+                    headers = dict(message["headers"])
+                    ids = [headers.get(name, b"").decode("latin-1") for name in _IDS]
             elif log:
                 sent += len(message.get("body", b""))
             await send(message)
@@ -51,19 +54,21 @@ def noted(application: Any, *, log: bool, telemetry: Telemetry | None) -> Any:
             else:
                 with telemetry.request(scope) as ended:
                     await application(scope, receive, told)
-                    ended(status)
+                    ended(status or scope.get(observe.ANSWERED, (0,))[0])
         finally:
             observe.under_way["requests"] -= 1
             if not status:
                 operation = scope.get(observe.OPERATION, _ELSEWHERE)
-                observe.meter.answered(operation, scope["method"], 0, time.perf_counter() - began)
+                if (answered := scope.get(observe.ANSWERED)) is not None:
+                    status, sent, *ids = answered
+                observe.meter.answered(operation, scope["method"], status, time.perf_counter() - began)
             if log:
                 _line(scope, status, sent, ids, time.perf_counter() - began)
 
     return note
 
 
-def _line(scope: Any, status: int, sent: int, headers: dict[bytes, bytes], seconds: float) -> None:
+def _line(scope: Any, status: int, sent: int, ids: Sequence[str], seconds: float) -> None:
     facts = {
         "method": scope["method"],
         "operation": scope.get(observe.OPERATION, _ELSEWHERE),
@@ -71,8 +76,7 @@ def _line(scope: Any, status: int, sent: int, headers: dict[bytes, bytes], secon
         "milliseconds": round(seconds * 1000, 1),
         "bytes": sent,
     }
-    request_id = headers.get(b"request-id", b"").decode("latin-1")
-    client_request_id = headers.get(b"client-request-id", b"").decode("latin-1")
+    request_id, client_request_id = ids
     if request_id:
         facts["request_id"] = request_id
     if client_request_id not in ("", request_id):

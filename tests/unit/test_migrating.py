@@ -70,9 +70,9 @@ def the_release_before() -> bytes:
     def git(*arguments: str) -> bytes:
         return subprocess.run(["git", "-C", str(SOURCE), *arguments], capture_output=True, check=True).stdout
 
-    newest = next((SOURCE / "src/folkmoot/store/migrations/versions").glob(f"{migrate.HEAD}_*.py"))
+    following = next((SOURCE / "src/folkmoot/store/migrations/versions").glob(f"{int(BEFORE) + 1:04}_*.py"))
     try:
-        added = git("log", "--format=%H", "--diff-filter=A", "-1", "--", str(newest)).decode().strip()
+        added = git("log", "--format=%H", "--diff-filter=A", "-1", "--", str(following)).decode().strip()
         return git("archive", f"{added}^", "src")
     except (subprocess.CalledProcessError, FileNotFoundError):
         pytest.skip("the history of this checkout does not reach back to the release before")

@@ -717,3 +717,38 @@ def test_a_migration_that_was_cut_short_can_be_done_again(nothing: Place) -> Non
     migrate.upgrade(nothing)
     with contextlib.closing(opened(nothing)) as store:
         assert stored(store) == []
+
+
+# ── reads of one turn of the event loop ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_whoever_heard_of_a_write_reads_it_however_often_others_read(store: Store) -> None:
+    """Quick reads that run together may share a transaction; none of them is older than its question."""
+
+    async def run() -> None:
+        go = True
+
+        async def reads() -> None:
+            while go:
+                await store.read(numbers, quick=True)
+                await asyncio.sleep(0)
+
+        others = [asyncio.create_task(reads()) for _ in range(3)]
+        for number in range(1, 60):
+            await store.write(add(number), key=KEY)
+            assert await store.read(numbers, quick=True) == list(range(1, number + 1))
+        go = False
+        await asyncio.gather(*others)
+
+    asyncio.run(run())
+
+
+def test_a_loop_that_ended_in_its_turn_leaves_no_old_reads_behind(store: Store) -> None:
+    async def read() -> list[int]:
+        return await store.read(numbers, quick=True)
+
+    assert asyncio.run(read()) == []
+    store.write_here(add(1))
+    assert asyncio.run(read()) == [1]
+    store.write_here(add(2))
+    assert store.read_here(numbers) == [1, 2]

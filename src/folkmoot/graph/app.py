@@ -56,12 +56,14 @@ from folkmoot.refusals import (
 )
 from folkmoot.store import everywhere
 from folkmoot.store.db import Hint, Snapshot, Store
+from folkmoot.store.ids import RandomIds
 
 VERSION = "/v1.0"
 _PARSE_ELSEWHERE = 65_536  # a body longer than this is parsed and sanitised off the event loop
 _PROFILE_SECONDS = 10.0
 _ECHOED = 200
 _LONGEST_DOCUMENT = 40  # characters of a path that could name a document of the service
+_LONG_TOKEN = 4096  # bytes of an Authorization header that is not remembered: anybody can send one
 _SHORT_QUERY = 256  # bytes of a query whose options are remembered
 
 
@@ -110,6 +112,7 @@ class GraphDoor:
         self._max_bodies = max_bodies
         self._bodies = 0
         self._profiles: dict[str, tuple[Profile, float]] = {}
+        self._request_ids = RandomIds()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request; whatever happens, in Graph's envelope."""
@@ -198,7 +201,7 @@ class GraphDoor:
 
     def request_ids(self, headers: Mapping[bytes, bytes]) -> tuple[str, str]:
         """A new request-id, and the client-request-id: the client's own, or the same where it sent none."""
-        request_id = self._store.ids.new(self._store.clock())
+        request_id = self._request_ids.new()
         logged_id.set(request_id)
         return request_id, headers.get(b"client-request-id", b"").decode("latin-1")[:_ECHOED] or request_id
 
@@ -211,11 +214,11 @@ class GraphDoor:
         return "strict" if asked == "strict" else "extended" if asked == "extended" else None
 
     async def _caller(self, headers: Mapping[bytes, bytes]) -> Caller:
-        given = headers.get(b"authorization", b"").decode("latin-1")
-        scheme, _, token = given.partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+        given = headers.get(b"authorization", b"")
+        token = _known_bearer(given) if len(given) <= _LONG_TOKEN else _bearer(given)
+        if not token:
             raise TokenMissing
-        caller = await self._identities.caller(token.strip())
+        caller = await self._identities.caller(token)
         profile = self._asked_profile(headers) or await self._profile(caller.application)
         return caller if profile == caller.profile else msgspec.structs.replace(caller, profile=profile)
 
@@ -391,6 +394,16 @@ def _applied(answer: Answer, preference: str) -> Answer:
 
 def _headers(scope: Mapping[str, Any]) -> dict[bytes, bytes]:
     return dict(scope["headers"])
+
+
+def _bearer(authorization: bytes) -> str:
+    """The access token of an Authorization header (RFC 6750 §2.1); "" where there is none."""
+    scheme, _, token = authorization.decode("latin-1").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+# The same text each time has its hash ready wherever it is looked up.
+_known_bearer = lru_cache(maxsize=512)(_bearer)
 
 
 def _described(scope: Mapping[str, Any]) -> Answer | None:

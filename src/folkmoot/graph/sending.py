@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import aclosing
 from typing import Any
 
 from folkmoot.graph.envelope import JSON, Answer, Events, Stream, encode
-from folkmoot.observe import log
+from folkmoot.observe import ANSWERED, log
 from folkmoot.refusals import Refusal
 
 # ASGI's own shapes.
@@ -21,37 +21,46 @@ Send = Callable[[Message], Any]
 ABORT = "folkmoot.abort"
 # And under this one, what says whether the client has gone.
 GONE = "folkmoot.gone"
+# And under this one, what sends a whole answer at once, where it can.
+WHOLE = "folkmoot.whole"
 
 
 async def send_answer(
-    answer: Answer, request_id: str, client_request_id: str, scope: Mapping[str, Any], send: Send
+    answer: Answer, request_id: str, client_request_id: str, scope: MutableMapping[str, Any], send: Send
 ) -> None:
     """Send `answer` with the headers that every answer has. Events are sent by `send_events`."""
     method = scope["method"]
-    headers = _headers(request_id, client_request_id)
     content = b""
     stream: Stream | None = None
-    length = 0
+    content_type: str | None = "text/plain"
     if isinstance(answer.body, Stream):
         stream = answer.body
-        length = stream.length
-        headers.append((b"content-type", (answer.content_type or "application/octet-stream").encode("latin-1")))
+        content_type = answer.content_type or "application/octet-stream"
     elif isinstance(answer.body, bytes):
         content = answer.body
-        headers.append((b"content-type", (answer.content_type or "application/octet-stream").encode("latin-1")))
+        content_type = answer.content_type or "application/octet-stream"
     elif isinstance(answer.body, str):
         content = answer.body.encode()
-        headers.append((b"content-type", b"text/plain"))
     elif answer.body is not None:
         content = encode(answer.body)
-        headers.append((b"content-type", JSON.encode()))
-    elif answer.status != 204:
-        # As the published example of reply: clients parse JSON only where the type says so.
-        headers.append((b"content-type", b"text/plain"))
-    if answer.status != 204:
-        headers.append((b"content-length", str(length or len(content)).encode()))
-    headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        content_type = JSON
+    elif answer.status == 204:
+        content_type = None
+    # Else as the published example of reply: clients parse JSON only where the type says so.
+    length = len(content) if stream is None else stream.length
+    headers = _headers(request_id, client_request_id)
+    if content_type is not None:
+        headers += (("content-type", content_type), ("content-length", str(length)))
+    if answer.headers:
+        headers += [(name.lower(), value) for name, value in answer.headers]
+    whole = scope.get("extensions", {}).get(WHOLE)
+    if whole is not None and stream is None and method != "HEAD":
+        # Control characters are refused on the long way.
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers if value.isprintable()])
+        if lines.count("\n") == len(headers) and whole(scope, answer.status, lines.encode("latin-1"), content):
+            scope[ANSWERED] = (answer.status, length, request_id, client_request_id)
+            return
+    await send({"type": "http.response.start", "status": answer.status, "headers": _encoded(headers)})
     if stream is not None and method != "HEAD":
         extensions = scope.get("extensions", {})
         gone = extensions.get(GONE, _here)
@@ -79,17 +88,17 @@ async def send_events(
 ) -> None:
     """Send `answer`, whose body `events` is, until it ends or the client has gone. `ids`: as for `send_answer`."""
     headers = _headers(*ids)
-    headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers]
+    headers += [(name.lower(), value) for name, value in answer.headers]
     headers += [
-        (b"content-type", b"text/event-stream"),
-        (b"cache-control", b"no-store"),
+        ("content-type", "text/event-stream"),
+        ("cache-control", "no-store"),
         # nginx would gather events until its buffer is full.
-        (b"x-accel-buffering", b"no"),
+        ("x-accel-buffering", "no"),
     ]
     gone = asyncio.ensure_future(_until_gone(receive))
     gone.add_done_callback(lambda _: events.gone())
     try:
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.start", "status": answer.status, "headers": _encoded(headers)})
         async with aclosing(events.chunks()) as chunks:
             async for chunk in chunks:
                 async with asyncio.timeout(events.patience) as limit:
@@ -112,12 +121,12 @@ def _here() -> bool:
     return False
 
 
-def _headers(request_id: str, client_request_id: str) -> list[tuple[bytes, bytes]]:
-    return [
-        (b"request-id", request_id.encode()),
-        (b"client-request-id", client_request_id.encode("latin-1")),
-        (b"odata-version", b"4.0"),
-    ]
+def _headers(request_id: str, client_request_id: str) -> list[tuple[str, str]]:
+    return [("request-id", request_id), ("client-request-id", client_request_id), ("odata-version", "4.0")]
+
+
+def _encoded(headers: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode("latin-1")) for name, value in headers]
 
 
 async def _until_gone(receive: Receive) -> None:

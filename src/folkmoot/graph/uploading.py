@@ -31,6 +31,7 @@ from folkmoot.ops import uploads
 from folkmoot.refusals import BadBody, MethodNotAllowed, NotFound, RangeWrong, Refusal
 from folkmoot.store import attachments, rows
 from folkmoot.store.db import Snapshot, Store
+from folkmoot.store.ids import RandomIds
 
 PATH = "/uploads/"
 SECRET_BYTES = 32
@@ -72,11 +73,12 @@ class UploadDoor:
     def __init__(self, store: Store, *, root: Callable[[Mapping[str, Any], bytes], str]) -> None:
         self._store = store
         self._root = root
+        self._request_ids = RandomIds()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request, in Graph's envelope where it is refused."""
         headers = dict(scope["headers"])
-        request_id = self._store.ids.new(self._store.clock())
+        request_id = self._request_ids.new()
         observe.request_id.set(request_id)
         scope[observe.OPERATION] = "upload"
         client_request_id = headers.get(b"client-request-id", b"").decode("latin-1")[:200] or request_id

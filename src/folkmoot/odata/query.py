@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
 from msgspec import Struct
@@ -149,11 +150,16 @@ def parse_expand(text: str) -> tuple[Expand, ...]:
 
 
 def to_query(texts: Iterable[tuple[str, str]], skiptoken: str | None) -> str:
-    """The percent-encoded query of `texts` (see `Options.texts`) and a `$skiptoken`, if there is one."""
-    pairs = [f"{name}={quote(value, safe=_READABLE)}" for name, value in texts]
-    if skiptoken is not None:
-        pairs.append("$skiptoken=" + quote(skiptoken, safe=_READABLE))
-    return "&".join(pairs)
+    """The percent-encoded query of `texts` (see `Options.texts`) and a `$skiptoken` (see `tokens`), if there is one."""
+    query = _query(tuple(texts))
+    if skiptoken is None:
+        return query
+    return f"{query}&$skiptoken={skiptoken}" if query else f"$skiptoken={skiptoken}"
+
+
+@lru_cache(maxsize=256)  # programs ask the same few questions, and each page of the answers has a link
+def _query(texts: tuple[tuple[str, str], ...]) -> str:
+    return "&".join([f"{name}={quote(value, safe=_READABLE)}" for name, value in texts])
 
 
 _READABLE = "$,()'/:;@*!=?"

@@ -28,7 +28,10 @@ Row = tuple[Any, ...]
 
 
 class Snapshot(ABC):
-    """Read access. `now` is the time of the transaction in whole seconds; `instant` the same with its fraction."""
+    """Read access. `now` is the time of the transaction in whole seconds; `instant` the same with its fraction.
+
+    `memo` holds what was read and is asked for again and again.
+    """
 
     dialect: Dialect
     # Whether `expect` saves anything.
@@ -37,6 +40,7 @@ class Snapshot(ABC):
     def __init__(self, instant: float) -> None:
         self.instant = instant
         self.now = int(instant)
+        self.memo: dict[Hashable, Any] = {}
 
     @abstractmethod
     def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]: ...
@@ -61,17 +65,16 @@ class Snapshot(ABC):
 class Tx(Snapshot):
     """A write transaction. What it does is either on disk when the caller hears of it, or did not happen.
 
-    One transaction serves a batch of functions in turn. `memo` holds what it has read of groups whose turn it has, so
-    that the next function of the batch need not read it again; a statement that is not known to be harmless empties
-    it. `heads` holds the number of the last change of each such group, `log` the changes that are still to be written,
-    `directory_log` those of the directory, `held` the rows of posts and of what stands above them.
+    One transaction serves a batch of functions in turn. `memo` holds what it has read of groups whose turn it has; a
+    statement that is not known to be harmless empties it. `heads` holds the number of the last change of each such
+    group, `log` the changes that are still to be written, `directory_log` those of the directory, `held` the rows of
+    posts and of what stands above them.
     """
 
     def __init__(self, ids: IdSource) -> None:
         super().__init__(0)
         self._ids = ids
         self.wrote = False
-        self.memo: dict[Hashable, Any] = {}
         self.heads: dict[str, int] = {}
         self.log: list[Change] = []
         self.directory_log: list[dict[str, Any]] = []

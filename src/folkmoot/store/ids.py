@@ -1,7 +1,4 @@
-"""Time-ordered GUIDs (RFC 9562 §5.7, UUID version 7), strictly increasing within the process.
-
-Between processes of one machine they are in the order of its clock, to a quarter of a microsecond.
-"""
+"""GUIDs: time-ordered ones for what is stored, random ones for all else."""
 
 from __future__ import annotations
 
@@ -14,7 +11,10 @@ _TICKS = 1000 << 12  # in a second
 
 
 class IdSource:
-    """Makes ids whose text order is the order in which they were made. `clock` gives seconds since the epoch.
+    """Makes ids (RFC 9562 §5.7, UUID version 7) whose text order is the order in which they were made.
+
+    `clock` gives seconds since the epoch. Between processes of one machine they are in the order of its clock, to a
+    quarter of a microsecond.
 
     The 12 bits after the milliseconds are the fraction of the millisecond (RFC 9562 §6.2, method 3): what several
     processes write in turn within one millisecond ascends. Ids made while the clock stands still or runs back are
@@ -40,3 +40,18 @@ class IdSource:
         random = int.from_bytes(taken, "big") & 0x3FFF_FFFF_FFFF_FFFF
         text = f"{ms:012x}7{counter:03x}{random | 0x8000_0000_0000_0000:016x}"
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+class RandomIds:
+    """Random GUIDs (RFC 9562 §5.4, UUID version 4), for what is not stored. For one thread."""
+
+    def __init__(self) -> None:
+        self._digits = ""
+
+    def new(self) -> str:
+        """A new id, as canonical lower-case text."""
+        if not self._digits:
+            # A call into the system for each id would cost more than all the rest.
+            self._digits = os.urandom(1024).hex()
+        d, self._digits = self._digits[:32], self._digits[32:]
+        return f"{d[:8]}-{d[8:12]}-4{d[13:16]}-{'89ab'[int(d[16], 16) & 3]}{d[17:20]}-{d[20:]}"

@@ -1,6 +1,7 @@
 """Rows of one group, found by key. Every statement names the group; what crosses groups is in `everywhere`.
 
-What a transaction reads here it remembers (`Tx.memo`) and does not read again for the next function of its batch.
+What a snapshot or a transaction reads here of who is who it remembers (`memo`), and does not read again for the next
+function that it serves.
 """
 
 from __future__ import annotations
@@ -133,6 +134,9 @@ _WITH_CONVERSATION = (
 )
 _ONE_THREAD = Statement(_WITH_CONVERSATION.where(s.threads.c.id == bindparam("t")))
 _THREADS = Statement(_WITH_CONVERSATION.where(AnyOf(s.threads.c.id, "ids")))
+_CONVERSATION_OF = Statement(
+    select(s.threads.c.conversation_id).where(s.threads.c.group_id == _G, s.threads.c.id == bindparam("t"))
+)
 _FIRST = len(_STANDING_COLUMNS)
 
 
@@ -167,8 +171,16 @@ def entry(snapshot: Snapshot, caller: Caller, group: str, thread: str) -> tuple[
 
     None for the conversation when the group has no such thread; None when there is no such group.
     """
+    key = ("standing", group, caller.oid)
+    known: Row | None = snapshot.memo.get(key)
+    if known is not None:
+        found = snapshot.one(_CONVERSATION_OF, g=group, t=thread)
+        return _read_standing(caller, group, known), None if found is None else found[0]
     row = snapshot.one(_ENTRY, g=group, oid=caller.oid, t=thread)
-    return None if row is None else (_read_standing(caller, group, row), row[_FIRST])
+    if row is None:
+        return None
+    snapshot.memo[key] = row[:_FIRST]
+    return _read_standing(caller, group, row), row[_FIRST]
 
 
 def take_turn(tx: Tx, group: str) -> None:
@@ -245,16 +257,16 @@ def _remember(tx: Tx, group: str, thread: Thread, conversation: Conversation) ->
 
 
 def _standing_row(snapshot: Snapshot, oid: str, group: str) -> Row | None:
-    if not isinstance(snapshot, Tx):
-        return snapshot.one(_STANDING, g=group, oid=oid)
     key = ("standing", group, oid)
     row: Row | None = snapshot.memo.get(key)
     if row is None:
         # The lock is needed once in a transaction; the group is its own until the commit.
-        row = snapshot.one(_STANDING if group in snapshot.heads else _STANDING_TO_WRITE, g=group, oid=oid)
+        lock = isinstance(snapshot, Tx) and group not in snapshot.heads
+        row = snapshot.one(_STANDING_TO_WRITE if lock else _STANDING, g=group, oid=oid)
         if row is not None:
             snapshot.memo[key] = row
-            snapshot.heads.setdefault(group, row[_SEQ])
+            if isinstance(snapshot, Tx):
+                snapshot.heads.setdefault(group, row[_SEQ])
     return row
 
 

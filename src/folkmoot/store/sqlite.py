@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from folkmoot import observe
 from folkmoot.refusals import Busy, StorageFull, TooSlow
@@ -46,13 +47,15 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 class SqliteSnapshot(Snapshot):
-    """A read on one connection."""
+    """A read on one connection. `memo`: that of others which read in the same transaction."""
 
     dialect: Dialect = "sqlite"
 
-    def __init__(self, connection: sqlite3.Connection, instant: float) -> None:
+    def __init__(self, connection: sqlite3.Connection, instant: float, memo: dict[Hashable, Any] | None = None) -> None:
         super().__init__(instant)
         self._execute = connection.execute
+        if memo is not None:
+            self.memo = memo
 
     def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
         return self._execute(text, parameters).fetchall()
@@ -120,6 +123,14 @@ class SqliteWriter(Writer):
 _STEPS = 100_000
 
 
+class _Shared(NamedTuple):
+    """The transaction in which a thread reads for one turn of its event loop, and what was read."""
+
+    loop: asyncio.AbstractEventLoop
+    connection: sqlite3.Connection
+    memo: dict[Hashable, Any]
+
+
 class SqliteStore(Store):
     """A database file. Its folder must exist. `read_seconds` is how long a request's read may take; 0 for ever."""
 
@@ -149,8 +160,32 @@ class SqliteStore(Store):
         # A page of twenty costs less than the way to a thread and back; what may be long must not hold the loop.
         observe.reads["quick" if quick else "long"] += 1
         if quick:
-            return function(SqliteSnapshot(self._connection(), self.clock()))
+            shared = self._shared()
+            return function(SqliteSnapshot(shared.connection, self.clock(), shared.memo))
         return await super().read(function if self._read_seconds == 0 else self._limited(function))
+
+    def _shared(self) -> _Shared:
+        """What quick reads have in common that run in this turn of the event loop: the requests of a batch, and those
+        that came in together.
+
+        Nobody reads what is older than his question. The callback that ends the transaction stands in the loop's queue
+        before whatever comes in, or is waked by a commit, after it began.
+        """
+        loop = asyncio.get_running_loop()
+        shared: _Shared | None = getattr(self._local, "shared", None)
+        if shared is None or shared.loop is not loop:
+            self._end_shared()  # of a loop that was closed in its turn
+            shared = self._local.shared = _Shared(loop, self._connection(), {})
+            shared.connection.execute("BEGIN")
+            loop.call_soon(self._end_shared)
+        return shared
+
+    def _end_shared(self) -> None:
+        shared: _Shared | None = getattr(self._local, "shared", None)
+        if shared is not None:
+            self._local.shared = None
+            if shared.connection.in_transaction:
+                shared.connection.execute("ROLLBACK")
 
     def _limited(self, function: ReadFunction[T]) -> ReadFunction[T]:
         """`function`, which is broken off with `TooSlow` when it takes too long: it holds one of few threads."""
@@ -174,6 +209,7 @@ class SqliteStore(Store):
         return isinstance(error, sqlite3.IntegrityError)
 
     def read_here(self, function: ReadFunction[T], quick: bool = False) -> T:
+        self._end_shared()
         connection = self._connection()
         snapshot = SqliteSnapshot(connection, self.clock())
         if quick:
