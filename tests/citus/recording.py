@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from folkmoot.store import postgres
+from folkmoot.store import postgres, postgres_reads
 from folkmoot.store.db import Statement
 from tests.postgres_server import RUN
 
@@ -29,7 +29,7 @@ def begin() -> None:
     """Record from now on whatever goes through the engine's few doors."""
     for owner, name in (
         (postgres.PostgresSnapshot, "_rows"),
-        (postgres.LoopSnapshot, "_rows"),
+        (postgres_reads.LoopSnapshot, "_rows"),
         (postgres.PostgresTx, "_rows"),
         (postgres.PostgresTx, "_run"),
     ):

@@ -11,20 +11,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
-from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 
 from folkmoot import observe
-from folkmoot.refusals import Busy, OutcomeUnknown, TooSlow
-from folkmoot.store import bridge, rows
+from folkmoot.refusals import Busy, OutcomeUnknown
+from folkmoot.store import rows
 from folkmoot.store.db import Dialect, Job, ReadFunction, Row, Snapshot, Statement, Store, Tx
 from folkmoot.store.ids import IdSource
 from folkmoot.store.postgres_access import (
     Access,
-    AsyncConnection,
     Connection,
     Door,
     Unreachable,
@@ -33,8 +31,8 @@ from folkmoot.store.postgres_access import (
     wrong_server,
 )
 from folkmoot.store.postgres_link import PostgresLink
-from folkmoot.store.postgres_pipe import Asked, Pipe
 from folkmoot.store.postgres_pipeline import Pipeline
+from folkmoot.store.postgres_reads import LoopConnections
 from folkmoot.store.postgres_replica import Replica
 from folkmoot.store.wake import Wake
 from folkmoot.store.watch import Watch
@@ -77,90 +75,6 @@ class PostgresSnapshot(Snapshot):
 
     def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
         return self._cursor.execute(text, parameters).fetchall()
-
-
-class LoopSnapshot(Snapshot):
-    """A read on a connection of the event loop; see `bridge`."""
-
-    dialect: Dialect = "postgresql"
-    expects = True
-
-    def __init__(self, pipe: Pipe, instant: float) -> None:
-        super().__init__(instant)
-        self._pipe = pipe
-        # What is expected to be asked, and what such statements gave.
-        self._expected: list[Asked] = []
-        self._known: list[tuple[Asked, list[Row] | psycopg.Error]] = []
-
-    def expect(self, statement: Statement, **parameters: Any) -> None:
-        text, defaults = statement.compiled(self.dialect)
-        self._expected.append((text, {**defaults, **parameters}))
-
-    def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
-        asked: Asked = (text, parameters)
-        found = next((found for known, found in self._known if known == asked), None)
-        if found is None:
-            expected, self._expected = self._expected, []
-            found, *more = bridge.wait_for(self._pipe.ask((asked, *expected)))
-            self._known = list(zip(expected, more, strict=True))
-        if isinstance(found, psycopg.Error):
-            raise found
-        return found
-
-
-class LoopConnections:
-    """The connections of one event loop, for short reads: `Access.readers` at most, made when they are needed."""
-
-    def __init__(self, door: Door) -> None:
-        self._door = door
-        self._turns = asyncio.Semaphore(door.access.readers)
-        # A pooler's sessions keep no limit, and each read is one statement or few; so the limit is kept here.
-        self._limit = door.access.statement_seconds or None if door.pooled else None
-        self._free: list[AsyncConnection] = []
-        self._made: list[AsyncConnection] = []
-        self._pipes: WeakKeyDictionary[AsyncConnection, Pipe] = WeakKeyDictionary()
-
-    async def read(self, function: ReadFunction[T], clock: Callable[[], float]) -> T:
-        """Run `function` with a snapshot."""
-        if self._limit is None:
-            return await self._read(function, clock)
-        try:
-            async with asyncio.timeout(self._limit):
-                return await self._read(function, clock)
-        except TimeoutError as error:
-            raise TooSlow from error
-
-    async def _read(self, function: ReadFunction[T], clock: Callable[[], float]) -> T:
-        async with self._turns:
-            kept = self._free.pop() if self._free else None
-            if kept is not None:
-                try:
-                    return await self._on(kept, function, clock)
-                except psycopg.OperationalError:
-                    if not kept.closed:
-                        raise
-            # It broke while nothing was asked of it, or with this; nothing was written, so it can be asked once more.
-            made = await self._door.open_on_loop()
-            self._made = [*(each for each in self._made if not each.closed), made]
-            return await self._on(made, function, clock)
-
-    async def _on(self, connection: AsyncConnection, function: ReadFunction[T], clock: Callable[[], float]) -> T:
-        pipe = self._pipes.get(connection)
-        if pipe is None:
-            pipe = self._pipes[connection] = Pipe(connection)
-        try:
-            return await bridge.run(lambda: function(LoopSnapshot(pipe, clock())))
-        finally:
-            # A caller who went away may have left a statement under way.
-            if connection.info.transaction_status != TransactionStatus.IDLE:
-                connection.pgconn.finish()
-            if not connection.closed:
-                self._free.append(connection)
-
-    def close(self) -> None:
-        """Let go of the connections, also when their loop has ended."""
-        for connection in self._made:
-            connection.pgconn.finish()
 
 
 class PostgresTx(Tx):
