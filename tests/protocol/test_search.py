@@ -44,6 +44,9 @@ def topics(client: Client, text: str, more: str = "") -> list[str]:
         ("laun*", ["launch PLAN", "Launch plan", "Launch plan"]),
         ("launch -case", ["Launch plan", "Launch plan"]),
         ("launch NOT (case OR another)", ["Launch plan"]),
+        ("-case launch -another", ["Launch plan"]),
+        ("(-case -another) launch", ["Launch plan"]),
+        ("launch -(case -another)", ["Launch plan", "Launch plan"]),
         ("grusse", ["Grüße aus Köln — 日本語 🙂"]),
         ("koln GRÜßE", ["Grüße aus Köln — 日本語 🙂"]),
         ("日本", ["Grüße aus Köln — 日本語 🙂"]),
@@ -191,6 +194,7 @@ def test_pages_neither_lose_nor_repeat(graph: Graph, monkeypatch: pytest.MonkeyP
     pages = list(adele.pages(f"{CONVERSATIONS}?$search=walrus&$top=3", post))
     assert [item["id"] for page in pages for item in page] == whole
     assert len(whole) == 1 + 19 - 6
+    assert adele.get(f"{CONVERSATIONS}?$search=walrus&$top=4&$skip={len(pages) + 5}").ids == whole[6:10]
     posts = f"{talk.thread_path()}/posts?$search=walrus"
     before = extended.get(f"{posts}&$top=999").ids
     assert [item["id"] for item in extended.everything(f"{posts}&$top=4")] == before
