@@ -279,7 +279,9 @@ def query(dialect: Dialect, text: Node | None, places: Mapping[str, str], *, con
 
 def within_any(query: str, letter: str, ids: Iterable[str]) -> str:
     """A query of SQLite's, within any of some places of a kind."""
-    return f"({query}) AND ({' OR '.join([_term('sqlite', (place(letter, id),), beginning=False) for id in ids])})"
+    mark = f"{_PLACE}{letter}"
+    places = f'" OR "{mark}'.join(ids).replace("-", "")
+    return f'({query}) AND ("{mark}{places}")'
 
 
 def _term(dialect: Dialect, given: tuple[str, ...], *, beginning: bool) -> str:
