@@ -66,7 +66,9 @@ def unnamed(text: str) -> list[str]:
             name = alias or table
             given = rf"\b{name}\.group_id (?:=|IN) |\b{name}\.group_id\b[^)]*\) (?:=|IN) "
             inserted = rf"INSERT INTO {name} \([^)]*\bgroup_id\b"
-            if not re.search(given, text) and not re.search(inserted, text):
+            # A word that every post of the group has, and no other.
+            word = rf"\b{name}\.words MATCH '\"†g' \|\| replace\(:g, "
+            if not any(re.search(each, text) for each in (given, inserted, word)):
                 found.append(f"{name} in {text}")
     return found
 

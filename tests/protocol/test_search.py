@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, delete, select
 
 from folkmoot.graph import searching
 from folkmoot.graph.plan import _PLANS
-from folkmoot.store import migrate
+from folkmoot.store import db, migrate
 from folkmoot.store import schema as s
 from folkmoot.store.db import Statement
 from tests.harness import GROUP, Answer, Client, Graph
@@ -44,6 +44,9 @@ def topics(client: Client, text: str, more: str = "") -> list[str]:
         ("laun*", ["launch PLAN", "Launch plan", "Launch plan"]),
         ("launch -case", ["Launch plan", "Launch plan"]),
         ("launch NOT (case OR another)", ["Launch plan"]),
+        ("-case launch -another", ["Launch plan"]),
+        ("(-case -another) launch", ["Launch plan"]),
+        ("launch -(case -another)", ["Launch plan", "Launch plan"]),
         ("grusse", ["Grüße aus Köln — 日本語 🙂"]),
         ("koln GRÜßE", ["Grüße aus Köln — 日本語 🙂"]),
         ("日本", ["Grüße aus Köln — 日本語 🙂"]),
@@ -191,10 +194,36 @@ def test_pages_neither_lose_nor_repeat(graph: Graph, monkeypatch: pytest.MonkeyP
     pages = list(adele.pages(f"{CONVERSATIONS}?$search=walrus&$top=3", post))
     assert [item["id"] for page in pages for item in page] == whole
     assert len(whole) == 1 + 19 - 6
+    assert adele.get(f"{CONVERSATIONS}?$search=walrus&$top=4&$skip={len(pages) + 5}").ids == whole[6:10]
     posts = f"{talk.thread_path()}/posts?$search=walrus"
     before = extended.get(f"{posts}&$top=999").ids
     assert [item["id"] for item in extended.everything(f"{posts}&$top=4")] == before
     assert len(before) == 20 - 4 + len(pages) - 1
+
+
+def test_no_row_is_looked_at_twice_and_none_where_the_index_has_fewer(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A word in one of the newest items looks common, and is not."""
+    for name, value in {"WALK": 2, "WINDOW": 2, "FEW": 1}.items():
+        monkeypatch.setattr(searching, name, value)
+    adele = graph.as_("AdeleV")
+    for number in range(30):
+        adele.start(f"{number}", "walrus" if number in (0, 1, 2, 29) else "seal")
+    walked: list[tuple[int, bool]] = []
+    every = db.Snapshot.all
+
+    def noting(snapshot: db.Snapshot, statement: db.Statement, **parameters: object) -> list[db.Row]:
+        rows = every(snapshot, statement, **parameters)
+        if isinstance(walk := parameters.get("walk"), int):
+            walked.append((walk, "k0" in parameters))
+        return rows
+
+    monkeypatch.setattr(db.Snapshot, "all", noting)
+    whole = adele.get(f"{CONVERSATIONS}?$search=walrus&$select=topic").value
+    assert [item["topic"] for item in whole if item["topic"].isdigit()] == ["29", "2", "1", "0"]
+    # SQLite asks its index after the first two; PostgreSQL looks at eight times as many behind the first two.
+    assert walked == ([(2, False)] if graph.database == "sqlite" else [(1, False), (15, True)])
 
 
 def test_a_token_belongs_to_its_search(library: Library) -> None:

@@ -48,12 +48,12 @@ from folkmoot.store.dialect import AnyOf
 
 WALK = 100  # rows that PostgreSQL looks at first, one by one
 LONG = 500  # posts of one of these that it looks at
-FEW = 500  # matches that are put in order without a walk, where they can be counted so far
+FEW = 250  # matches that are put in order without a walk, where they can be counted so far
 WINDOW = 100  # rows that SQLite looks at together, at first
 AT_ONCE = 800  # the most that it does
-SOME = 50  # posts that are taken of these at a time
+SOME = 50  # posts that are taken of these at a time, or half as many as these are
 LATER = 8  # so many times as many, where neither was enough
-RANKED = 5_000  # posts whose relevance is compared: the newest that match
+RANKED = 1_000  # posts whose relevance is compared: the newest that match
 SAMPLE = 200  # newest posts that tell PostgreSQL how common the words are, before it compares
 COMMON = 20  # one post in so many, or more, and the newest are found by a walk
 BEST = 1_000  # items that come by relevance
@@ -302,10 +302,13 @@ class SearchPlan(Plan):
 
 
 _w = s.post_words.c
+# For SQLite, which has the group in the index of words. To compare its column it would fetch each row that matches,
+# which costs more than to find it.
 _SOME = Statement(
     select(func.count()).select_from(
         select(literal(1))
-        .where(_w.group_id == bindparam("g"), search.Matches(_w.words, "q0"))
+        .select_from(s.post_words)
+        .where(search.Within(_w.words, "g", bindparam("g")), search.Matches(_w.words, "q0"))
         .limit(bindparam("few"))
         .subquery("some")
     )
@@ -318,19 +321,14 @@ _newest = (
     .limit(SAMPLE)
     .subquery("newest")
 )
-_HELD = Statement(
-    select(func.count())
-    .select_from(s.post_words)
-    .join(
-        _newest,
-        and_(
-            _w.conversation_id == _newest.c.conversation_id,
-            _w.thread_id == _newest.c.thread_id,
-            _w.post_id == _newest.c.id,
-        ),
-    )
-    .where(_w.group_id == bindparam("g"), search.Matches(_w.words, "q0", by_index=False))
+_match = (
+    select(literal(1))
+    .where(_w.group_id == bindparam("g"), _w.conversation_id == _newest.c.conversation_id)
+    .where(_w.thread_id == _newest.c.thread_id, _w.post_id == _newest.c.id)
+    .where(search.Matches(_w.words, "q0", by_index=False))
+    .offset(0)  # as above: a look at one row for each of them
 )
+_HELD = Statement(select(func.count()).select_from(_newest).where(exists(_match)))
 
 
 def rows(
@@ -355,16 +353,22 @@ def rows(
             parameters[f"k{number}"] = value
     further = 1 if plan.natural and asked.walkable(snapshot.dialect) else 0
     if further and snapshot.dialect == "sqlite":
-        found = _by_windows(snapshot, plan, asked, cursor, parameters)
-        return snapshot.all(plan.page(cursor), **parameters) if found is None else found, 0
+        page = _by_windows(snapshot, plan, asked, cursor, parameters)
+        return snapshot.all(plan.page(cursor), **parameters) if page is None else page, 0
+    found: list[Row] = []
+    wanted = limit + parameters["skip"]
+    near, after = cursor, parameters
     while further:
-        last = snapshot.one(plan.bound(cursor), walk=WALK * further - 1, **parameters)
+        last = snapshot.one(plan.bound(near), **{**after, "walk": WALK * further - 1})
         bound = {f"b{number}": value for number, value in enumerate(last or ())}
-        found = snapshot.all(plan.walk(cursor, bounded=last is not None), **parameters, **bound)
-        if last is None or len(found) == limit:
-            return found, 0
+        given = {**after, **bound, "limit": wanted - len(found), "skip": 0}
+        found += snapshot.all(plan.walk(near, bounded=last is not None), **given)
+        if last is None or len(found) == wanted:
+            return found[parameters["skip"] :], 0
         # The index has few where there was none; of a few, more of a walk has a page.
-        further = further * LATER if len(found) * LATER >= limit or (found and further == 1) else 0
+        further = further * LATER if len(found) * LATER >= wanted or (found and further == 1) else 0
+        near = last
+        after = parameters | {f"k{number}": value for number, value in enumerate(last)}
     return snapshot.all(plan.page(cursor), **parameters), 0
 
 
@@ -383,10 +387,17 @@ def _by_windows(
     counts = len(asked.alternatives) == 1
     wanted = parameters["limit"] + parameters["skip"]
     found: list[Row] = []
-    further = 1
+    seen = 0  # rows
+    there = 0  # so many matches there are at least
     after = parameters
-    size = WINDOW
-    while found or not (counts and _at_most(snapshot, FEW * further, parameters)):
+    size, few = WINDOW, FEW
+    while True:
+        # Putting a match in order costs about what looking at a row does: if there are no more of them than rows
+        # that it would take, they are what is sooner.
+        if counts and few >= 2 * there:
+            if _at_most(snapshot, few, parameters):
+                return None
+            there = few
         window = snapshot.all(plan.window(cursor), **{**after, "walk": size})
         for start in range(0, len(window), AT_ONCE):
             items = [row[item] for row in window[start : start + AT_ONCE]]
@@ -403,9 +414,9 @@ def _by_windows(
         cursor = window[-1]
         after = parameters | {f"k{number}": value for number, value in enumerate(cursor)}
         # As many as seem to be needed, and some more.
-        further *= LATER
-        size = min(WINDOW * further, WINDOW + (wanted - len(found)) * size // len(found)) if found else WINDOW * further
-    return None
+        seen += size
+        few = (wanted - len(found)) * seen // len(found) if found else few * LATER
+        size = min(size * LATER, WINDOW + few) if found else size * LATER
 
 
 def _hits(
@@ -418,10 +429,11 @@ def _hits(
         rest = [each for each in items if each not in hits]
         while rest:
             within = search.within_any(query, by.letter, rest)
-            rows = snapshot.all(statement, **{**parameters, f"q{n}": within, "some": SOME})
+            some = max(SOME, len(rest) // 2)
+            rows = snapshot.all(statement, **{**parameters, f"q{n}": within, "some": some})
             hits.update(row[0] for row in rows)
             # What has many posts that match is found by the first of them, and would hide the others.
-            rest = [each for each in rest if each not in hits] if len(rows) == SOME else []
+            rest = [each for each in rest if each not in hits] if len(rows) == some else []
     return list(hits)
 
 

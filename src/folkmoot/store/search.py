@@ -261,12 +261,16 @@ def query(dialect: Dialect, text: Node | None, places: Mapping[str, str], *, con
                 marks = fields[field]
                 each = [_term(dialect, tuple(mark + word for word in given), beginning=beginning) for mark in marks]
                 return f"({either.join(each)})"
+            case And(parts) if dialect == "sqlite" and (without := [part for part in parts if isinstance(part, Not)]):
+                having = [part for part in parts if not isinstance(part, Not)]
+                these = spelt(And(tuple(having))) if having else within[0]
+                return f"({these} NOT {spelt(Or(tuple(part.part for part in without)))})"
             case And(parts):
                 return f"({both.join(spelt(part) for part in parts)})"
             case Or(parts):
                 return f"({either.join(spelt(part) for part in parts)})"
             case Not(part):
-                # FTS5 knows "this without that" only.
+                # FTS5 knows "this without that" only; without it all of the group is gone through.
                 return f"({within[0]} NOT {spelt(part)})" if dialect == "sqlite" else f"!{spelt(part)}"
         raise AssertionError(node)
 
@@ -275,7 +279,9 @@ def query(dialect: Dialect, text: Node | None, places: Mapping[str, str], *, con
 
 def within_any(query: str, letter: str, ids: Iterable[str]) -> str:
     """A query of SQLite's, within any of some places of a kind."""
-    return f"({query}) AND ({' OR '.join([_term('sqlite', (place(letter, id),), beginning=False) for id in ids])})"
+    mark = f"{_PLACE}{letter}"
+    places = f'" OR "{mark}'.join(ids).replace("-", "")
+    return f'({query}) AND ("{mark}{places}")'
 
 
 def _term(dialect: Dialect, given: tuple[str, ...], *, beginning: bool) -> str:
