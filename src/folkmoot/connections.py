@@ -33,7 +33,7 @@ _HIGH_WATER: Final = 64 * 1024
 _TOO_LATE = HTTPStatus.REQUEST_TIMEOUT
 
 
-class Limits(msgspec.Struct, frozen=True):
+class Allowance(msgspec.Struct, frozen=True):
     """How long clients may take, in seconds, and how many bytes of answers may wait for all of them together.
 
     The names are those of the settings.
@@ -50,8 +50,8 @@ class Guard:
     `unsent` is about how many bytes of answers wait in them.
     """
 
-    def __init__(self, limits: Limits, left: Callable[[], None] | None = None) -> None:
-        self.limits = limits
+    def __init__(self, allowance: Allowance, left: Callable[[], None] | None = None) -> None:
+        self.allowance = allowance
         self.left = left
         self.connections: set[Protocol] = set()
         self.now = 0.0
@@ -71,7 +71,7 @@ class Guard:
         """A connection has as much unsent as it may."""
         self._full[connection] = None
         self._count(connection)
-        if self.unsent > self.limits.max_unsent_bytes and not self._relieving:
+        if self.unsent > self.allowance.max_unsent_bytes and not self._relieving:
             self._relieving = True
             asyncio.get_running_loop().call_soon(self._relieve)
 
@@ -93,7 +93,7 @@ class Guard:
             self._count(each)
         cut = 0
         for each in list(self._full):
-            if self.unsent <= self.limits.max_unsent_bytes * 3 // 4:
+            if self.unsent <= self.allowance.max_unsent_bytes * 3 // 4:
                 break
             self.emptied(each)
             each.transport.abort()
@@ -158,14 +158,14 @@ class Protocol(HttpToolsProtocol):
         if waiting:
             if waiting != self._waiting:
                 self._waiting, self._stuck_since = waiting, now
-            elif now - self._stuck_since >= self._guard.limits.send_seconds:
+            elif now - self._stuck_since >= self._guard.allowance.send_seconds:
                 self.transport.abort()
             return
         self._waiting = 0
         if self._receiving:
             if self.flow.read_paused:
                 self._since = now  # it is the server that takes its time
-            elif now - self._since > self._guard.limits.receive_seconds + self._came / SLOWEST:
+            elif now - self._since > self._guard.allowance.receive_seconds + self._came / SLOWEST:
                 self._too_late()
         elif self.cycle is not None and not self.cycle.response_complete:
             self._since = now
@@ -183,7 +183,7 @@ class Protocol(HttpToolsProtocol):
             # What the application says after this is not sent.
             cycle.disconnected = True
             cycle.message_event.set()
-        self.transport.write(_late(self._guard.limits.receive_seconds))
+        self.transport.write(_late(self._guard.allowance.receive_seconds))
         self.transport.close()
 
 

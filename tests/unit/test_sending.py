@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from folkmoot import observe, server
-from folkmoot.connections import Limits
+from folkmoot.connections import Allowance
 from folkmoot.graph.envelope import Answer, Stream
 from folkmoot.graph.sending import send_answer
 from folkmoot.refusals import Busy
@@ -52,7 +52,7 @@ def test_an_answer_that_cannot_be_finished_is_broken_off(
     client = threading.Thread(target=ask)
     stopping = server.Stopping(0, 5)
     with caplog.at_level(logging.WARNING):
-        server.run(_application, [(bound, None)], Limits(), stopping, client.start, lambda: None, _nothing)
+        server.run(_application, [(bound, None)], Allowance(), stopping, client.start, lambda: None, _nothing)
     client.join()
     head, _, body = b"".join(received).partition(b"\r\n\r\n")
     assert b"content-length: 20" in head
