@@ -25,7 +25,7 @@ async def _half() -> AsyncIterator[bytes]:
 
 
 async def _application(scope: Any, receive: Any, send: Any) -> None:
-    await send_answer(Answer(200, Stream(20, _half)), "r", "c", scope, send)
+    await send_answer(Answer(200, Stream(20, _half, 20)), "r", "c", scope, send)
 
 
 async def _nothing() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from folkmoot.graph.envelope import JSON, Answer, Events, Stream, encode
+from folkmoot.graph.envelope import JSON, PIECE, Answer, Events, Stream, encode, in_pieces
 from folkmoot.observe import log
 from folkmoot.refusals import Refusal
 
@@ -21,6 +21,8 @@ Send = Callable[[Message], Any]
 ABORT = "folkmoot.abort"
 # And under this one, what says whether the client has gone.
 GONE = "folkmoot.gone"
+# And under this one, what must be told how many bytes an answer holds until it has been sent.
+HOLDS = "folkmoot.holds"
 
 
 async def send_answer(
@@ -52,9 +54,15 @@ async def send_answer(
         headers.append((b"content-length", str(length or len(content)).encode()))
     headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    if stream is not None and method != "HEAD":
+    del answer
+    if method == "HEAD":
+        content, stream = b"", None
+    elif len(content) > PIECE:
+        content, stream = b"", in_pieces(content)
+    if stream is not None:
         extensions = scope.get("extensions", {})
         gone = extensions.get(GONE, _here)
+        extensions.get(HOLDS, _nothing)(stream.holds)
         try:
             async for chunk in stream.chunks():
                 if gone():
@@ -66,7 +74,7 @@ async def send_answer(
             extensions.get(ABORT, _here)()
             await asyncio.sleep(0)  # the server hears of it before this returns
             return
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else content})
+    await send({"type": "http.response.body", "body": content})
 
 
 async def send_events(
@@ -88,12 +96,14 @@ async def send_events(
     ]
     gone = asyncio.ensure_future(_until_gone(receive))
     gone.add_done_callback(lambda _: events.gone())
+    holds = scope.get("extensions", {}).get(HOLDS, _nothing)
     try:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         async with aclosing(events.chunks()) as chunks:
             async for chunk in chunks:
                 async with asyncio.timeout(events.patience) as limit:
                     events.sending(limit)
+                    holds(len(chunk))
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 events.sending(None)
         async with asyncio.timeout(1):
@@ -110,6 +120,10 @@ async def send_events(
 
 def _here() -> bool:
     return False
+
+
+def _nothing(_: int) -> None:
+    pass
 
 
 def _headers(request_id: str, client_request_id: str) -> list[tuple[bytes, bytes]]:
