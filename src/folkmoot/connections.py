@@ -2,6 +2,9 @@
 
 uvicorn waits for ever for the rest of a request, and keeps for ever what a client does not read. All connections of a
 process are looked at once a second: timers of their own would cost every request what only a few deserve.
+
+What waits is counted by what it holds, not by what is unsent: of an answer of two megabytes the system often takes all
+but a little at once, and the whole of it stays in memory until the last byte has gone.
 """
 
 from __future__ import annotations
@@ -25,21 +28,21 @@ ABORT: Final = "folkmoot.abort"
 GONE: Final = "folkmoot.gone"
 # Another, which sends a whole answer at once.
 WHOLE: Final = "folkmoot.whole"
+# And one that is told how many bytes of memory the answer takes until it has been sent.
+HOLDS: Final = "folkmoot.holds"
 # Longer than clients and proxies keep idle connections (httpx 5 s, aiohttp 15 s, load balancers 60 s). Whoever closes
 # first must be the client: a request that meets the server's closing fails, and a POST is not safely sent again.
 KEEP_ALIVE_SECONDS: Final = 75
 LOOK_SECONDS: Final = 1.0
 # A body may take longer, as long as it brings so many bytes a second on average: less than any line does.
 SLOWEST: Final = 1_000
-# What a connection may keep unsent before its answer has to wait; of TLS, uvloop's own limit is eight times that.
-_HIGH_WATER: Final = 64 * 1024
+# Whatever stays unsent is counted, until nothing does. (uvloop's TLS takes 0 for "always full".)
+_HIGH_WATER, _LOW_WATER = 1, 0
 _TOO_LATE = HTTPStatus.REQUEST_TIMEOUT
-# Answers up to this many bytes are copied behind their head; longer ones are not worth the copy.
-_COPIED: Final = 16_384
 
 
-class Limits(msgspec.Struct, frozen=True):
-    """How long clients may take, in seconds, and how many bytes of answers may wait for all of them together.
+class Allowance(msgspec.Struct, frozen=True):
+    """How long clients may take, in seconds, and how many bytes answers may hold that wait for all of them together.
 
     The names are those of the settings.
     """
@@ -52,18 +55,18 @@ class Limits(msgspec.Struct, frozen=True):
 class Guard:
     """Looks at the connections of a process, and calls `left` when one ends.
 
-    `unsent` is about how many bytes of answers wait in them.
+    `unsent` is how many bytes the answers hold that wait in them.
     """
 
-    def __init__(self, limits: Limits, left: Callable[[], None] | None = None) -> None:
-        self.limits = limits
+    def __init__(self, allowance: Allowance, left: Callable[[], None] | None = None) -> None:
+        self.allowance = allowance
         self.left = left
         self.connections: set[Protocol] = set()
         self.now = 0.0
         self.unsent = 0
         self._defaults: list[tuple[bytes, bytes]] = []
         self._default_lines = b""
-        self._full: dict[Protocol, None] = {}  # those that are to send no more, the longest so first
+        self._full: dict[Protocol, None] = {}  # those that wait for their clients, the longest first
         self._relieving = False
 
     def start(self) -> None:
@@ -81,33 +84,27 @@ class Guard:
             self._default_lines = b"".join([b"%b: %b\r\n" % header for header in headers])
         return self._default_lines
 
-    def full(self, connection: Protocol) -> None:
-        """A connection has as much unsent as it may."""
+    def full(self, connection: Protocol, size: int) -> None:
+        """A connection waits for its client, with an answer that holds `size` bytes."""
         self._full[connection] = None
-        self._count(connection)
-        if self.unsent > self.limits.max_unsent_bytes and not self._relieving:
+        self.unsent += size - connection.counted
+        connection.counted = size
+        if self.unsent > self.allowance.max_unsent_bytes and not self._relieving:
             self._relieving = True
             asyncio.get_running_loop().call_soon(self._relieve)
 
     def emptied(self, connection: Protocol) -> None:
-        """It may send again, or has gone."""
+        """It waits no more, or has gone."""
         self._full.pop(connection, None)
         self.unsent -= connection.counted
         connection.counted = 0
 
-    def _count(self, connection: Protocol) -> None:
-        size = connection.transport.get_write_buffer_size()
-        self.unsent += size - connection.counted
-        connection.counted = size
-
     def _relieve(self) -> None:
         """Cut off those who have taken nothing for longest, until there is room."""
         self._relieving = False
-        for each in self._full:
-            self._count(each)
         cut = 0
         for each in list(self._full):
-            if self.unsent <= self.limits.max_unsent_bytes * 3 // 4:
+            if self.unsent <= self.allowance.max_unsent_bytes * 3 // 4:
                 break
             self.emptied(each)
             each.transport.abort()
@@ -123,6 +120,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*given, **named)
         self._guard = guard
         self.counted = 0
+        self._holds = 0
         self._receiving = False
         self._since = 0.0  # when the request began that is being received; when it began to be idle
         self._came = 0
@@ -132,9 +130,13 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if self.scheme == "https":
-            transport.set_write_buffer_limits(high=_HIGH_WATER)
-        self._extensions = {ABORT: transport.abort, GONE: transport.is_closing, WHOLE: self.whole}
+        transport.set_write_buffer_limits(_HIGH_WATER, _LOW_WATER)
+        self._extensions = {
+            ABORT: transport.abort,
+            GONE: transport.is_closing,
+            WHOLE: self.whole,
+            HOLDS: self._hold,
+        }
         self._since = self._guard.now
         self._guard.connections.add(self)
 
@@ -172,12 +174,8 @@ class Protocol(HttpToolsProtocol):
             return False
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
-        start = STATUS_LINE[status] + self._guard.defaults(self.server_state.default_headers)
-        if len(body) <= _COPIED:
-            self.transport.write(b"".join((start, head, b"\r\n", body)))
-        else:
-            self.transport.write(b"".join((start, head, b"\r\n")))
-            self.transport.write(body)
+        defaults = self._guard.defaults(self.server_state.default_headers)
+        self.transport.write(b"".join((STATUS_LINE[status], defaults, head, b"\r\n", body)))
         cycle.message_event.set()
         cycle.on_response()
         return True
@@ -190,9 +188,17 @@ class Protocol(HttpToolsProtocol):
         super().on_message_complete()
         self._receiving = False
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._holds = 0
+
+    def _hold(self, size: int) -> None:
+        self._holds = size
+
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._guard.full(self)
+        self._waiting = 0  # it took something, even if as much waits as did before
+        self._guard.full(self, max(self._holds, self.transport.get_write_buffer_size()))
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -204,14 +210,14 @@ class Protocol(HttpToolsProtocol):
         if waiting:
             if waiting != self._waiting:
                 self._waiting, self._stuck_since = waiting, now
-            elif now - self._stuck_since >= self._guard.limits.send_seconds:
+            elif now - self._stuck_since >= self._guard.allowance.send_seconds:
                 self.transport.abort()
             return
         self._waiting = 0
         if self._receiving:
             if self.flow.read_paused:
                 self._since = now  # it is the server that takes its time
-            elif now - self._since > self._guard.limits.receive_seconds + self._came / SLOWEST:
+            elif now - self._since > self._guard.allowance.receive_seconds + self._came / SLOWEST:
                 self._too_late()
         elif self.cycle is not None and not self.cycle.response_complete:
             self._since = now
@@ -229,7 +235,7 @@ class Protocol(HttpToolsProtocol):
             # What the application says after this is not sent.
             cycle.disconnected = True
             cycle.message_event.set()
-        self.transport.write(_late(self._guard.limits.receive_seconds))
+        self.transport.write(_late(self._guard.allowance.receive_seconds))
         self.transport.close()
 
 

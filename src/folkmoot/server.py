@@ -15,7 +15,7 @@ import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from folkmoot import observe
-from folkmoot.connections import KEEP_ALIVE_SECONDS, Guard, Limits, Protocol
+from folkmoot.connections import KEEP_ALIVE_SECONDS, Allowance, Guard, Protocol
 from folkmoot.refusals import Refusal
 from folkmoot.seats import Acceptor, Seats
 
@@ -54,7 +54,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         assert sockets is not None  # noqa: S101
         config, [bound], loop = self.config, sockets, asyncio.get_running_loop()
-        seconds = self._guard.limits.receive_seconds
+        seconds = self._guard.allowance.receive_seconds
         make = partial(Protocol, self._guard, config, self.server_state, {}, loop)
         if self._place is None:
             server = await loop.create_server(
@@ -112,7 +112,7 @@ def listen(host: str, port: int, option: str) -> socket.socket:
 def run(
     application: Any,
     sockets: Sequence[tuple[socket.socket, tuple[str, str] | None]],
-    limits: Limits,
+    allowance: Allowance,
     stop: Stopping,
     started: Callable[[], None],
     stopping: Callable[[], None],
@@ -125,7 +125,7 @@ def run(
     when the requests under way are done and then what `ended` gives; a second signal does not wait for the requests.
     A worker, which has a `place`, returns after SIGTERM or on its parent's order.
     """
-    guard = Guard(limits, None if place is None else lambda: place.seats.add(place.number, -1))
+    guard = Guard(allowance, None if place is None else lambda: place.seats.add(place.number, -1))
     servers = [(_server(application, tls, guard, place, stop.grace_seconds), bound) for bound, tls in sockets]
 
     async def serve() -> None:

@@ -27,6 +27,13 @@ from tests.notifying import subscription
 Mode = Literal["well", "failing", "hanging"]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # With the usual 5 the system drops what comes at once on a busy machine, and tries again after seconds: that is an
+    # endpoint which is slow, and is left alone for a minute after each POST.
+    request_queue_size = 128
+
+
 class Listener:
     """Answers at `/NAME` as its mode says; `taken` is what it answered with a 2xx, by name and in that order."""
 
@@ -53,8 +60,7 @@ class Listener:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", self.port), Handler)
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()

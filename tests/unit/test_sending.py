@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from folkmoot import observe, server
-from folkmoot.connections import Limits
+from folkmoot.connections import Allowance
 from folkmoot.graph.envelope import Answer, Stream
 from folkmoot.graph.sending import send_answer
 from folkmoot.refusals import Busy
@@ -26,7 +26,7 @@ async def _half() -> AsyncIterator[bytes]:
 
 
 async def _application(scope: Any, receive: Any, send: Any) -> None:
-    await send_answer(Answer(200, Stream(20, _half)), "r", "c", scope, send)
+    await send_answer(Answer(200, Stream(20, _half, 20)), "r", "c", scope, send)
 
 
 async def _nothing() -> None:
@@ -50,7 +50,7 @@ def asked(application: Any, *requests: bytes, monkeypatch: pytest.MonkeyPatch) -
         os.kill(os.getpid(), signal.SIGTERM)
 
     client = threading.Thread(target=ask)
-    server.run(application, [(bound, None)], Limits(), server.Stopping(0, 5), client.start, lambda: None, _nothing)
+    server.run(application, [(bound, None)], Allowance(), server.Stopping(0, 5), client.start, lambda: None, _nothing)
     client.join()
     return b"".join(received)
 

@@ -335,6 +335,24 @@ def test_reads_of_both_kinds_see_what_was_answered(store: Store) -> None:
     asyncio.run(read_what_was_written())
 
 
+def test_what_is_read_does_not_pile_up_while_the_loop_is_busy(store: Store) -> None:
+    """A thousand pages that nobody has looked at yet are memory that no limit knows of."""
+    begun = []
+
+    async def work() -> None:
+        reads = [asyncio.create_task(store.read(lambda snapshot: begun.append(numbers(snapshot)))) for _ in range(100)]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        # The threads take what waits for them in its order, so this is done when no more of it waits; the loop is busy.
+        for done in [store._readers.submit(int) for _ in range(100)]:
+            done.result(PATIENCE)
+        assert len(begun) <= 2 * store._long_readers
+        await asyncio.gather(*reads)
+
+    asyncio.run(work())
+    assert len(begun) == 100
+
+
 def test_writes_of_a_key_are_done_in_the_order_of_the_calls(store: Store) -> None:
     done: list[tuple[int, int]] = []
 

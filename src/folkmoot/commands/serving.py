@@ -90,7 +90,7 @@ def _answer(
 ) -> None:
     """Answer requests until told to stop; then close the store."""
     from folkmoot import app, server
-    from folkmoot.connections import Limits
+    from folkmoot.connections import Allowance
     from folkmoot.graph.streaming import Streams
 
     traces = None
@@ -115,9 +115,9 @@ def _answer(
             for each in followers:
                 each.start()
 
-        limits = Limits(settings.receive_seconds, settings.send_seconds, settings.max_unsent_bytes)
+        allowance = Allowance(settings.receive_seconds, settings.send_seconds, settings.max_unsent_bytes)
         stopping = server.Stopping(settings.unready_seconds, settings.grace_seconds)
-        server.run(application, sockets, limits, stopping, begin, streams.close, notifier.stop, place)
+        server.run(application, sockets, allowance, stopping, begin, streams.close, notifier.stop, place)
     finally:
         store.close()
         if traces is not None:

@@ -130,7 +130,9 @@ class GraphDoor:
         if isinstance(answer.body, Events):
             await send_events(answer, answer.body, (request_id, client_request_id), scope, receive, send)
         else:
-            await send_answer(answer, request_id, client_request_id, scope, send)
+            sending = send_answer(answer, request_id, client_request_id, scope, send)
+            del answer  # however long the client takes, only what is still to be sent is kept
+            await sending
 
     async def answer(self, scope: MutableMapping[str, Any], receive: Receive) -> tuple[Answer, str, str]:
         """What one request is answered, its request-id and its client-request-id. Refusals are answers, too."""

@@ -10,15 +10,19 @@ from __future__ import annotations
 import re
 import secrets
 from base64 import b64encode
+from collections import deque
 from collections.abc import AsyncIterator
 from functools import partial
 
 import msgspec
 
-from folkmoot.graph.envelope import JSON, Answer, Stream, encode
+from folkmoot.graph.envelope import JSON, Answer, Stream, cut, encode
 from folkmoot.observe import log
 from folkmoot.store import attachments
 from folkmoot.store.db import Store
+
+# What is sent of a part at most.
+_LONGEST = 4 * (attachments.PART // 3 + 1)
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -49,38 +53,41 @@ def hole(content: Content) -> msgspec.Raw:
 def filled(answer: Answer, store: Store) -> Answer:
     """The answer with its holes filled, or of content alone; the answer itself where it has none."""
     if isinstance(answer.body, Content):
-        return msgspec.structs.replace(answer, body=stream([answer.body], store))
+        return msgspec.structs.replace(answer, body=stream(deque([answer.body]), store))
     raw = encode(answer.body)
     if _MARK.encode() not in raw:
         return answer
-    pieces: list[bytes | Content] = []
+    pieces: deque[bytes | Content] = deque()
     start = 0
     for found in _HOLE.finditer(raw):
         kind, group, id, size = found.groups()
-        pieces += [raw[start : found.start()], Content(group.decode(), id.decode(), int(size), kind == b"B")]
+        pieces += cut(raw[start : found.start()])
+        pieces.append(Content(group.decode(), id.decode(), int(size), kind == b"B"))
         start = found.end()
-    pieces.append(raw[start:])
+    pieces += cut(raw[start:])
     return msgspec.structs.replace(answer, body=stream(pieces, store), content_type=JSON)
 
 
-def stream(pieces: list[bytes | Content], store: Store) -> Stream:
-    """The bytes of `pieces` in their order."""
+def stream(pieces: deque[bytes | Content], store: Store) -> Stream:
+    """The bytes of `pieces`, which are taken off as they are sent."""
     length = sum(len(piece) if isinstance(piece, bytes) else piece.length for piece in pieces)
+    around = sum(len(piece) for piece in pieces if isinstance(piece, bytes))
+    part = max((min(piece.length, _LONGEST) for piece in pieces if isinstance(piece, Content)), default=0)
 
     async def chunks() -> AsyncIterator[bytes]:
-        for piece in pieces:
+        while pieces:
+            piece = pieces.popleft()
             if isinstance(piece, bytes):
                 yield piece
-            elif piece.base64:
+                continue
+            if piece.base64:
                 yield b'"'
-                async for chunk in _in_base64(_parts(piece, store)):
-                    yield chunk
+            async for chunk in _parts(piece, store):
+                yield chunk
+            if piece.base64:
                 yield b'"'
-            else:
-                async for chunk in _parts(piece, store):
-                    yield chunk
 
-    return Stream(length, chunks)
+    return Stream(length, chunks, around + part)
 
 
 class ContentGone(Exception):
@@ -88,23 +95,22 @@ class ContentGone(Exception):
 
 
 async def _parts(content: Content, store: Store) -> AsyncIterator[bytes]:
+    """The content as it is sent. While the client takes a part, only what is left of it is held."""
     at = 0
+    rest = b""
     while at < content.size:
         part = await store.read(partial(attachments.part, group=content.group, blob=content.id, at=at), quick=True)
         if part is None:
             log.warning("an attachment was deleted while it was being sent")
             raise ContentGone
         at += len(part)
-        yield part
-
-
-async def _in_base64(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Parts are of any length; three bytes make four characters."""
-    rest = b""
-    async for part in parts:
-        part = rest + part if rest else part
-        whole = len(part) - len(part) % 3
-        rest = part[whole:]
-        yield b64encode(part if not rest else part[:whole])
-    if rest:
-        yield b64encode(rest)
+        if content.base64:
+            # Parts are of any length; three bytes make four characters.
+            part = rest + part
+            whole = len(part) - len(part) % 3 if at < content.size else len(part)
+            rest = part[whole:]
+            part = b64encode(part[:whole])
+        left = cut(part)
+        del part
+        while left:
+            yield left.popleft()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -23,15 +24,40 @@ JSON = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Comp
 encode = msgspec.json.Encoder().encode
 
 
+# The HTTP server keeps what it is given until the last byte of it is taken, and over TLS it counts nothing of what it
+# encrypted at once; so it is given no more than this.
+PIECE = 65_536
+
+
 class Stream(msgspec.Struct, frozen=True):
-    """A body of `length` bytes that is made while it is sent. `chunks` may be called once."""
+    """A body of `length` bytes that is made while it is sent. `chunks` may be called once; each has `PIECE` at most.
+
+    `holds` is how many bytes of it are in memory at a time, at most.
+    """
 
     length: int
     chunks: Callable[[], AsyncIterator[bytes]]
+    holds: int
 
     async def whole(self) -> bytes:
         """All of it at once, for those who cannot send it as it comes; it may be very long."""
         return b"".join([chunk async for chunk in self.chunks()])
+
+
+def cut(content: bytes) -> deque[bytes]:
+    """`content` in pieces, which are taken off one after the other, so that only what is left is kept."""
+    return deque(content[at : at + PIECE] for at in range(0, len(content), PIECE))
+
+
+def in_pieces(content: bytes) -> Stream:
+    """`content`, of which only what is still to be sent is kept."""
+    pieces = cut(content)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        while pieces:
+            yield pieces.popleft()
+
+    return Stream(len(content), chunks, len(content))
 
 
 class Events(ABC):

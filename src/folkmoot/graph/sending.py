@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import aclosing
 from typing import Any
 
-from folkmoot.graph.envelope import JSON, Answer, Events, Stream, encode
+from folkmoot.graph.envelope import JSON, PIECE, Answer, Events, Stream, encode, in_pieces
 from folkmoot.observe import ANSWERED, log
 from folkmoot.refusals import Refusal
 
@@ -23,6 +23,8 @@ ABORT = "folkmoot.abort"
 GONE = "folkmoot.gone"
 # And under this one, what sends a whole answer at once, where it can.
 WHOLE = "folkmoot.whole"
+# And under this one, what must be told how many bytes an answer holds until it has been sent.
+HOLDS = "folkmoot.holds"
 
 
 async def send_answer(
@@ -54,16 +56,22 @@ async def send_answer(
     if answer.headers:
         headers += [(name.lower(), value) for name, value in answer.headers]
     whole = scope.get("extensions", {}).get(WHOLE)
-    if whole is not None and stream is None and method != "HEAD":
+    if whole is not None and stream is None and length <= PIECE and method != "HEAD":
         # Control characters are refused on the long way.
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers if value.isprintable()])
         if lines.count("\n") == len(headers) and whole(scope, answer.status, lines.encode("latin-1"), content):
             scope[ANSWERED] = (answer.status, length, request_id, client_request_id)
             return
     await send({"type": "http.response.start", "status": answer.status, "headers": _encoded(headers)})
-    if stream is not None and method != "HEAD":
+    del answer
+    if method == "HEAD":
+        content, stream = b"", None
+    elif len(content) > PIECE:
+        content, stream = b"", in_pieces(content)
+    if stream is not None:
         extensions = scope.get("extensions", {})
         gone = extensions.get(GONE, _here)
+        extensions.get(HOLDS, _nothing)(stream.holds)
         try:
             async for chunk in stream.chunks():
                 if gone():
@@ -75,7 +83,7 @@ async def send_answer(
             extensions.get(ABORT, _here)()
             await asyncio.sleep(0)  # the server hears of it before this returns
             return
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else content})
+    await send({"type": "http.response.body", "body": content})
 
 
 async def send_events(
@@ -97,12 +105,14 @@ async def send_events(
     ]
     gone = asyncio.ensure_future(_until_gone(receive))
     gone.add_done_callback(lambda _: events.gone())
+    holds = scope.get("extensions", {}).get(HOLDS, _nothing)
     try:
         await send({"type": "http.response.start", "status": answer.status, "headers": _encoded(headers)})
         async with aclosing(events.chunks()) as chunks:
             async for chunk in chunks:
                 async with asyncio.timeout(events.patience) as limit:
                     events.sending(limit)
+                    holds(len(chunk))
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 events.sending(None)
         async with asyncio.timeout(1):
@@ -119,6 +129,10 @@ async def send_events(
 
 def _here() -> bool:
     return False
+
+
+def _nothing(_: int) -> None:
+    pass
 
 
 def _headers(request_id: str, client_request_id: str) -> list[tuple[str, str]]:

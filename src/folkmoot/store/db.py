@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 from folkmoot.model import Change
 from folkmoot.store.held import Held, Several
@@ -201,12 +202,21 @@ class Store(ABC):
         self.clock = clock
         self.ids = IdSource(clock)
         self.wake = Wake()
+        self._long_readers = long_readers
+        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self._readers = ThreadPoolExecutor(max_workers=long_readers, thread_name_prefix="reader")
         self.writers: Sequence[Queue] = ()
 
     async def read(self, function: ReadFunction[T], *, quick: bool = False) -> T:
         """Run `function` with a snapshot. `quick` promises a few indexed rows and nothing more."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_here, function, quick)
+        loop = asyncio.get_running_loop()
+        turns = self._turns.get(loop)
+        if turns is None:
+            turns = self._turns[loop] = asyncio.Semaphore(2 * self._long_readers)
+        # What was read waits for the loop, and threads that read on while that is busy would pile it up. Twice as many
+        # as there are threads: each has something to do while what it did before is looked at.
+        async with turns:
+            return await loop.run_in_executor(self._readers, self.read_here, function, quick)
 
     async def write(self, function: WriteFunction[T], *, key: str = "", hint: Hint | None = None) -> T:
         """Run `function` in a transaction and return its value once that is committed and on disk.
