@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, MutableMapping
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -65,6 +65,17 @@ _ECHOED = 200
 _LONGEST_DOCUMENT = 40  # characters of a path that could name a document of the service
 _LONG_TOKEN = 4096  # bytes of an Authorization header that is not remembered: anybody can send one
 _SHORT_QUERY = 256  # bytes of a query whose options are remembered
+
+
+class _Asked(NamedTuple):
+    """A request, as ASGI has it, with the row that it found and who sent it."""
+
+    row: Row
+    resolved: Resolved
+    caller: Caller
+    scope: MutableMapping[str, Any]
+    headers: Mapping[bytes, bytes]
+    receive: Receive
 
 
 class GraphDoor:
@@ -151,7 +162,7 @@ class GraphDoor:
             row = _row(resolved, scope["method"], caller.profile)
             area = row.area
             scope[OPERATION] = row.address
-            answer = await self._admit(row, resolved, caller, scope, headers, receive)
+            answer = await self._admit(_Asked(row, resolved, caller, scope, headers, receive))
         except Refusal as refusal:
             if resolved is not None:
                 area = next(iter(BY_ADDRESS[resolved.address].values())).area
@@ -167,39 +178,29 @@ class GraphDoor:
             answer = _applied(answer, f"folkmoot.profile={asked}")
         return answer, request_id, client_request_id
 
-    async def _admit(
-        self,
-        row: Row,
-        resolved: Resolved,
-        caller: Caller,
-        scope: MutableMapping[str, Any],
-        headers: Mapping[bytes, bytes],
-        receive: Receive,
-    ) -> Answer:
+    async def _admit(self, asked: _Asked) -> Answer:
         """Answer a request for which there is room."""
+        resolved = asked.resolved
         if resolved.address == "$batch":
             mailbox = None  # its items are counted, as they come in by the same door
         else:
-            mailbox = self._throttle.admit(caller, resolved.address, _group(resolved), content=row.area == "mail")
-        size = self._size(headers)
+            content = asked.row.area == "mail"
+            mailbox = self._throttle.admit(asked.caller, resolved.address, _group(resolved), content=content)
+        # What a body may take of the memory for bodies. One that is too large is not read.
+        size = min(_length(asked.headers), self._max_body)
+        if b"transfer-encoding" in asked.headers:
+            size = self._max_body
         try:
             if size and self._bodies + size > self._max_bodies:
                 raise Busy
             self._bodies += size
             try:
-                return await self._answer(row, resolved, caller, scope, headers, receive)
+                return await self._answer(asked)
             finally:
                 self._bodies -= size
         finally:
             if mailbox is not None:
                 self._throttle.leave(mailbox)
-
-    def _size(self, headers: Mapping[bytes, bytes]) -> int:
-        """What a body may take of the memory for bodies, in bytes. One that is too large is not read."""
-        declared = headers.get(b"content-length", b"")
-        if declared.isdigit():
-            return min(int(declared), self._max_body)
-        return self._max_body if b"transfer-encoding" in headers else 0
 
     def request_ids(self, headers: Mapping[bytes, bytes]) -> tuple[str, str]:
         """A new request-id, and the client-request-id: the client's own, or the same where it sent none."""
@@ -237,15 +238,8 @@ class GraphDoor:
             self._profiles[application] = known
         return known[0]
 
-    async def _answer(
-        self,
-        row: Row,
-        resolved: Resolved,
-        caller: Caller,
-        scope: MutableMapping[str, Any],
-        headers: Mapping[bytes, bytes],
-        receive: Receive,
-    ) -> Answer:
+    async def _answer(self, asked: _Asked) -> Answer:
+        row, resolved, caller, scope, headers, receive = asked
         serves_itself = row.serve is not None and not row.delegated
         unless_granted = None if serves_itself else await self._permit(row, resolved, caller)
         if "uniqueName" in resolved.keys:
@@ -253,7 +247,7 @@ class GraphDoor:
             named = await self._named(row, resolved, prefer)
             if named is not resolved:
                 try:
-                    return await self._answer(row, named, caller, scope, headers, receive)
+                    return await self._answer(asked._replace(resolved=named))
                 except NoSuchObject as refusal:
                     # Who may not see the group does not hear its id either.
                     if refusal.id == named.keys["group"]:
@@ -296,8 +290,8 @@ class GraphDoor:
                 prepared = _prepare(row, raw, content_type)
             call = msgspec.structs.replace(call, body=prepared)
         if row_read is not None:
-            asked = _granted(row_read, row, unless_granted)
-            return await self._store.read(lambda snapshot: asked(snapshot, call))
+            work = _granted(row_read, row, unless_granted)
+            return await self._store.read(lambda snapshot: work(snapshot, call))
         if row.before is not None:
             done = await row.before(self._store, self._outgoing, call)
             call = call if done is None else msgspec.structs.replace(call, body=done)
@@ -367,8 +361,7 @@ class GraphDoor:
         return msgspec.structs.replace(resolved, keys={**keys, "group": found[0]}, steps=(*steps, *resolved.steps[1:]))
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        declared = headers.get(b"content-length", b"")
-        if declared.isdigit() and int(declared) > self._max_body:
+        if _length(headers) > self._max_body:
             raise self._too_large()
         message = await receive()
         parts = [message.get("body", b"")]
@@ -396,6 +389,12 @@ def _applied(answer: Answer, preference: str) -> Answer:
 
 def _headers(scope: Mapping[str, Any]) -> dict[bytes, bytes]:
     return dict(scope["headers"])
+
+
+def _length(headers: Mapping[bytes, bytes]) -> int:
+    """Bytes of the body as the client declares them; 0 where it does not."""
+    declared = headers.get(b"content-length", b"")
+    return int(declared) if declared.isdigit() else 0
 
 
 def _bearer(authorization: bytes) -> str:
