@@ -200,7 +200,7 @@ def development_key(settings: Settings) -> SigningKey:
     return _kept_key(Path(settings.data) / "issuer-key.pem")
 
 
-@lru_cache(maxsize=2)  # reading it takes longer than all else that is read at a start, and two ask for it
+@lru_cache(maxsize=2)  # several ask for it at a start
 def _kept_key(file: Path) -> SigningKey:
     return SigningKey.load_or_create(file)
 
