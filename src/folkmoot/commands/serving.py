@@ -43,6 +43,8 @@ def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
 
 def serve(_: argparse.Namespace, settings: Settings) -> None:
     """Run the server until it is told to stop."""
+    # What a start makes, the modules above all, lives as long as the server (`_keep`): there is nothing to collect.
+    gc.disable()
     from folkmoot import server
 
     sockets: Sockets = []
@@ -107,8 +109,7 @@ def _answer(
         if (measuring := app.measuring(settings, store)) is not None:
             followers.append(measuring)
         store.watch.look_seconds = settings.poll_seconds
-        # What was made so far lives as long as the server; collections need not look at it again.
-        gc.freeze()
+        _keep()
 
         def begin() -> None:
             started()
@@ -125,6 +126,12 @@ def _answer(
             traces.close()
 
 
+def _keep() -> None:
+    """Have collections not look again at what was made so far: it lives as long as the server."""
+    gc.freeze()
+    gc.enable()
+
+
 def _serve_by_workers(settings: Settings, sockets: Sockets, started: Callable[[], None]) -> None:
     from folkmoot import app, workers
 
@@ -132,7 +139,7 @@ def _serve_by_workers(settings: Settings, sockets: Sockets, started: Callable[[]
     # is loaded by now, and shared by all as long as nobody changes it.
     app.identities(settings, None)  # type: ignore[arg-type]
     gc.collect()
-    gc.freeze()
+    _keep()
 
     def work(place: Place, ready: Callable[[], None]) -> None:
         _answer(settings, app.open_store(settings, upgrade=False), sockets, ready, place)
