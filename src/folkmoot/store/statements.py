@@ -12,8 +12,8 @@ Dialect = Literal["sqlite", "postgresql"]
 
 
 @cache
-def _compiler(dialect: Dialect) -> SqlDialect:
-    """SQLAlchemy's part for one of them. That for PostgreSQL takes long to load, so the other does without."""
+def compiler(dialect: Dialect) -> SqlDialect:
+    """SQLAlchemy's part for one database. That for PostgreSQL takes long to load, so SQLite does without."""
     if dialect == "sqlite":
         from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
@@ -43,7 +43,7 @@ class Statement:
         """The text for `dialect` and the values it holds itself."""
         found = self._compiled.get(dialect)
         if found is None:
-            compiled = self.expression.compile(dialect=_compiler(dialect), compile_kwargs={"render_postcompile": True})
+            compiled = self.expression.compile(dialect=compiler(dialect), compile_kwargs={"render_postcompile": True})
             defaults = {k: v for k, v in compiled.params.items() if v is not None}
             found = self._compiled[dialect] = (str(compiled), defaults)
         return found
