@@ -16,7 +16,6 @@ from starlette.requests import Request
 
 from folkmoot import pages
 from folkmoot.auth.identities import Identities, Outside
-from folkmoot.auth.issuer import issuer_app
 from folkmoot.auth.keys import SigningKey
 from folkmoot.auth.published import NotPublished, parse_keys
 from folkmoot.auth.publisher import publisher_app, publisher_path
@@ -35,7 +34,6 @@ from folkmoot.model import Application, Person, SignIn
 from folkmoot.notify.engine import Notifier
 from folkmoot.outgoing import Outgoing, private_network
 from folkmoot.readiness import HEALTH, READY, healthz, readyz
-from folkmoot.signing_in import StoredSignIns
 from folkmoot.store import everywhere, migrate
 from folkmoot.store.db import Store
 from folkmoot.store.retention import Retention
@@ -200,7 +198,7 @@ def development_key(settings: Settings) -> SigningKey:
     return _kept_key(Path(settings.data) / "issuer-key.pem")
 
 
-@lru_cache(maxsize=2)  # reading it takes longer than all else that is read at a start, and two ask for it
+@lru_cache(maxsize=2)  # several ask for it at a start
 def _kept_key(file: Path) -> SigningKey:
     return SigningKey.load_or_create(file)
 
@@ -314,6 +312,10 @@ def build(
     origins = Origins(settings)
     web: Starlette | None = None
     if settings.mode == "development":
+        # Production has no use for them.
+        from folkmoot.auth.issuer import issuer_app
+        from folkmoot.signing_in import StoredSignIns
+
         key = development_key(settings)
         web = issuer_app(
             directory=StoredDirectory(store),

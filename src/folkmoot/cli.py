@@ -3,42 +3,40 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
-
-import msgspec
+from importlib import import_module
 
 from folkmoot import logs
-from folkmoot.commands import (
-    apps,
-    backup,
-    databases,
-    doctor,
-    filling,
-    grants,
-    groups,
-    migrating,
-    people,
-    serving,
-    subscriptions,
-    tokens,
-)
-from folkmoot.commands.serving import development_certificates
-from folkmoot.commands.tokens import as_running
-from folkmoot.config import Settings, load
+from folkmoot.commands import serving
+from folkmoot.config import load
 from folkmoot.refusals import Refusal
 
-# Each adds its own command and what is below it.
-_FAMILIES = (serving, tokens, apps, people, groups, grants, subscriptions, migrating, databases, backup, doctor)
+# The module of `folkmoot.commands` that adds each command and what is below it.
+_COMMANDS = {
+    "serve": "serving",
+    "token": "tokens",
+    "app": "apps",
+    "person": "people",
+    "group": "groups",
+    "grant": "grants",
+    "subscriptions": "subscriptions",
+    "migrate": "migrating",
+    "database": "databases",
+    "backup": "backup",
+    "restore": "backup",
+    "doctor": "doctor",
+    "lab": "laboratory",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; exits with 1 and one line on standard error when it is refused."""
     # The data directory holds keys and everybody's words: for the one who runs the server alone.
     os.umask(0o077)
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parser(given[0] if given else None).parse_args(given)
     try:
         # A command's own level is not what the settings say of the server's log.
         settings = load({**vars(options), "log_level": None})
@@ -57,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser of `command`, or of all commands where it is none: each is loaded only where it is asked for."""
     parser = argparse.ArgumentParser(prog="folkmoot", description="A server for group conversations.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -69,29 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--http-port", type=int, metavar="PORT", help="the plain HTTP port (default: 8080; 0 for none)")
     shared.add_argument("--public-url", metavar="URL", help="the origin under which clients reach the server")
 
-    for family in _FAMILIES:
-        family.add_parser(commands, shared)
-
-    lab = commands.add_parser("lab", help="the development tenant").add_subparsers(required=True, metavar="COMMAND")
-    facts = lab.add_parser("facts", parents=[shared], help="print what a test harness needs, as JSON")
-    facts.set_defaults(run=_facts, log_level=logging.WARNING)
-    filling.add_parser(lab, shared)
+    modules = [_COMMANDS[command]] if command in _COMMANDS else dict.fromkeys(_COMMANDS.values())
+    for name in modules:
+        import_module(f"folkmoot.commands.{name}").add_parser(commands, shared)
     return parser
-
-
-# ── lab ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _facts(options: argparse.Namespace, settings: Settings) -> None:
-    from folkmoot import app, lab
-
-    app.development_key(settings)
-    settings = as_running(options, settings)
-    origins = app.Origins(settings)
-    found = lab.facts(
-        settings, https=origins.https, http=origins.http, ca_file=str(development_certificates(settings).ca)
-    )
-    print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc import jwk, jwt
 
 from folkmoot.auth.keys import SigningKey
@@ -47,6 +49,17 @@ def test_a_file_that_holds_no_key_is_named_and_kept(tmp_path: Path, content: byt
     with pytest.raises(ValueError, match=r"key\.pem: no usable signing key"):
         SigningKey.load_or_create(path)
     assert path.read_bytes() == content
+
+
+def test_a_key_whose_parts_do_not_belong_together_is_refused() -> None:
+    n = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_numbers()
+    public = rsa.RSAPublicNumbers(65539, n.public_numbers.n)
+    wrong = rsa.RSAPrivateNumbers(n.p, n.q, n.d, n.dmp1, n.dmq1, n.iqmp, public)
+    pem = wrong.private_key(unsafe_skip_rsa_key_validation=True).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    with pytest.raises(ValueError, match="do not belong together"):
+        SigningKey(pem)
 
 
 def test_what_is_published_verifies_and_holds_nothing_private() -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import MetaData
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable
 
-from folkmoot.store import migrate, schema
+from folkmoot.store import indexes, migrate, schema  # noqa: F401  (the indexes complete the schema)
 from folkmoot.store.distribution import COLUMN, KINDS
 from tests import postgres
 

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.engine import Engine
 
-from folkmoot.store import migrate, schema
+from folkmoot.store import indexes, migrate, schema  # noqa: F401  (the indexes complete the schema)
 from tests.postgres import fresh
 
 SCRIPTS = Path(migrate.__file__).with_name("migrations")

@@ -43,8 +43,12 @@ def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
 
 def serve(_: argparse.Namespace, settings: Settings) -> None:
     """Run the server until it is told to stop."""
-    from folkmoot import server
+    # Modules live as long as the server. Collections would look through all of them again and again, for nothing.
+    gc.disable()
+    from folkmoot import app, server
 
+    gc.freeze()
+    gc.enable()
     sockets: Sockets = []
     if settings.https_port:
         sockets.append((server.listen(settings.host, settings.https_port, "--https-port"), _certificate(settings)))
@@ -55,10 +59,11 @@ def serve(_: argparse.Namespace, settings: Settings) -> None:
         def started() -> None:
             stack.enter_context(_announced(settings))
 
+        store = _seeded(app.open_store(settings), settings)
         if settings.workers == 1:
-            _prepare(settings, lambda store: _answer(settings, store, sockets, started))
+            _answer(settings, store, sockets, started)
         else:
-            _prepare(settings, lambda store: store.close())
+            store.close()
             _serve_by_workers(settings, sockets, started)
     said = "stopped; everything that was answered is stored."
     if settings.log_format == "json":
@@ -67,11 +72,8 @@ def serve(_: argparse.Namespace, settings: Settings) -> None:
         print(f"folkmoot: {said}")
 
 
-def _prepare(settings: Settings, then: Callable[[Any], None]) -> None:
-    """Open the store, brought to the schema of this release and seeded, for `then`, which closes it."""
-    from folkmoot import app
-
-    store = app.open_store(settings)
+def _seeded(store: Any, settings: Settings) -> Any:
+    """The store, in development with the lab's tenant in it; closed where that fails."""
     try:
         if settings.mode == "development":
             import asyncio
@@ -82,7 +84,7 @@ def _prepare(settings: Settings, then: Callable[[Any], None]) -> None:
     except BaseException:
         store.close()
         raise
-    then(store)
+    return store
 
 
 def _answer(
@@ -128,8 +130,8 @@ def _answer(
 def _serve_by_workers(settings: Settings, sockets: Sockets, started: Callable[[], None]) -> None:
     from folkmoot import app, workers
 
-    # Keys are made once, and read before there are workers that would each read them. What else the application needs
-    # is loaded by now, and shared by all as long as nobody changes it.
+    # Keys are made once, and read before there are workers that would each read them. Nearly all else that the
+    # application needs is loaded by now, and shared by all as long as nobody changes it.
     app.identities(settings, None)  # type: ignore[arg-type]
     gc.collect()
     gc.freeze()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -80,6 +81,7 @@ def properties(table: FromClause) -> tuple[Property, ...]:
     )
 
 
+@cache
 def _unseen(*, conversations: bool) -> Sql:
     """How many conversations have posts by others since the caller's last visit, or how many posts there are."""
     c, p, q = s.changes.alias("since"), s.posts.alias("unseen"), s.sequences.alias("head")

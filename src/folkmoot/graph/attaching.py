@@ -18,7 +18,6 @@ from folkmoot.graph.feeds import FEEDS
 from folkmoot.graph.plan import plan_for
 from folkmoot.graph.read import single
 from folkmoot.graph.reads import Count, Page, one_post
-from folkmoot.mime import items
 from folkmoot.model import Attachment, Place, Post
 from folkmoot.odata.query import Options
 from folkmoot.ops import attachments, uploads
@@ -92,6 +91,8 @@ class Value(Page):
             headers = (*_KEPT_ASIDE, ("Content-Disposition", _disposition(name)))
             content = Content(group, found.id, found.size, base64=False)
             return Answer(200, content, headers, found.content_type or "application/octet-stream")
+        from folkmoot.mime import items
+
         # An item came in a request body, so it is short enough to be put into words at once.
         parts, at = [], 0
         while at < found.size:

@@ -1,21 +1,19 @@
 """`GET /v1.0/$metadata` and `GET /v1.0/openapi.json`: what the service is, for clients that are made from it.
 
 Neither needs a token, as in the cloud: they tell what is published, and nothing of who is here. They describe what
-strict applications have; `?profile=extended` what extended ones have. Each is made once in a process.
+strict applications have; `?profile=extended` what extended ones have. Each is made once in a process, and what makes it
+is loaded then.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import version
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from folkmoot.graph import model, openapi
 from folkmoot.graph.envelope import Answer
 from folkmoot.model import Profile
-from folkmoot.odata import csdl
 from folkmoot.refusals import BadClause, MethodNotAllowed
 
 _METADATA, _OPENAPI = "$metadata", "openapi.json"
@@ -42,9 +40,16 @@ def described(method: str, path: str, query: str) -> Answer | None:
 
 @cache
 def _metadata(profile: Profile) -> bytes:
+    from folkmoot.graph import model
+    from folkmoot.odata import csdl
+
     return csdl.metadata(model.service(profile))
 
 
 @cache
 def _openapi(profile: Profile) -> bytes:
+    from importlib.metadata import version
+
+    from folkmoot.graph import openapi
+
     return msgspec.json.encode(openapi.document(profile, version("folkmoot")))

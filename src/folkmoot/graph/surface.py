@@ -693,10 +693,10 @@ SURFACE: tuple[Row, ...] = (
     _serve("POST", "$batch", serve_batch, source="JSON batching"),
 )  # fmt: skip
 
-BY_ADDRESS: Mapping[str, Mapping[str, Row]] = {
-    address: {row.method: row for row in SURFACE if row.address == address}
-    for address in dict.fromkeys(row.address for row in SURFACE)
-}
+_by_address: dict[str, dict[str, Row]] = {}
+for _row in SURFACE:
+    _by_address.setdefault(_row.address, {})[_row.method] = _row
+BY_ADDRESS: Mapping[str, Mapping[str, Row]] = _by_address
 
 # Paths that lead nowhere in the cloud, and so for strict applications. A grant it has, and lets nobody delete it.
 BEYOND_THE_CLOUD = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 
 # A word that is longer is found by its beginning.
 LONGEST = 64
@@ -26,10 +27,16 @@ _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
     "\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_RUN = re.compile(rf"[{_UNSPACED}]+|(?:[^\W_{_UNSPACED}]++|[\u0900-\u0dff]++)++")
+_RUN = rf"[{_UNSPACED}]+|(?:[^\W_{_UNSPACED}]++|[\u0900-\u0dff]++)++"
 # Of ASCII: capitals as small letters, what is no letter or digit as a blank.
 _PLAIN = "".join(chr(code).lower() if chr(code).isalnum() else " " for code in range(128))
-_PAIRED = re.compile(f"[{_UNSPACED}]")
+_PAIRED = f"[{_UNSPACED}]"
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """One of the last two: what takes long is compiled when a text is not ASCII, and not at the start."""
+    return re.compile(pattern)
 
 
 def fold(text: str) -> str:
@@ -48,8 +55,8 @@ def words(text: str) -> list[str]:
         plain = folded.translate(_PLAIN).split()
         return plain if max(map(len, plain), default=0) <= LONGEST else [word[:LONGEST] for word in plain]
     found: list[str] = []
-    for run in _RUN.findall(folded):
-        if _PAIRED.match(run):
+    for run in _compiled(_RUN).findall(folded):
+        if _compiled(_PAIRED).match(run):
             found += [run[at : at + 2] for at in range(len(run))]
         else:
             found.append(run[:LONGEST])
@@ -63,8 +70,8 @@ def asked(text: str) -> tuple[tuple[str, ...], bool]:
     """
     found = words(text)
     folded = fold(text)
-    runs = _RUN.findall(folded)
-    if not runs or not _PAIRED.match(runs[-1]):
+    runs = _compiled(_RUN).findall(folded)
+    if not runs or not _compiled(_PAIRED).match(runs[-1]):
         return tuple(found), False
     if len(runs[-1]) == 1:
         return tuple(found), True

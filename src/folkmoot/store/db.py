@@ -19,6 +19,7 @@ from folkmoot.store.held import Held, Several
 from folkmoot.store.ids import IdSource
 from folkmoot.store.statements import Dialect as Dialect
 from folkmoot.store.statements import Statement as Statement
+from folkmoot.store.statements import compiler
 from folkmoot.store.wake import Wake
 
 if TYPE_CHECKING:
@@ -199,6 +200,7 @@ class Store(ABC):
     retention: asyncio.Task[None] | None = None
 
     def __init__(self, clock: Callable[[], float], long_readers: int = 4) -> None:
+        compiler(self.dialect)  # so that no request waits until it is loaded
         self.clock = clock
         self.ids = IdSource(clock)
         self.wake = Wake()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BindParameter, Boolean, ColumnElement, bindparam
+from sqlalchemy import BindParameter, Boolean, ColumnElement, Insert, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -33,6 +33,18 @@ class NotByIndex(ColumnElement[Any]):
     def __init__(self, column: ColumnElement[Any]) -> None:
         self.column = column
         self.type = column.type
+
+
+class InsertUnlessThere(Insert):
+    """INSERT of a row unless it is there already, which both spell alike."""
+
+    inherit_cache = False
+
+
+@compiles(InsertUnlessThere)  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
+def _insert_unless_there(element: InsertUnlessThere, compiler: SQLCompiler, **kw: Any) -> str:
+    text: str = compiler.visit_insert(element, **kw)  # type: ignore[no-untyped-call]
+    return f"{text} ON CONFLICT DO NOTHING"
 
 
 @compiles(NotByIndex, "sqlite")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]

@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 from sqlalchemy import and_, bindparam, delete, literal, null, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from folkmoot.store import schema as s
 from folkmoot.store.db import Snapshot, Statement, Tx
+from folkmoot.store.dialect import InsertUnlessThere
 
 # No lease is for so many seconds, whatever servers' clocks differ by: one that ends later than that from now was taken
 # before the clock was set back, and its holder says that it is alive by the clock of now.
@@ -25,7 +25,7 @@ _URL = _c.url == bindparam("at_url")
 _ROW = select(_c.failures, _c.failing_since, _c.retry_at, _c.leased_by, _c.leased_until).where(_URL)
 _LOOK = Statement(_ROW)
 _HOLD = Statement(_ROW.with_for_update(skip_locked=True))
-_ADD = Statement(postgresql_insert(s.endpoints).on_conflict_do_nothing(), keeps_memo=True)
+_ADD = Statement(InsertUnlessThere(s.endpoints), keeps_memo=True)
 _LEASE = Statement(
     update(s.endpoints).where(_URL).values(leased_by=bindparam("me"), leased_until=bindparam("until")), keeps_memo=True
 )

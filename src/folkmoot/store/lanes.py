@@ -12,14 +12,13 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Select, and_, bindparam, delete, func, literal, null, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.sql import ColumnElement
 
 from folkmoot.model import Subscription
 from folkmoot.store import directory_log, subscriptions
 from folkmoot.store import schema as s
 from folkmoot.store.db import Row, Snapshot, Statement, Tx
-from folkmoot.store.dialect import AnyOf
+from folkmoot.store.dialect import AnyOf, InsertUnlessThere
 from folkmoot.store.wake import DIRECTORY
 from folkmoot.store.watch import OVERLAP_SECONDS
 
@@ -83,7 +82,7 @@ _BEFORE = Statement(
     .limit(1)
 )
 _THERE = Statement(select(_s.id).where(_s.id == bindparam("which")))
-_ADD = Statement(postgresql_insert(s.subscription_cursors).on_conflict_do_nothing(), keeps_memo=True)
+_ADD = Statement(InsertUnlessThere(s.subscription_cursors), keeps_memo=True)
 _MOVE = Statement(
     update(s.subscription_cursors)
     .where(

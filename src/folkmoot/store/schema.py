@@ -1,4 +1,4 @@
-"""Every table, in reading order. `migrations/` ends at exactly this; a test compares the two.
+"""Every table, in reading order. With `indexes`, `migrations/` ends at exactly this; a test compares the two.
 
 Rules that hold for all of it (see docs/why/storage.md):
 - `group_id` leads every key of what belongs to a group: it is the privacy boundary, and the column to shard by.
@@ -13,10 +13,12 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    UUID,
     BigInteger,
     Boolean,
     Column,
     ColumnElement,
+    Dialect,
     Double,
     ForeignKeyConstraint,
     Index,
@@ -28,20 +30,13 @@ from sqlalchemy import (
     literal_column,
     text,
 )
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from folkmoot.odata.edm import HEAD
 
-# Rows that few collections have many of, and that are asked for. Constants, as below.
-WITH_ATTACHMENTS: dict[str, Any] = {
-    "sqlite_where": text("has_attachments = 1"),
-    "postgresql_where": text("has_attachments"),
-}
-LOCKED: dict[str, Any] = {"sqlite_where": text("is_locked = 1"), "postgresql_where": text("is_locked")}
-# Which changes are deletions of threads. Constants: an index of these rows alone serves no parameters.
+# Which changes are deletions of threads. A constant: an index of these rows alone (`indexes`) serves no parameters.
 GONE_THREAD = text("noun = 'thread' AND kind = 'deleted'")
 
 meta = MetaData(
@@ -52,9 +47,31 @@ meta = MetaData(
     }
 )
 
-GUID: TypeEngine[str] = Text().with_variant(postgresql.UUID(as_uuid=False), "postgresql")
-TEXT: TypeEngine[str] = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
-JSON: TypeEngine[str] = Text().with_variant(postgresql.JSONB(), "postgresql")
+
+class _PostgresOwn(TypeDecorator[str]):
+    """Text, and in PostgreSQL a type that it alone has, by its name in SQLAlchemy.
+
+    SQLAlchemy's part for PostgreSQL is loaded only where that is used: it takes long.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name != "postgresql":
+            return self.impl_instance
+        from sqlalchemy.dialects import postgresql
+
+        return dialect.type_descriptor(getattr(postgresql, self.name)())
+
+
+GUID: TypeEngine[str] = Text().with_variant(UUID(as_uuid=False), "postgresql")
+TEXT: TypeEngine[str] = Text().with_variant(Text(collation="C"), "postgresql")
+JSON: TypeEngine[str] = _PostgresOwn("JSONB")
 
 
 def head(column: Column[str]) -> ColumnElement[str]:
@@ -249,7 +266,6 @@ conversations = Table(
     _time("created_at"),
     Index("conversations_last_delivered_idx", "group_id", "last_delivered_at", "id"),
     Index("conversations_topic_idx", "group_id", text("substr(topic, 1, 100)"), "id"),
-    Index("conversations_attachments_idx", "group_id", "id", **WITH_ATTACHMENTS),
 )
 
 threads = Table(
@@ -274,8 +290,6 @@ threads = Table(
     Index("threads_conversation_idx", "group_id", "conversation_id", "id"),
     Index("threads_last_delivered_idx", "group_id", "last_delivered_at", "id"),
     Index("threads_topic_idx", "group_id", text("substr(topic, 1, 100)"), "id"),
-    Index("threads_attachments_idx", "group_id", "id", **WITH_ATTACHMENTS),
-    Index("threads_locked_idx", "group_id", "id", **LOCKED),
 )
 
 posts = Table(
@@ -302,7 +316,6 @@ posts = Table(
     Column("version", BigInteger, nullable=False),  # the group's seq at the post's last change; `changeKey` shows it
     ForeignKeyConstraint(["group_id", "thread_id"], ["threads.group_id", "threads.id"], ondelete="CASCADE"),
     Index("posts_thread_idx", "group_id", "thread_id", "received_at", "id"),
-    Index("posts_attachments_idx", "group_id", "thread_id", "received_at", "id", **WITH_ATTACHMENTS),
 )
 
 # ── attachments ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -447,7 +460,7 @@ preferences = Table(
 
 # ── search ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-WORDS: TypeEngine[str] = Text().with_variant(postgresql.TSVECTOR(), "postgresql")
+WORDS: TypeEngine[str] = _PostgresOwn("TSVECTOR")
 
 # The words of each post, as `search` writes and reads them. On SQLite this is a virtual table of FTS5, which has
 # neither types nor keys; rows go by statements of the verbs, since nothing cascades into it. The index of the words
@@ -460,7 +473,6 @@ post_words = Table(
     _guid("thread_id", key=True),
     _guid("post_id", key=True),
     Column("words", WORDS, nullable=False),
-    Index("post_words_words_idx", "words", postgresql_using="gin").ddl_if(dialect="postgresql"),
 )
 # The tokenizer splits at blanks and leaves the rest as `odata.words` made it.
 POST_WORDS_ON_SQLITE = (
@@ -544,8 +556,6 @@ changes = Table(
     _guid("item"),
     _guid("by", null=True),
     _guid("parent", null=True),
-    # The conversation of a thread that is gone. Of each change a word is no index: only the few rows of it are.
-    Index("changes_gone_threads_idx", "group_id", "item", sqlite_where=GONE_THREAD, postgresql_where=GONE_THREAD),
 )
 
 # ── subscriptions ────────────────────────────────────────────────────────────────────────────────────────────────────

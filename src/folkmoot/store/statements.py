@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import Dialect as SqlDialect
-from sqlalchemy.dialects.postgresql import psycopg as postgresql_dialect
-from sqlalchemy.dialects.sqlite import pysqlite as sqlite_dialect
 from sqlalchemy.sql import ClauseElement
 
 Dialect = Literal["sqlite", "postgresql"]
 
-_COMPILERS: dict[str, SqlDialect] = {
-    "sqlite": sqlite_dialect.SQLiteDialect_pysqlite(paramstyle="named"),
-    "postgresql": postgresql_dialect.PGDialect_psycopg(),  # type: ignore[no-untyped-call]
-}
+
+@cache
+def compiler(dialect: Dialect) -> SqlDialect:
+    """SQLAlchemy's part for one database. That for PostgreSQL takes long to load, so SQLite does without."""
+    if dialect == "sqlite":
+        from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+
+        return SQLiteDialect_pysqlite(paramstyle="named")
+    from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+    return PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
 class Statement:
@@ -37,7 +43,7 @@ class Statement:
         """The text for `dialect` and the values it holds itself."""
         found = self._compiled.get(dialect)
         if found is None:
-            compiled = self.expression.compile(dialect=_COMPILERS[dialect], compile_kwargs={"render_postcompile": True})
+            compiled = self.expression.compile(dialect=compiler(dialect), compile_kwargs={"render_postcompile": True})
             defaults = {k: v for k, v in compiled.params.items() if v is not None}
             found = self._compiled[dialect] = (str(compiled), defaults)
         return found

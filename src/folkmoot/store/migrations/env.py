@@ -5,6 +5,7 @@ from typing import Any
 from alembic import context
 from sqlalchemy import delete, insert
 
+from folkmoot.store import indexes  # noqa: F401  (they complete `meta`)
 from folkmoot.store.migrations.online import in_one_transaction
 from folkmoot.store.schema import meta, schema_compatibility
 
