@@ -59,6 +59,8 @@ def test_a_key_whose_parts_do_not_belong_together_is_refused() -> None:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     with pytest.raises(ValueError, match="do not belong together"):
+        SigningKey(pem, ours=True)
+    with pytest.raises(ValueError, match="Invalid private key"):
         SigningKey(pem)
 
 

@@ -23,11 +23,14 @@ KEY_BITS = 2048
 class SigningKey:
     """A private key that signs tokens, and its public half as a JSON Web Key (RFC 7517)."""
 
-    def __init__(self, pem: bytes) -> None:
-        """`pem`: a private key in PEM, not encrypted. ValueError when it is not an RSA key of 2048 bits or more."""
+    def __init__(self, pem: bytes, *, ours: bool = False) -> None:
+        """`pem`: a private key in PEM, not encrypted. ValueError when it is not an RSA key of 2048 bits or more.
+
+        Of one that we made (`ours`) the primes are not tested at each start, which would take a tenth of it, but that
+        what it signs can be verified.
+        """
         try:
-            # Its primes are not tested at each start, which would take a tenth of it: a signature is, below.
-            private = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
+            private = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=ours)
         except TypeError as error:  # an encrypted key without its password
             raise ValueError("the signing key is encrypted; this server needs it unencrypted") from error
         if not isinstance(private, rsa.RSAPrivateKey) or private.key_size < KEY_BITS:
@@ -42,7 +45,7 @@ class SigningKey:
     @classmethod
     def generate(cls) -> Self:
         """A new key that is kept nowhere."""
-        return cls(_new_pem())
+        return cls(_new_pem(), ours=True)
 
     @classmethod
     def load_or_create(cls, path: Path) -> Self:
@@ -55,7 +58,7 @@ class SigningKey:
                 files.write(path, _new_pem(), mode=0o600)
             pem = path.read_bytes()
         try:
-            return cls(pem)
+            return cls(pem, ours=True)
         except ValueError as error:
             raise ValueError(f"{path}: no usable signing key: {error}") from error
 
