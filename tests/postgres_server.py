@@ -11,6 +11,7 @@ import json
 import os
 import pwd
 import re
+import resource
 import select
 import shutil
 import signal
@@ -45,13 +46,16 @@ class Server:
     """One server with its data and its socket in a folder, which every user must be able to enter.
 
     Only a durable one flushes to the disk; it is for the tests that pull the plug. `more` are settings besides those
-    that all have.
+    that all have. Its log is in files of `segment` megabytes.
     """
 
-    def __init__(self, folder: Path, *, durable: bool, more: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, durable: bool, more: Mapping[str, str] | None = None, segment: int = 16
+    ) -> None:
         self.folder = folder
         self.durable = durable
         self.more = dict(more or {})
+        self._segment = segment
         self.url = f"postgresql://postgres@/postgres?host={folder}"
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(exist_ok=True)
@@ -88,6 +92,26 @@ class Server:
         """Stop without writing anything more, as a power cut does; the next start recovers."""
         self._end(signal.SIGQUIT, signal.SIGKILL)
 
+    def limit(self, room: int | None) -> None:
+        """Let no table grow by more than `room` bytes beyond the largest there is; None: let all grow again."""
+        assert self._process is not None
+        postmaster = self._process.pid
+        size = resource.RLIM_INFINITY
+        if room is not None:
+            largest = max(file.stat().st_size for file in (self.folder / "data" / "base").glob("*/*"))
+            # A log that cannot grow would end the server.
+            size = max(largest, 2 * self._segment * 1_048_576) + room
+        # Those that it starts from now on have its own limit.
+        below = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+
+        def apply() -> None:
+            for pid in (postmaster, *map(int, below)):
+                with contextlib.suppress(ProcessLookupError):
+                    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+        # Only their own user may.
+        subprocess.run(["true"], check=True, preexec_fn=apply, **self._identity())
+
     def follow(self, primary: Server) -> None:
         """Become a streaming standby of another server (which has `REPLICATED`), before the first start."""
         command = [str(self._programs / "pg_basebackup"), "-h", str(primary.folder), "-U", "postgres"]
@@ -102,7 +126,7 @@ class Server:
 
     def _initialise(self, data: Path) -> None:
         command = [str(self._programs / "initdb"), "-D", str(data), "-U", "postgres"]
-        command += ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+        command += ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", f"--wal-segsize={self._segment}"]
         if _version(self._programs, self._identity()) >= 17:
             # Upper and lower case of every script, the same on every machine.
             command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
@@ -130,12 +154,14 @@ class Server:
 
 
 @contextlib.contextmanager
-def private_server(*, durable: bool = True, more: Mapping[str, str] | None = None) -> Iterator[Server]:
+def private_server(
+    *, durable: bool = True, more: Mapping[str, str] | None = None, segment: int = 16
+) -> Iterator[Server]:
     """A started server that one test has for itself, to crash and start again."""
     within = os.environ.get(RUN)  # in a run the keeper sweeps up behind a worker that was killed
     folder = new_folder(within)
     try:
-        server = Server(folder / "server", durable=durable, more=more)
+        server = Server(folder / "server", durable=durable, more=more, segment=segment)
         try:
             server.start()
             yield server

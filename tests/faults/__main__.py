@@ -33,14 +33,14 @@ def _crash(served: Running, database: Server | None, memory: Memory, count: int)
     return rounds.crashes(served, database, memory, count)
 
 
-def _full(served: Running, _: Server | None, memory: Memory, count: int) -> Iterator[int]:
-    return rounds.fills(served, memory, count)
+def _full(served: Running, database: Server | None, memory: Memory, count: int) -> Iterator[int]:
+    return rounds.fills(served, database, memory, count)
 
 
 FAULTS: dict[str, tuple[tuple[str, ...], Fault]] = {
     "kill": (("sqlite", "postgresql"), _kill),
     "crash": (("postgresql",), _crash),
-    "full": (("sqlite",), _full),
+    "full": (("sqlite", "postgresql"), _full),
 }
 
 
@@ -68,7 +68,7 @@ def _run(fault: str, kind: str, run: Fault, wanted: int, folder: Path | None) ->
     while done < wanted:
         with ExitStack() as stack:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="folkmoot-faults-", dir=folder)))
-            database = stack.enter_context(private_server()) if kind == "postgresql" else None
+            database = stack.enter_context(private_server(segment=1)) if kind == "postgresql" else None
             served = stack.enter_context(running(data, database.url if database else None))
             memory = Memory()
             try:

@@ -61,21 +61,27 @@ def crashes(served: Running, database: Server, memory: Memory, rounds: int) -> I
         yield number
 
 
-def fills(served: Running, memory: Memory, rounds: int) -> Iterator[int]:
-    """Leave SQLite no room for its log in the middle of the work, and then give it some again.
+def fills(served: Running, database: Server | None, memory: Memory, rounds: int) -> Iterator[int]:
+    """Leave the database no room in the middle of the work (SQLite: for its log), and then give it some again.
 
-    By the limit on the size of files, which any user may set for a process of their own that runs.
+    By the limit on the size of files, which any user may set for processes of their own that run.
     """
     keys, pid, log = tokens(served.data), served.server.process.pid, served.data / "folkmoot.db-wal"
-    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+
+    def limit(room: int | None) -> None:
+        if database is not None:
+            database.limit(room)
+            return
+        size = resource.RLIM_INFINITY if room is None else log.stat().st_size + room
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
     for number in range(rounds):
         with BusyCrowd(served.port, keys, memory, f"Round {number}"):
             memory.wait_for_more(some_posts())
             assert memory.others == [], memory.others[:3]
-            room = random.randint(0, 100_000)  # noqa: S311
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (log.stat().st_size + room, hard))
+            limit(random.randint(0, 100_000))  # noqa: S311
             memory.wait_for(lambda: len(memory.others) > 2 * CLIENTS)
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, hard))
+            limit(None)
             memory.wait_for_more(CLIENTS)
         assert [each for each in memory.others if each[:2] != (503, "1") and each[0] != 507] == []
         memory.others.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -86,6 +87,46 @@ def test_a_connection_that_is_ended_says_so(fresh_database: str) -> None:
 
     with pytest.raises(psycopg.OperationalError):
         with_pipe(fresh_database, ask)
+
+
+def test_a_connection_that_broke_does_not_look_away_for_the_next_one(
+    fresh_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next socket has its number, and may be waited for before whoever asked hears that his connection broke."""
+    opened: list[socket.socket] = []
+    heard = asyncio.Event()
+    taken = Pipe._taken
+
+    def broken(self: Pipe) -> bool:
+        number = self._pgconn.socket
+        try:
+            return taken(self)
+        except psycopg.Error:
+            asyncio.get_running_loop().call_soon(open_next, number)
+            raise
+
+    def open_next(number: int) -> None:
+        one, other = socket.socketpair()
+        opened.extend((one, other))
+        here, there = (one, other) if one.fileno() == number else (other, one)
+        assert here.fileno() == number, "another took the number; this shows nothing"
+        asyncio.get_running_loop().add_reader(here, heard.set)
+        there.send(b"!")
+
+    async def ask(pipe: Pipe) -> None:
+        with pytest.raises(psycopg.OperationalError):
+            await pipe.ask([("SELECT pg_terminate_backend(pg_backend_pid())", {})])
+        async with asyncio.timeout(20):
+            await heard.wait()
+        for each in opened:
+            asyncio.get_running_loop().remove_reader(each)
+
+    monkeypatch.setattr(Pipe, "_taken", broken)
+    try:
+        with_pipe(fresh_database, ask)
+    finally:
+        for each in opened:
+            each.close()
 
 
 _PARAMETER = bindparam("n", type_=Integer)

@@ -34,7 +34,9 @@ class Pipe:
 
     def __init__(self, connection: psycopg.AsyncConnection[Row]) -> None:
         self._pgconn = connection.pgconn
-        self._socket = self._pgconn.socket
+        # The socket that the loop looks at meanwhile, and what is set when it takes bytes again.
+        self._watched: int | None = None
+        self._writable = asyncio.Event()
         self._encoding = connection.info.encoding
         self._adapt = Transformer(connection)
         # Behind a pooler the next statement may be another session's.
@@ -65,13 +67,18 @@ class Pipe:
             self._send(text, parameters)
         self._pgconn.pipeline_sync()
         done: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(self._socket, self._readable, done)
+        self._watched = self._pgconn.socket
+        loop.add_reader(self._watched, self._readable, loop, done)
         try:
-            while self._pgconn.flush():
-                await self._writable(loop)
+            while not done.done() and self._pgconn.flush():
+                self._writable.clear()
+                loop.add_writer(self._watched, self._writable.set)
+                await self._writable.wait()
+                if self._watched is not None:
+                    loop.remove_writer(self._watched)
             await done
         finally:
-            loop.remove_reader(self._socket)
+            self._look_away(loop)
         if any(isinstance(each, psycopg.Error) for each in self._found):
             # What was being prepared may or may not be there.
             self._names.clear()
@@ -98,23 +105,30 @@ class Pipe:
             pgconn.send_query_prepared(name, values, encodings)
         self._expected.append(False)
 
-    async def _writable(self, loop: asyncio.AbstractEventLoop) -> None:
-        ready = asyncio.Event()
-        loop.add_writer(self._socket, ready.set)
-        try:
-            await ready.wait()
-        finally:
-            loop.remove_writer(self._socket)
+    def _look_away(self, loop: asyncio.AbstractEventLoop) -> None:
+        watched, self._watched = self._watched, None
+        if watched is not None:
+            loop.remove_reader(watched)
+            loop.remove_writer(watched)
+        self._writable.set()
 
-    def _readable(self, done: asyncio.Future[None]) -> None:
-        """Take what has come; `done` when all has."""
-        if done.done():
-            return
+    def _readable(self, loop: asyncio.AbstractEventLoop, done: asyncio.Future[None]) -> None:
+        """Take what has come; `done` when all has, or when the connection broke.
+
+        libpq closes the socket of a connection that broke, and the next that is opened has its number. So the loop
+        looks away now: whoever waits for `done` comes later, and would make it look away from the other one.
+        """
         try:
-            if self._taken():
-                done.set_result(None)
+            if not self._taken():
+                return
         except psycopg.Error as error:
-            done.set_exception(self._error or error)
+            self._look_away(loop)
+            if not done.done():
+                done.set_exception(self._error or error)
+            return
+        self._look_away(loop)
+        if not done.done():
+            done.set_result(None)
 
     def _taken(self) -> bool:
         pgconn = self._pgconn
