@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from folkmoot import lab
-from folkmoot.app import development_key
-from folkmoot.auth.minting import mint
 from folkmoot.config import Settings
-from folkmoot.model import Application, SignIn
 from tests import server
+from tests.tokens import token
 
 ROUNDS = int(os.environ.get("FOLKMOOT_FAULT_ROUNDS", "2"))  # how often each fault is made; more finds more
 PATIENCE = 60  # seconds, for what takes one
@@ -31,32 +29,7 @@ CLIENTS = 16
 def tokens(data: Path) -> list[str]:
     """Tokens of some seeded people for the server on `data`."""
     settings = Settings(data=str(data))
-    client = lab.PUBLIC_CLIENT
-    application = Application(
-        id=client.id,
-        name=client.name,
-        principal=lab.principal(client),
-        secret_hash=None,
-        roles=(),
-        scopes=client.scopes,
-        profile="strict",
-    )
-    made = []
-    for each in _PEOPLE:
-        address = f"{each.nick}@{settings.domain}"
-        made.append(
-            mint(
-                development_key(settings),
-                base="https://localhost",
-                tenant_id=settings.tenant_id,
-                application=application,
-                person=SignIn(oid=each.id, upn=address, name=each.name, mail=address),
-                permissions=client.scopes,
-                lifetime=3600,
-                now=time.time(),
-            )
-        )
-    return made
+    return [token(settings, each) for each in _PEOPLE]
 
 
 class Running:

@@ -17,12 +17,11 @@ async def a_day(data: Path, database: str) -> list[object]:
     import httpx
 
     from folkmoot import app, lab
-    from folkmoot.auth.minting import mint
     from folkmoot.config import Settings
-    from folkmoot.model import Application, SignIn
     from folkmoot.store import migrate
     from folkmoot.store.postgres import PostgresStore
     from folkmoot.store.sqlite import SqliteStore
+    from tests.tokens import token
 
     settings = Settings(data=str(data))
     store: Any = (
@@ -31,28 +30,8 @@ async def a_day(data: Path, database: str) -> list[object]:
         else SqliteStore(Path(database), time.time)
     )
     await lab.seed(store, settings)
-    client, person = lab.PUBLIC_CLIENT, lab.PEOPLE[0]
-    address = f"{person.nick}@{settings.domain}"
-    token = mint(
-        app.development_key(settings),
-        base="https://localhost",
-        tenant_id=settings.tenant_id,
-        application=Application(
-            id=client.id,
-            name=client.name,
-            principal=lab.principal(client),
-            secret_hash=None,
-            roles=(),
-            scopes=client.scopes,
-            profile="strict",
-        ),
-        person=SignIn(oid=person.id, upn=address, name=person.name, mail=address),
-        permissions=client.scopes,
-        lifetime=3600,
-        now=time.time(),
-    )
     transport = httpx.ASGITransport(app.build(settings, store))
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = {"Authorization": f"Bearer {token(settings, lab.PEOPLE[0])}"}
     post = {"body": {"contentType": "text", "content": "Hello"}}
     answers: list[object] = [migrate.HEAD]
     async with httpx.AsyncClient(transport=transport, base_url="https://localhost:8443/v1.0", headers=headers) as http:
@@ -75,6 +54,6 @@ async def a_day(data: Path, database: str) -> list[object]:
 
 if __name__ == "__main__":
     source, where, place = sys.argv[1:]
-    sys.path.insert(0, source)
+    sys.path[:0] = [source, str(Path(__file__).parents[2])]
     Path(where).mkdir()
     print(*asyncio.run(a_day(Path(where), place)))
