@@ -6,17 +6,18 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import delete
 
 from folkmoot.notify.backoff import GIVE_UP_SECONDS, MOST_SECONDS
-from folkmoot.notify.batch import MOST_BYTES, MOST_NOTIFICATIONS
+from folkmoot.notify.batch import MOST_BYTES, MOST_NOTIFICATIONS, Pages
 from folkmoot.notify.engine import LOOK_SECONDS
 from folkmoot.notify.leases import LEASE_SECONDS
 from folkmoot.outgoing import Reply
-from folkmoot.store import directory_log
+from folkmoot.store import changes, directory_log
 from folkmoot.store import schema as s
 from folkmoot.store.db import Statement, Store, Tx
 from folkmoot.store.wake import DIRECTORY
@@ -137,6 +138,23 @@ def test_a_post_is_bounded_in_bytes(play: Callable[[Scene], None]) -> None:
         assert [len(value) for _, _, value, _ in w.net.posts] == [1, 1]
 
     play(scene)
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_a_page_of_the_log_ends_where_the_snapshot_does(database: str, tmp_path: Path) -> None:
+    """Another thread, whose snapshot is younger, has kept a page with more in it."""
+    group = guid(1)
+
+    def append(tx: Tx) -> None:
+        changes.begin(tx, group)
+        changes.record(tx, group, None, *(("created", "post", guid(number), guid(1)) for number in range(5)))
+
+    with new_place(database, tmp_path) as place, contextlib.closing(opened(place)) as store:
+        store.write_here(append)
+        pages = Pages()
+        for head in (5, 3, 5, 1):
+            read = store.read_here(lambda snapshot, head=head: pages.read(snapshot, group, 0, head))  # type: ignore[misc]
+            assert [change.seq for change in read] == [*range(1, head + 1)]
 
 
 def test_what_nobody_asked_for_costs_no_post_and_hardly_a_write(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 import socket
 import sqlite3
 import subprocess
@@ -26,9 +27,9 @@ from sqlalchemy import bindparam, select, text
 from folkmoot import lab
 from folkmoot.config import Settings
 from folkmoot.model import Caller, PostDraft, ThreadDraft
-from folkmoot.ops import access, conversations
+from folkmoot.ops import access, conversations, posts
 from folkmoot.refusals import Busy, NotFound, OutcomeUnknown, StorageFull, TooSlow
-from folkmoot.store import db, migrate, writer
+from folkmoot.store import db, integrity, migrate, writer
 from folkmoot.store import schema as s
 from folkmoot.store.db import Statement, Store, Tx
 from folkmoot.store.ids import IdSource
@@ -432,6 +433,54 @@ def test_closing_finishes_what_waits(place: Place) -> None:
     assert asyncio.run(ask_and_close()) == [*range(500)]
     with contextlib.closing(opened(place)) as again:
         assert stored(again) == [*range(500)]
+
+
+# ── another server on the same PostgreSQL ────────────────────────────────────────────────────────────────────────────
+
+
+def until_one_waits(url: str) -> None:
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(url, autocommit=True) as link:
+        deadline = time.monotonic() + PATIENCE
+        while not link.execute(waits).fetchall()[0][0]:
+            assert time.monotonic() < deadline, "nobody waits"
+
+
+def test_who_waited_for_a_turn_sees_what_was_done_in_it(tmp_path: Path) -> None:
+    """Two replies to one thread, by two servers; the second waits for the first, and undoes nothing of it."""
+    group = next(group.id for group in lab.GROUPS if group.visibility == "Public")
+    adele, other = (
+        Caller(kind="person", oid=each.id, tenant="", application="", permissions=frozenset(), name=each.name)
+        for each in lab.PEOPLE[:2]
+    )
+
+    def reply(tx: Tx, caller: Caller, thread: str) -> None:
+        place = access.enter_thread(tx, caller, group, thread)
+        posts.reply(tx, place, PostDraft(content_type="text", content=caller.name, preview=caller.name))
+
+    with (
+        new_place("postgresql", tmp_path) as url,
+        contextlib.closing(opened(url)) as one,
+        contextlib.closing(opened(url)) as two,
+        ThreadPoolExecutor(1) as meanwhile,
+    ):
+        asyncio.run(lab.seed(one, Settings()))
+        post = PostDraft(content_type="text", content="Hello", preview="Hello")
+        draft = ThreadDraft(topic=None, post=post)
+        thread = one.write_here(lambda tx: conversations.start(tx, access.enter(tx, adele, group), "Launch", draft))
+        waiting = []
+
+        def first(tx: Tx) -> None:
+            reply(tx, other, thread)
+            waiting.append(meanwhile.submit(two.write_here, lambda tx: reply(tx, adele, thread)))
+            until_one_waits(str(url))
+
+        one.write_here(first)
+        waiting[0].result(PATIENCE)
+        assert [wrong for _, found in [integrity.of_group(one, group)] for wrong in found] == []
+        senders = Statement(select(s.threads.c.unique_senders).where(s.threads.c.group_id == bindparam("g")))
+        names = one.read_here(lambda snapshot: snapshot.all(senders, g=group))
+        assert [sorted(json.loads(row[0])) for row in names] == [sorted([adele.name, other.name])]
 
 
 # ── PostgreSQL that goes away ────────────────────────────────────────────────────────────────────────────────────────

@@ -88,10 +88,14 @@ class Pages:
         self._kept: OrderedDict[tuple[str, int], Sequence[Change]] = OrderedDict()
 
     def read(self, snapshot: Snapshot, group: str, seq: int, head: int) -> Sequence[Change]:
-        """Up to `PAGE` changes that follow `seq`; `head` is the number of the last one there is."""
+        """Up to `PAGE` changes that follow `seq`; `head` is the number of the last one there is.
+
+        None of them is behind `head`, though another thread, whose snapshot is younger, may have read more: what those
+        are about is not there yet for who asks, who would pass over them.
+        """
         kept = self._kept.get((group, seq))
         if kept is not None and (len(kept) == PAGE or kept[-1].seq >= head):
-            return kept
+            return kept[: bisect_right(kept, head, key=lambda change: change.seq)]
         if group == DIRECTORY:
             found = directory_log.since(snapshot, seq, PAGE)
         else:

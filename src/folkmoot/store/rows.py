@@ -87,7 +87,7 @@ _THREAD_COLUMNS = (
 )
 
 
-def _standing(*, lock: bool, place: bool, thread: bool = False) -> Statement:
+def _standing(*, place: bool, thread: bool = False) -> Statement:
     """The group and the caller's place in it; with `place` also the thread `:t` and its conversation.
 
     With `thread` only which conversation the thread `:t` is in.
@@ -113,15 +113,13 @@ def _standing(*, lock: bool, place: bool, thread: bool = False) -> Statement:
         .select_from(source)
         .where(s.groups.c.group_id == _G, s.sequences.c.group_id == _G, s.groups.c.deleted_at.is_(null()))
     )
-    # The lock orders the writers of a group; SQLite has one writer and leaves it out.
-    return Statement(query.with_for_update(of=s.sequences) if lock else query, apart=not place)
+    return Statement(query, apart=not place)
 
 
-_STANDING = _standing(lock=False, place=False)
-_STANDING_TO_WRITE = _standing(lock=True, place=False)
-_PLACE = _standing(lock=False, place=True)
-_ENTRY = _standing(lock=False, place=False, thread=True)
-_PLACE_TO_WRITE = _standing(lock=True, place=True)
+_STANDING = _standing(place=False)
+_PLACE = _standing(place=True)
+_ENTRY = _standing(place=False, thread=True)
+# The lock orders the writers of a group; SQLite has one writer and leaves it out.
 _TURN = Statement(select(s.sequences.c.seq).where(s.sequences.c.group_id == _G).with_for_update(), apart=True)
 _THREAD_SOURCE = s.threads.join(
     s.conversations,
@@ -260,9 +258,10 @@ def _standing_row(snapshot: Snapshot, oid: str, group: str) -> Row | None:
     key = ("standing", group, oid)
     row: Row | None = snapshot.memo.get(key)
     if row is None:
-        # The lock is needed once in a transaction; the group is its own until the commit.
-        lock = isinstance(snapshot, Tx) and group not in snapshot.heads
-        row = snapshot.one(_STANDING_TO_WRITE if lock else _STANDING, g=group, oid=oid)
+        if isinstance(snapshot, Tx):
+            row = _in_turn(snapshot, _STANDING, group, oid=oid)
+        else:
+            row = snapshot.one(_STANDING, g=group, oid=oid)
         if row is not None:
             snapshot.memo[key] = row
             if isinstance(snapshot, Tx):
@@ -270,10 +269,24 @@ def _standing_row(snapshot: Snapshot, oid: str, group: str) -> Row | None:
     return row
 
 
+def _in_turn(tx: Tx, statement: Statement, group: str, **parameters: Any) -> Row | None:
+    """The row of a statement that is asked when it is the group's turn, which is waited for once in a transaction.
+
+    Not one statement that locks, too: when PostgreSQL has waited for the lock it reads the locked row anew, and what is
+    joined to it as it was before (its manual, "Read Committed Isolation Level"); what the other writer did to a thread
+    would be undone.
+    """
+    asked = [(statement, {"g": group, **parameters})]
+    if tx.dialect == "postgresql" and group not in tx.heads:
+        asked.insert(0, (_TURN, {"g": group}))
+    rows = tx.all_of(asked)[-1]
+    return rows[0] if rows else None
+
+
 def _place_to_write(tx: Tx, caller: Caller, group: str, thread: str) -> Place | Standing | None:
     known: Thread | None = tx.memo.get(("thread", group, thread))
     if known is None and group not in tx.heads:
-        row = tx.one(_PLACE_TO_WRITE, g=group, oid=caller.oid, t=thread)
+        row = _in_turn(tx, _PLACE, group, oid=caller.oid, t=thread)
         if row is None:
             return None
         tx.memo[("standing", group, caller.oid)] = row[:_FIRST]
