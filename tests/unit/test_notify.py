@@ -14,9 +14,11 @@ from sqlalchemy import delete
 
 from folkmoot.notify.backoff import GIVE_UP_SECONDS, MOST_SECONDS
 from folkmoot.notify.batch import MOST_BYTES, MOST_NOTIFICATIONS, Pages
+from folkmoot.notify.delivery import Deliverer
 from folkmoot.notify.engine import LOOK_SECONDS
 from folkmoot.notify.leases import LEASE_SECONDS
 from folkmoot.outgoing import Reply
+from folkmoot.refusals import Busy
 from folkmoot.store import changes, directory_log
 from folkmoot.store import schema as s
 from folkmoot.store.db import Statement, Store, Tx
@@ -225,6 +227,31 @@ def test_a_failing_endpoint_is_tried_again_and_loses_nothing(
             (True, 4)
         ]
         assert all((row["error"] is None) == (row["status"] == 202) for row in log)
+
+    play(scene)
+
+
+def test_a_database_that_is_busy_delays_nobody_for_long(
+    play: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(w: World) -> None:
+        g = await w.group(1)
+        await w.subscribe(subscription(1, g))
+        serve, busy = Deliverer.serve, [True]
+
+        async def refused(self: Deliverer, *given: Any) -> Any:
+            if busy:
+                busy.clear()
+                raise Busy
+            return await serve(self, *given)
+
+        monkeypatch.setattr(Deliverer, "serve", refused)
+        w.engine().start()
+        await w.happen(g)
+        await w.settled()
+        assert w.net.seqs() == []
+        await w.later(2)
+        assert w.net.seqs() == [1]
 
     play(scene)
 

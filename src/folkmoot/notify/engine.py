@@ -291,9 +291,11 @@ class Notifier:
                 groups = None  # hints that came meanwhile were not kept
             outcome = await self._deliverer.serve(url, standing, groups)
         except Exception as error:
-            log.error("notifications: an endpoint is left alone for a while: %r", error)
+            # What a database that is busy or away refuses, another look may get a moment later.
+            seconds = _AGAIN_SECONDS if isinstance(error, Refusal) else _TROUBLE_SECONDS
+            log.error("notifications: an endpoint is left alone for %g s: %r", seconds, error)
             schedule.add(url)
-            schedule.rest(url, self._clock() + _TROUBLE_SECONDS)
+            schedule.rest(url, self._clock() + seconds)
             with suppress(Refusal):
                 await self._leases.give_back([url])
         else:
