@@ -45,8 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             logs.configure("text", options.log_level)
         options.run(options, settings)
+        sys.stdout.flush()
     except Refusal as refusal:
         sys.exit(f"folkmoot: {refusal.message}")
+    except BrokenPipeError:
+        # Whoever reads what this prints has had enough, as `head` does. What is still to be flushed goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         if error.filename is None:
             raise

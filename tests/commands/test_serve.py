@@ -65,6 +65,18 @@ def test_facts_are_what_a_harness_needs(server: Server) -> None:
     assert facts["applications"]["publicClient"]["secret"] is None
 
 
+def test_whoever_has_read_enough_breaks_nothing(server: Server) -> None:
+    """As `folkmoot lab facts | head -1`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [sys.executable, "-m", "folkmoot", "lab", "facts", *server.options]
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
 def test_facts_and_tokens_know_the_ports_of_the_running_server(server: Server) -> None:
     data = server.options[1]
     facts = json.loads(folkmoot("lab", "facts", "--data", data))
