@@ -23,6 +23,7 @@ _NUMBER = Statement(select(_N))
 _SAME = Statement(select(literal(7)))
 _DIVIDED = Statement(select(literal(1) / _N))
 _WHO = Statement(select(func.pg_backend_pid()))
+_MODE = Statement(select(func.current_setting("plan_cache_mode")))
 _END = Statement(select(func.pg_terminate_backend(_N)))
 
 
@@ -96,6 +97,16 @@ def test_one_that_goes_away_leaves_the_others_their_answers(store: PostgresStore
     gone, *others = asyncio.run(run())
     assert isinstance(gone, asyncio.CancelledError)
     assert others == [[(7,), (2,)], [(7,), (3,)]]
+
+
+def test_short_reads_are_planned_once_and_others_for_what_they_ask(store: PostgresStore) -> None:
+    def mode(snapshot: Snapshot) -> Any:
+        return snapshot.all(_MODE)
+
+    async def run() -> list[Any]:
+        return [await store.read(mode, quick=quick) for quick in (True, False)]
+
+    assert asyncio.run(run()) == [[("force_generic_plan",)], [("auto",)]]
 
 
 def test_a_connection_that_broke_meanwhile_is_made_anew_for_all(store: PostgresStore) -> None:

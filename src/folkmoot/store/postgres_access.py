@@ -39,6 +39,12 @@ _ALIVE = {
 }
 
 
+# A short read goes to its rows by a key, whatever the key is. PostgreSQL thinks that one plan for all keys is dearer
+# than one for each, since it does not know how few rows a page has, and would plan anew each time: at a million posts
+# that takes longer than the read.
+_ONE_PLAN = b", set_config('plan_cache_mode', 'force_generic_plan', false)"
+
+
 class Access(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of `config.Settings` that begin with `database_`; seconds of 0 are without end."""
 
@@ -116,13 +122,14 @@ class Door:
         return connection
 
     async def open_on_loop(self) -> AsyncConnection:
-        """A connection for the event loop. Raises `Unreachable`."""
+        """A connection for the event loop, on which short reads are planned once. Raises `Unreachable`."""
         with self._trying():
             connection: AsyncConnection = await psycopg.AsyncConnection.connect(self._url, **self._options)
             configure(connection)
             observe.meter.connected(connection)
             if not self.pooled:
-                self._look(connection, await (await connection.execute(self._settings)).fetchall())
+                settings = self._settings + _ONE_PLAN
+                self._look(connection, await (await connection.execute(settings)).fetchall())
         return connection
 
     def _look(self, connection: Connection | AsyncConnection, found: list[Row]) -> None:
