@@ -96,7 +96,7 @@ class Server:
         """Let no table grow by more than `room` bytes beyond the largest there is; None: let all grow again."""
         assert self._process is not None
         postmaster = self._process.pid
-        size = resource.RLIM_INFINITY
+        size: int | None = None
         if room is not None:
             largest = max(file.stat().st_size for file in (self.folder / "data" / "base").glob("*/*"))
             # A log that cannot grow would end the server.
@@ -107,7 +107,8 @@ class Server:
         def apply() -> None:
             for pid in (postmaster, *map(int, below)):
                 with contextlib.suppress(ProcessLookupError):
-                    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+                    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+                    resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if size is None else size, hard))
 
         # Only their own user may.
         subprocess.run(["true"], check=True, preexec_fn=apply, **self._identity())

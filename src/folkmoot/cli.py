@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Refusal as refusal:
         sys.exit(f"folkmoot: {refusal.message}")
     except BrokenPipeError:
+        if options.run is serving.serve:
+            raise  # of something else than what it prints
         # Whoever reads what this prints has had enough, as `head` does. What is still to be flushed goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

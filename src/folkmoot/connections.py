@@ -20,16 +20,8 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from folkmoot import observe
-from folkmoot.observe import log
+from folkmoot.observe import ABORT, GONE, HOLDS, WHOLE, log
 
-# A request's extension (ASGI) that breaks its connection off, for answers which the client does not take.
-ABORT: Final = "folkmoot.abort"
-# Another, which says whether the client has gone, so that nobody reads on for it.
-GONE: Final = "folkmoot.gone"
-# Another, which sends a whole answer at once.
-WHOLE: Final = "folkmoot.whole"
-# And one that is told how many bytes of memory the answer takes until it has been sent.
-HOLDS: Final = "folkmoot.holds"
 # Longer than clients and proxies keep idle connections (httpx 5 s, aiohttp 15 s, load balancers 60 s). Whoever closes
 # first must be the client: a request that meets the server's closing fails, and a POST is not safely sent again.
 KEEP_ALIVE_SECONDS: Final = 75

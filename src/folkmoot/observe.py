@@ -24,6 +24,15 @@ APPLICATION: Final = "folkmoot.application"
 # body, its request-id and client-request-id.
 ANSWERED: Final = "folkmoot.answered"
 
+# And under these, among the request's extensions (ASGI), the HTTP server gives what breaks its connection off,
+ABORT: Final = "folkmoot.abort"
+# what says whether the client has gone, so that nobody reads on for it,
+GONE: Final = "folkmoot.gone"
+# what sends a whole answer at once, where it can,
+WHOLE: Final = "folkmoot.whole"
+# and what must be told how many bytes of memory the answer takes until it has been sent.
+HOLDS: Final = "folkmoot.holds"
+
 # Set when the server was told to stop: it is not ready for more (see `readiness`).
 draining = False
 

@@ -67,13 +67,14 @@ def fills(served: Running, database: Server | None, memory: Memory, rounds: int)
     By the limit on the size of files, which any user may set for processes of their own that run.
     """
     keys, pid, log = tokens(served.data), served.server.process.pid, served.data / "folkmoot.db-wal"
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
 
     def limit(room: int | None) -> None:
         if database is not None:
             database.limit(room)
             return
-        size = resource.RLIM_INFINITY if room is None else log.stat().st_size + room
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        size = hard if room is None else log.stat().st_size + room
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))
 
     for number in range(rounds):
         with BusyCrowd(served.port, keys, memory, f"Round {number}"):

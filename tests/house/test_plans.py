@@ -66,11 +66,8 @@ def statements() -> dict[str, Statement]:
     def look(name: str, value: Any, depth: int) -> None:
         if isinstance(value, Statement):
             found[name] = value
-        elif isinstance(value, tuple | list) and depth:
-            for each in value:
-                look(f"{name}#{len(found)}", each, depth - 1)
-        elif isinstance(value, dict) and depth:
-            for each in value.values():
+        elif isinstance(value, tuple | list | dict) and depth:
+            for each in value.values() if isinstance(value, dict) else value:
                 look(f"{name}#{len(found)}", each, depth - 1)
 
     for module in pkgutil.walk_packages(folkmoot.__path__, "folkmoot."):

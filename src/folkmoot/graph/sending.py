@@ -8,23 +8,13 @@ from contextlib import aclosing
 from typing import Any
 
 from folkmoot.graph.envelope import JSON, PIECE, Answer, Events, Stream, encode, in_pieces
-from folkmoot.observe import ANSWERED, log
+from folkmoot.observe import ABORT, ANSWERED, GONE, HOLDS, WHOLE, log
 from folkmoot.refusals import Refusal
 
 # ASGI's own shapes.
 Message = dict[str, Any]
 Receive = Callable[[], Any]
 Send = Callable[[Message], Any]
-
-
-# Under this name the HTTP server gives, among a request's extensions, what breaks the connection off.
-ABORT = "folkmoot.abort"
-# And under this one, what says whether the client has gone.
-GONE = "folkmoot.gone"
-# And under this one, what sends a whole answer at once, where it can.
-WHOLE = "folkmoot.whole"
-# And under this one, what must be told how many bytes an answer holds until it has been sent.
-HOLDS = "folkmoot.holds"
 
 
 async def send_answer(

@@ -118,17 +118,19 @@ class Pipe:
         libpq closes the socket of a connection that broke, and the next that is opened has its number. So the loop
         looks away now: whoever waits for `done` comes later, and would make it look away from the other one.
         """
+        broke: psycopg.Error | None = None
         try:
             if not self._taken():
                 return
         except psycopg.Error as error:
-            self._look_away(loop)
-            if not done.done():
-                done.set_exception(self._error or error)
-            return
+            broke = self._error or error
         self._look_away(loop)
-        if not done.done():
+        if done.done():
+            return
+        if broke is None:
             done.set_result(None)
+        else:
+            done.set_exception(broke)
 
     def _taken(self) -> bool:
         pgconn = self._pgconn

@@ -264,8 +264,6 @@ def _standing_row(snapshot: Snapshot, oid: str, group: str) -> Row | None:
             row = snapshot.one(_STANDING, g=group, oid=oid)
         if row is not None:
             snapshot.memo[key] = row
-            if isinstance(snapshot, Tx):
-                snapshot.heads.setdefault(group, row[_SEQ])
     return row
 
 
@@ -280,7 +278,10 @@ def _in_turn(tx: Tx, statement: Statement, group: str, **parameters: Any) -> Row
     if tx.dialect == "postgresql" and group not in tx.heads:
         asked.insert(0, (_TURN, {"g": group}))
     rows = tx.all_of(asked)[-1]
-    return rows[0] if rows else None
+    if not rows:
+        return None
+    tx.heads.setdefault(group, rows[0][_SEQ])
+    return rows[0]
 
 
 def _place_to_write(tx: Tx, caller: Caller, group: str, thread: str) -> Place | Standing | None:
@@ -290,7 +291,6 @@ def _place_to_write(tx: Tx, caller: Caller, group: str, thread: str) -> Place | 
         if row is None:
             return None
         tx.memo[("standing", group, caller.oid)] = row[:_FIRST]
-        tx.heads[group] = row[_SEQ]
         if row[_FIRST] is not None:
             _remember(tx, group, *_read_thread(row[_FIRST:]))
     found = standing(tx, caller, group)

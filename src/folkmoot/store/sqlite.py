@@ -131,6 +131,13 @@ class _Shared(NamedTuple):
     memo: dict[Hashable, Any]
 
 
+class _Local(threading.local):
+    """What each thread has of its own."""
+
+    connection: sqlite3.Connection | None = None
+    shared: _Shared | None = None
+
+
 class SqliteStore(Store):
     """A database file. Its folder must exist. `read_seconds` is how long a request's read may take; 0 for ever."""
 
@@ -141,7 +148,7 @@ class SqliteStore(Store):
         super().__init__(clock)
         self._path = path
         self._read_seconds = read_seconds
-        self._local = threading.local()
+        self._local = _Local()
         self._opened: list[sqlite3.Connection] = []
         self.watch = self.wake.others = Watch(
             self.wake, lambda look: self.read_here(look, quick=True), clock, SqliteLink(path)
@@ -149,7 +156,7 @@ class SqliteStore(Store):
         self.writers = (SqliteWriter(path, clock, self.ids, self.wake),)
 
     def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        connection = self._local.connection
         if connection is None:
             connection = self._local.connection = connect(self._path)
             connection.execute("PRAGMA query_only = ON")
@@ -172,7 +179,7 @@ class SqliteStore(Store):
         before whatever comes in, or is waked by a commit, after it began.
         """
         loop = asyncio.get_running_loop()
-        shared: _Shared | None = getattr(self._local, "shared", None)
+        shared = self._local.shared
         if shared is None or shared.loop is not loop:
             self._end_shared()  # of a loop that was closed in its turn
             shared = self._local.shared = _Shared(loop, self._connection(), {})
@@ -181,7 +188,7 @@ class SqliteStore(Store):
         return shared
 
     def _end_shared(self) -> None:
-        shared: _Shared | None = getattr(self._local, "shared", None)
+        shared = self._local.shared
         if shared is not None:
             self._local.shared = None
             if shared.connection.in_transaction:
