@@ -211,7 +211,12 @@ def test_rows_are_those_that_the_verbs_write(database: Database, tmp_path: Path)
                     rows = [row for row in rows if row["seq"] > 1]
                     assert rows == [row for row in table(second, name) if row["seq"] > 1]
                 else:
-                    assert rows == table(second, name), name
+                    assert _spaced(rows) == _spaced(table(second, name)), name
+
+
+def _spaced(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """`rows` with one blank between words that are indexed, where there may be several."""
+    return [row | {"words": " ".join(row["words"].split())} if "words" in row else row for row in rows]
 
 
 # ── the server on them ───────────────────────────────────────────────────────────────────────────────────────────────

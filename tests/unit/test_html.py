@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from folkmoot.mime.html import _CLEANER, _SIMPLE, PREVIEW_LENGTH, clean, preview_of_html, preview_of_text
+from folkmoot.mime.html import _CLEANER, _SIMPLE, PREVIEW_LENGTH, clean, preview_of_html, preview_of_text, text_of_html
+
+_WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="<>&\xa0"), max_size=12)
+_TEXT = st.lists(_WORDS | st.sampled_from(["&amp;", "&lt;", "&gt;", "&nbsp;", "\n"]), max_size=4).map("".join)
+_TAGS = ("b", "i", "u", "em", "strong", "code")
+_PLAIN = st.text("ab ", max_size=12)
 
 
 @pytest.mark.parametrize(
@@ -50,11 +55,21 @@ def test_the_preview_is_the_first_words(markup: str, words: str) -> None:
 def test_a_preview_is_one_line_and_short() -> None:
     assert preview_of_text("a\r\n\tb  c\n") == "a b c"
     assert len(preview_of_text("word " * 1000)) == PREVIEW_LENGTH
+    assert preview_of_text(" " * 1000 + "word " * 2) == "word word"
+    assert preview_of_text("a" + " " * 1000 + "b" * 300) == "a " + "b" * (PREVIEW_LENGTH - 2)
 
 
-_WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="<>&\xa0"), max_size=12)
-_TEXT = st.lists(_WORDS | st.sampled_from(["&amp;", "&lt;", "&gt;", "&nbsp;", "\n"]), max_size=4).map("".join)
-_TAGS = ("b", "i", "u", "em", "strong", "code")
+@given(st.lists(st.text("ab ", max_size=300), max_size=6).map("\n".join))
+def test_a_preview_is_the_beginning_of_the_words(text: str) -> None:
+    assert preview_of_text(text) == " ".join(text.split())[:PREVIEW_LENGTH]
+
+
+@given(st.lists(st.tuples(st.sampled_from((*_TAGS, "p")), _PLAIN), max_size=6))
+def test_text_of_simple_markup(pieces: list[tuple[str, str]]) -> None:
+    markup = "".join(f"<{tag}>{inner}</{tag}>" for tag, inner in pieces)
+    assert text_of_html(markup) == "".join(f" {inner} " if tag == "p" else inner for tag, inner in pieces)
+
+
 _PIECE = _TEXT | st.just("<br>") | st.tuples(st.sampled_from(_TAGS), _TEXT).map(lambda p: f"<{p[0]}>{p[1]}</{p[0]}>")
 _PARAGRAPH = st.lists(_PIECE, max_size=4).map("".join).map(lambda inner: f"<p>{inner}</p>")
 

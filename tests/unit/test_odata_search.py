@@ -20,7 +20,7 @@ from folkmoot.odata.search import (
     alternatives,
     parse_search,
 )
-from folkmoot.odata.words import LONGEST, asked, words
+from folkmoot.odata.words import LONGEST, asked, in_place, words
 from folkmoot.refusals import BadClause
 
 
@@ -52,6 +52,21 @@ from folkmoot.refusals import BadClause
 )
 def test_words(text: str, found: str) -> None:
     assert " ".join(words(text)) == found
+
+
+@given(st.lists(st.text("aB1éß,ı \t字", max_size=90), max_size=4).map(" ".join) | st.text())
+def test_words_in_place_are_the_words(text: str) -> None:
+    found = in_place(text)
+    assert found is None or found.split() == words(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "none"),
+    [("A word, an ÉTÉ.", False), ("", False), ("a" * LONGEST, False), ("a" * (LONGEST + 1), True), ("字", True),
+     (" " * 99 + "a" * LONGEST + " b", False), ("b " + "a" * (LONGEST + 1) + " " * 99, True)],
+)  # fmt: skip
+def test_words_in_place_of_most_texts(text: str, none: bool) -> None:
+    assert (in_place(text) is None) is none
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,23 @@ def words(text: str) -> list[str]:
     return found
 
 
+def in_place(text: str) -> str | None:
+    """`text` with nothing but its words and blanks, for one that is ASCII once it is folded; else None.
+
+    None also where a word is longer than is kept of it. It spares most posts a list of their words.
+    """
+    folded = text if text.isascii() else fold(text)
+    if not folded.isascii():
+        return None
+    plain = folded.translate(_PLAIN)
+    begins = 0
+    while len(plain) - begins > LONGEST:
+        begins = plain.rfind(" ", begins, begins + LONGEST + 1) + 1
+        if not begins:
+            return None
+    return plain
+
+
 def asked(text: str) -> tuple[tuple[str, ...], bool]:
     """The words of a question, which must follow each other, and whether the last is only a beginning of one.
 

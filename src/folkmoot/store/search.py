@@ -21,7 +21,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from folkmoot.mime import html
 from folkmoot.odata.search import And, Node, Not, Or, Words
-from folkmoot.odata.words import words
+from folkmoot.odata.words import in_place, words
 from folkmoot.store import schema as s
 from folkmoot.store.db import Dialect, Snapshot, Statement, Tx
 from folkmoot.store.held import Several
@@ -40,12 +40,14 @@ _NUMBERS = tuple(f":{number}" for number in range(1, 1001))
 
 
 def body_words(content_type: str, content: str) -> str:
-    """The words of a post's body, between blanks; of HTML those of its text."""
+    """The words of a post's body, between blanks (one or more); of HTML those of its text."""
     return text_words(html.text_of_html(content) if content_type == "html" else content)
 
 
 def text_words(given: str) -> str:
     """The same of a text."""
+    if len(given) < 2 * MOST_WORDS and (plain := in_place(given)) is not None:
+        return plain
     text = " ".join(words(given)[:MOST_WORDS])
     if len(text) > MOST_BYTES // 4 and len(encoded := text.encode()) > MOST_BYTES:
         text = encoded[:MOST_BYTES].decode(errors="ignore").rpartition(" ")[0]
