@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -46,6 +49,30 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+# Quoted text, in which a colon is a colon, or a parameter.
+_PARAMETER = re.compile(r"""'[^']*'|"[^"]*"|:(?P<name>\w+)""")
+
+
+@lru_cache(maxsize=1024)
+def numbered(text: str) -> tuple[str, Callable[[Mapping[str, Any]], Sequence[Any]]]:
+    """A statement with parameters by number, and what puts their values in that order.
+
+    For each parameter that has a name the driver lets go of the interpreter's lock and takes it again: where two
+    threads want it, that costs more than the statement.
+    """
+    numbers: dict[str, int] = {}
+
+    def number(found: re.Match[str]) -> str:
+        name = found["name"]
+        return found[0] if name is None else f"?{numbers.setdefault(name, len(numbers) + 1)}"
+
+    query = _PARAMETER.sub(number, text)
+    names = tuple(numbers)
+    if len(names) > 1:
+        return query, itemgetter(*names)
+    return query, lambda parameters: tuple(parameters[name] for name in names)
+
+
 class SqliteSnapshot(Snapshot):
     """A read on one connection. `memo`: that of others which read in the same transaction."""
 
@@ -58,7 +85,8 @@ class SqliteSnapshot(Snapshot):
             self.memo = memo
 
     def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
-        return self._execute(text, parameters).fetchall()
+        query, values = numbered(text)
+        return self._execute(query, values(parameters)).fetchall()
 
 
 class SqliteTx(Tx):
@@ -71,10 +99,12 @@ class SqliteTx(Tx):
         self._execute = connection.execute
 
     def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
-        return self._execute(text, parameters).fetchall()
+        query, values = numbered(text)
+        return self._execute(query, values(parameters)).fetchall()
 
     def _run(self, text: str, parameters: Mapping[str, Any]) -> None:
-        self._execute(text, parameters)
+        query, values = numbered(text)
+        self._execute(query, values(parameters))
 
 
 class SqliteWriter(Writer):
