@@ -60,9 +60,8 @@ def run(load: Load, made: Databases, options: argparse.Namespace) -> list[measur
 
 def _flush(tx: Tx) -> Iterable[str]:
     """`changes.flush`, which writes no change and names no group in which one happened."""
-    last = {change.group: change.at for change in tx.log}
-    for group, at in last.items():
-        tx.run(changes._ADVANCE, g=group, new_seq=tx.heads[group], new_changed_at=at)
+    for group, lines in tx.log.items():
+        tx.run(changes._ADVANCE, g=group, new_seq=tx.heads[group], new_changed_at=lines[-1][changes._AT])
     tx.log.clear()
     return ()
 

@@ -64,6 +64,7 @@ _ADVANCE = Statement(
     keeps_memo=True,
 )
 _COLUMNS = ("seq", "at", "kind", "noun", "item", "by", "parent")
+_AT = _COLUMNS.index("at")
 _LINES = Several(s.changes, 6)
 
 _p, _t = s.posts.c, s.threads.c
@@ -117,9 +118,12 @@ def record(tx: Tx, group: str, by: str | None, *happened: Happened) -> None:
     """
     tx.wrote = True
     seq, at = tx.heads[group], tx.now
+    lines = tx.log.get(group)
+    if lines is None:
+        lines = tx.log[group] = []
     for each in happened:
         seq += 1
-        tx.log.append(Change(group, seq, at, each[0], each[1], each[2], by, each[3] if len(each) > 3 else None))
+        lines.append((seq, at, each[0], each[1], each[2], by, each[3] if len(each) > 3 else None))
     tx.heads[group] = seq
 
 
@@ -146,24 +150,13 @@ def _record_deleted(tx: Tx, group: str, by: str | None, statements: tuple[Statem
 
 def flush(tx: Tx) -> Iterable[str]:
     """Write what was recorded, the last thing before the commit. The groups in which something changed."""
-    last = {change.group: change.at for change in tx.log}
-    for group, at in last.items():
-        tx.run(_ADVANCE, g=group, new_seq=tx.heads[group], new_changed_at=at)
-    for each in tx.log:
-        tx.add(
-            _LINES,
-            each.group,
-            seq=each.seq,
-            at=each.at,
-            kind=each.kind,
-            noun=each.noun,
-            item=each.item,
-            by=each.by,
-            parent=each.parent,
-        )
-    tx.log.clear()
+    log, tx.log = tx.log, {}
+    for group, lines in log.items():
+        tx.run(_ADVANCE, g=group, new_seq=tx.heads[group], new_changed_at=lines[-1][_AT])
+    for group, lines in log.items():
+        tx.held.extend(_LINES, group, lines)
     tx.let_go()
-    return last
+    return log.keys()
 
 
 def head(snapshot: Snapshot, group: str) -> int:

@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
-from folkmoot.model import Change
 from folkmoot.store.held import Held, Several
 from folkmoot.store.ids import IdSource
 from folkmoot.store.statements import Dialect as Dialect
@@ -69,8 +68,8 @@ class Tx(Snapshot):
 
     One transaction serves a batch of functions in turn. `memo` holds what it has read of groups whose turn it has; a
     statement that is not known to be harmless empties it. `heads` holds the number of the last change of each such
-    group, `log` the changes that are still to be written, `directory_log` those of the directory, `held` the rows of
-    posts and of what stands above them.
+    group, `log` each group's changes that are still to be written (see `changes.record`), `directory_log` those of the
+    directory, `held` the rows of posts and of what stands above them.
     """
 
     def __init__(self, ids: IdSource) -> None:
@@ -78,7 +77,7 @@ class Tx(Snapshot):
         self._ids = ids
         self.wrote = False
         self.heads: dict[str, int] = {}
-        self.log: list[Change] = []
+        self.log: dict[str, list[Row]] = {}
         self.directory_log: list[dict[str, Any]] = []
         self.held = Held()
 

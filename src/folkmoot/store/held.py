@@ -7,7 +7,7 @@ thread up to date once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -110,13 +110,23 @@ class Held:
 
     def add(self, several: Several, group: str, row: Mapping[str, Any]) -> None:
         """Hold back a row. Of several changes of one row the last is written, so each must give all columns."""
+        rows = self._of(several, group)
+        rows[row["id"] if several.changes else len(rows)] = several.pick(row)
+
+    def extend(self, several: Several, group: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Hold back rows to be inserted, whose values are in the order of `several.columns`."""
+        held = self._of(several, group)
+        for row in rows:
+            held[len(held)] = row
+
+    def _of(self, several: Several, group: str) -> dict[Any, tuple[Any, ...]]:
         of_table = self._rows.get(several)
         if of_table is None:
             of_table = self._rows[several] = {}
         rows = of_table.get(group)
         if rows is None:
             rows = of_table[group] = {}
-        rows[row["id"] if several.changes else len(rows)] = several.pick(row)
+        return rows
 
     def taken(self) -> Iterator[tuple[Statement, dict[str, Any]]]:
         """The statements that write what was held back, and their parameters; it is held no more."""

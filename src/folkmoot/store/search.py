@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from operator import add as add_text
 from typing import Any
 
 from sqlalchemy import BindParameter, Boolean, ColumnElement, Double, and_, bindparam, delete, insert, select, tuple_
@@ -33,7 +32,7 @@ MOST_BYTES = 500_000
 _TOPIC, _CONVERSATION_TOPIC, _AUTHOR, _PLACE = "§", "‡", "¶", "†"
 _brief = lru_cache(maxsize=4096)(words)
 # The places of the words of most posts, as a tsvector is written: put together, they need not be for each word.
-_NUMBERS = tuple(f":{number}" for number in range(1, 1001))
+_NUMBERS = tuple(f":{number} " for number in range(1, 1001))
 
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -96,7 +95,10 @@ def indexed(
 def _tsvector(found: list[str]) -> str:
     """PostgreSQL's own spelling, which it sorts and sums up; words hold nothing that it would take for a mark."""
     if len(found) <= len(_NUMBERS):
-        return " ".join(map(add_text, found, _NUMBERS))
+        spelt = [""] * (2 * len(found))
+        spelt[::2] = found
+        spelt[1::2] = _NUMBERS[: len(found)]
+        return "".join(spelt)
     return " ".join([f"{word}:{number}" for number, word in enumerate(found, 1)])
 
 
