@@ -181,8 +181,14 @@ class Protocol(HttpToolsProtocol):
         self._receiving = False
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        # As uvicorn's, but without a timer for each answer: those that are idle are looked at with all others.
         self._holds = 0
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
 
     def _hold(self, size: int) -> None:
         self._holds = size
@@ -213,9 +219,8 @@ class Protocol(HttpToolsProtocol):
                 self._too_late()
         elif self.cycle is not None and not self.cycle.response_complete:
             self._since = now
-        elif now - self._since > KEEP_ALIVE_SECONDS + LOOK_SECONDS:
-            # uvicorn's own timer has none of those that never asked, or sent an empty line.
-            self.transport.abort()
+        elif now - self._since > KEEP_ALIVE_SECONDS:
+            self.transport.close()
 
     def _too_late(self) -> None:
         """Refuse the request that has not come whole, unless it is being answered already."""

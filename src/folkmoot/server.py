@@ -15,7 +15,7 @@ import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from folkmoot import observe
-from folkmoot.connections import KEEP_ALIVE_SECONDS, Allowance, Guard, Protocol
+from folkmoot.connections import Allowance, Guard, Protocol
 from folkmoot.refusals import Refusal
 from folkmoot.seats import Acceptor, Seats
 
@@ -199,6 +199,5 @@ def _server(application: Any, tls: tuple[str, str] | None, guard: Guard, place: 
         ssl_certfile=tls[0] if tls else None,
         ssl_keyfile=tls[1] if tls else None,
         timeout_graceful_shutdown=grace,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     return _Server(config, guard, place)
