@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import itertools
 import json
 import socket
@@ -31,10 +32,12 @@ from folkmoot.ops import access, conversations, posts
 from folkmoot.refusals import Busy, NotFound, OutcomeUnknown, StorageFull, TooSlow
 from folkmoot.store import db, integrity, migrate, writer
 from folkmoot.store import schema as s
-from folkmoot.store.db import Statement, Store, Tx
+from folkmoot.store.db import Hint, Statement, Store, Tx
 from folkmoot.store.ids import IdSource
 from folkmoot.store.postgres import PostgresStore
+from folkmoot.store.rows import take_turn
 from folkmoot.store.sqlite import SqliteStore
+from folkmoot.store.turn import Turn
 from tests import postgres
 from tests.harness import DATABASES
 
@@ -279,6 +282,57 @@ def test_an_answer_comes_after_the_commit(place: Place, store: Store) -> None:
             assert found == (number,)
 
     asyncio.run(one_after_another())
+
+
+@contextlib.contextmanager
+def somebody_else_s(place: Place) -> Iterator[Callable[[], None]]:
+    """Another server has the turn of group 2. Given is what must be called in a transaction, to make sure of that."""
+    if isinstance(place, Path):
+        other, third = Turn(place), Turn(place)
+        with ThreadPoolExecutor(1) as waiting:
+
+            def get_in_line() -> None:
+                waiting.submit(other.take)
+                deadline = time.monotonic() + PATIENCE
+                with contextlib.suppress(BlockingIOError):
+                    while time.monotonic() < deadline:
+                        fcntl.flock(third._next, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        fcntl.flock(third._next, fcntl.LOCK_UN)
+
+            yield get_in_line
+            waiting.submit(other.give_back).result(PATIENCE)
+        return
+    with psycopg.connect(place) as link:
+        link.execute("SELECT 1 FROM sequences WHERE group_id = %s FOR UPDATE", (guid(2),))
+        yield lambda: None
+
+
+def test_an_answer_does_not_wait_for_what_the_next_write_waits_for(place: Place, store: Store) -> None:
+    entered, go = threading.Event(), threading.Event()
+    store.write_here(add(2))
+
+    async def two_writes() -> None:
+        with somebody_else_s(place) as make_sure:
+
+            def write_first(tx: Tx) -> None:
+                put(tx, 1)
+                entered.set()
+                assert go.wait(PATIENCE)
+                make_sure()
+
+            hints = [Hint(guid(number), guid(9), brief=True) for number in (1, 2)]
+            first = asyncio.create_task(store.write(write_first, key=KEY, hint=hints[0]))
+            assert await asyncio.to_thread(entered.wait, PATIENCE)
+            second = asyncio.create_task(store.write(lambda tx: take_turn(tx, guid(2)), key=KEY, hint=hints[1]))
+            for _ in range(3):
+                await asyncio.sleep(0)
+            assert store.writers[hash(KEY) % len(store.writers)].waiting
+            go.set()
+            await asyncio.wait_for(first, PATIENCE)
+            assert not second.done()
+        await asyncio.wait_for(second, PATIENCE)
+
+    asyncio.run(two_writes())
 
 
 def test_a_read_of_sqlite_that_takes_too_long_is_broken_off(tmp_path: Path) -> None:

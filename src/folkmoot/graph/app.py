@@ -300,7 +300,7 @@ class GraphDoor:
         if row.once and caller.profile == "extended" and (key := read_key(headers)) is not None:
             write = once(write, key, await _fingerprint(row, resolved, raw))
         write = _fitting(_granted(write, row, unless_granted), row, resolved)
-        hint = _hint(call) if self._store.takes_hints else None
+        hint = _hint(row, call) if self._store.takes_hints else None
         turn = call.keys.get("group", "")
         try:
             answer = await self._store.write(lambda tx: write(tx, call), key=turn, hint=hint)
@@ -521,7 +521,7 @@ def _group(resolved: Resolved) -> str | None:
     return None if found is None else found.lower()
 
 
-def _hint(call: Call) -> Hint | None:
+def _hint(row: Row, call: Call) -> Hint | None:
     """What the write will read first; None where the path does not say, or says it wrongly."""
     group = ids.guid(call.keys.get("group", ""))
     if group is None:
@@ -530,7 +530,7 @@ def _hint(call: Call) -> Hint | None:
         thread = ids.read_thread_id(call.keys["thread"], group) if "thread" in call.keys else None
     except Refusal:
         thread = None
-    return Hint(group, call.caller.oid, thread)
+    return Hint(group, call.caller.oid, thread, brief=row.method == "POST")
 
 
 def _no_options(options: Options) -> None:

@@ -130,11 +130,15 @@ WriteFunction = Callable[[Tx], T]
 
 
 class Hint(NamedTuple):
-    """What a write will read first: the group, the caller's standing in it, and a thread. A guess costs nothing."""
+    """What a write will read first: the group, the caller's standing in it, and a thread. A guess costs nothing.
+
+    `brief` says that it adds what came with its request, and touches no more rows than that.
+    """
 
     group: str
     oid: str
     thread: str | None = None
+    brief: bool = False
 
 
 class Job(Generic[T]):

@@ -132,7 +132,7 @@ class PostgresWriter(Writer):
         if connection is None or connection.closed:
             connection = self._open()
         if self._pipeline is None or self._pipeline.connection is not connection:
-            self._pipeline = Pipeline(connection)
+            self._pipeline = Pipeline(connection, self.hand_over)
         number: str | None = None
         try:
             with self._pipeline as pipeline:
@@ -154,6 +154,7 @@ class PostgresWriter(Writer):
                 raise
 
     def _open(self) -> Connection:
+        self.hand_over()
         if self._connection is not None:
             self._connection.close()
         connection = self._connection = self._door.open()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import select
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import TracebackType
 from typing import Any
@@ -27,6 +27,8 @@ Row = tuple[Any, ...]
 
 # Statements that a connection keeps prepared; those of the verbs are fewer.
 _PREPARED = 512
+# An answer that takes longer may wait for somebody else's lock.
+_LATE_MS = 2
 _PARAMETER = re.compile(r"%\((?P<name>\w+)\)s|%%")
 
 
@@ -44,11 +46,12 @@ class Pipeline:
     """The pipeline of `connection`, a context: what was sent within it is done when it ends, or its first error raised.
 
     After an error the server passes over what follows until the context ends. A transaction is the caller's to begin
-    and to end.
+    and to end. `meanwhile` is called when all is sent, and when an answer is late.
     """
 
-    def __init__(self, connection: psycopg.Connection[Row]) -> None:
+    def __init__(self, connection: psycopg.Connection[Row], meanwhile: Callable[[], None]) -> None:
         self.connection = connection
+        self._meanwhile = meanwhile
         self._libpq = connection.pgconn
         self._values = Transformer(connection)
         self._prepared: dict[tuple[str, tuple[int, ...]], bytes] = {}
@@ -70,6 +73,8 @@ class Pipeline:
     ) -> None:
         try:
             self._libpq.pipeline_sync()
+            self._send()
+            self._meanwhile()
             self._receive(self._expect())
             self._libpq.exit_pipeline_mode()
         except psycopg.Error:
@@ -134,9 +139,7 @@ class Pipeline:
     def _receive(self, last: Sent) -> None:
         """Read what comes until `last` is answered."""
         libpq = self._libpq
-        while libpq.flush():
-            self._wait(select.POLLIN | select.POLLOUT)
-            libpq.consume_input()
+        self._send()
         while not last.done:
             while libpq.is_busy():
                 self._wait(select.POLLIN)
@@ -158,9 +161,16 @@ class Pipeline:
             else:
                 self._waiting[0].result = result
 
+    def _send(self) -> None:
+        while self._libpq.flush():
+            self._wait(select.POLLIN | select.POLLOUT)
+            self._libpq.consume_input()
+
     def _wait(self, event: int) -> None:
         self._poll.register(self._libpq.socket, event)
-        self._poll.poll()
+        if not self._poll.poll(_LATE_MS):
+            self._meanwhile()
+            self._poll.poll()
 
 
 @lru_cache(maxsize=1024)

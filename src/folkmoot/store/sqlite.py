@@ -116,7 +116,9 @@ class SqliteWriter(Writer):
         super().__init__("writer", clock, ids, wake)
 
     def _attempt(self, jobs: Sequence[Job[Any]]) -> None:
-        self._turn.take()
+        if not self._turn.at_once():
+            self.hand_over()
+            self._turn.take()
         try:
             self._commit(jobs)
         finally:
@@ -130,6 +132,7 @@ class SqliteWriter(Writer):
             if len(jobs) > 1:
                 rows.prefetch(tx, (job.hint for job in jobs if job.hint is not None))
             self._perform(jobs, tx)
+            self.hand_over()
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

@@ -34,7 +34,7 @@ class Turn:
 
     def take(self, patience: float = PATIENCE_SECONDS) -> None:
         """Wait for the turn, at most so many seconds. Raises `Busy`."""
-        if self._waiting is None and self._at_once():
+        if self.at_once():
             return
         with self._lock:
             self._wanted = True
@@ -61,8 +61,10 @@ class Turn:
                 os.close(self._next)
                 os.close(self._turn)
 
-    def _at_once(self) -> bool:
-        """Whether it is free, and nobody had asked for it before."""
+    def at_once(self) -> bool:
+        """Take the turn, if it is free and nobody had asked for it before."""
+        if self._waiting is not None:
+            return False
         try:
             fcntl.flock(self._next, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -3,6 +3,10 @@
 A writer thread takes all that wait and runs each function in turn. One that refuses before it has written leaves its
 companions unharmed. When one fails after it has written, or the database does, the whole batch is undone and each is
 run again alone; so a function given to `Store.write` must change nothing but the transaction.
+
+The thread and the event loop share one interpreter, and who wants it while the other has it waits long for it: so the
+loop passes on what it gathered when its turn ends, and hears of a commit when the thread is done with the interpreter
+for a while (see `Writer.hand_over`).
 """
 
 from __future__ import annotations
@@ -36,13 +40,17 @@ class _Rollback(Exception):
 class Writer(ABC):
     """A thread that commits waiting writes together. Subclasses say how a transaction begins, ends and is undone.
 
-    `limit` is how many writes may wait.
+    `limit` is how many writes may wait. A subclass calls `hand_over` before it waits for a lock.
     """
 
     def __init__(self, name: str, clock: Callable[[], float], ids: IdSource, wake: Wake) -> None:
         self.limit = QUEUE_LIMIT
         self._wake = wake
         self._changed: set[str] = set()
+        # What is on disk and not handed over yet: writes, and the groups that they changed.
+        self._committed: list[Job[Any]] = []
+        self._to_tell: set[str] = set()
+        self._gathered: dict[asyncio.AbstractEventLoop, list[Job[Any]]] = {}
         self._queue: SimpleQueue[Job[Any] | None] = SimpleQueue()
         self._clock = clock
         self._ids = ids
@@ -51,9 +59,18 @@ class Writer(ABC):
 
     def submit(self, job: Job[Any]) -> None:
         """Queue a write, or raise `Busy` when too many wait."""
-        if self._queue.qsize() >= self.limit:
+        gathered = self._gathered.get(job.loop)
+        if self._queue.qsize() + (0 if gathered is None else len(gathered)) >= self.limit:
             raise Busy
-        self._queue.put(job)
+        if gathered is not None:
+            gathered.append(job)
+        else:
+            self._gathered[job.loop] = [job]
+            job.loop.call_soon(self._pass_on, job.loop)
+
+    def _pass_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        for job in self._gathered.pop(loop, ()):
+            self._queue.put(job)
 
     @property
     def waiting(self) -> int:
@@ -67,6 +84,8 @@ class Writer(ABC):
 
     def close(self) -> None:
         """Finish what waits, then end the thread."""
+        for loop in list(self._gathered):
+            self._pass_on(loop)
         self._queue.put(None)
         self._thread.join()
 
@@ -83,25 +102,31 @@ class Writer(ABC):
         """Close connections; the last thing the thread does."""
 
     def _work(self) -> None:
-        while True:
-            first = self._queue.get()
-            if first is None:
-                break
-            batch = [first]
-            last = False
-            while len(batch) < BATCH_LIMIT:
-                try:
-                    job = self._queue.get_nowait()
-                except Empty:
-                    break
-                if job is None:
-                    last = True
-                    break
-                batch.append(job)
-            self._serve(batch)
-            if last:
-                break
+        last = False
+        while not last:
+            batch, last = self._next()
+            if not all(job.hint is not None and job.hint.brief for job in batch):
+                self.hand_over()
+            if batch:
+                self._serve(batch)
+        self.hand_over()
         self._end()
+
+    def _next(self) -> tuple[list[Job[Any]], bool]:
+        """The writes that wait, once there are any; and whether they are the last."""
+        batch: list[Job[Any]] = []
+        while len(batch) < BATCH_LIMIT:
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                if batch:
+                    break
+                self.hand_over()
+                job = self._queue.get()
+            if job is None:
+                return batch, True
+            batch.append(job)
+        return batch, False
 
     def _serve(self, batch: list[Job[Any]]) -> None:
         try:
@@ -118,9 +143,19 @@ class Writer(ABC):
                 if not isinstance(error, _Rollback):
                     log.warning("a batch of %d writes is run again one by one: %r", len(batch), error)
                 self._one_by_one(batch, error)
-        if self._changed:
-            self._wake.told(self._changed)
-            self._changed = set()
+        self.hand_over()
+        self._committed = batch
+        self._to_tell, self._changed = self._changed, set()
+
+    def hand_over(self) -> None:
+        """Let those hear who wait for what was committed before, and those who follow it.
+
+        In the middle of the next batch, when all is said and the database has the rest to do: earlier, what the event
+        loop does with the answers would keep that batch waiting.
+        """
+        self._wake.told(self._to_tell)
+        self._to_tell = set()
+        batch, self._committed = self._committed, []
         by_loop: dict[asyncio.AbstractEventLoop, list[Job[Any]]] = {}
         for job in batch:
             by_loop.setdefault(job.loop, []).append(job)
