@@ -20,7 +20,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from folkmoot.store.statements import Statement
 
 # Rows in one statement, largest first: a few texts serve any number of rows.
-_SIZES = (32, 16, 8, 4, 2, 1)
+_SIZES = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 
 
 class Several:
