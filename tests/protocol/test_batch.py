@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from folkmoot.graph import batch as served
 from folkmoot.graph.app import GraphDoor
 from folkmoot.graph.envelope import Answer as Sent
+from folkmoot.graph.limits import Throttle
 from tests.harness import GROUP, JSON, ORIGIN, PERSON, ROOT, Answer, Client, Graph
 from tests.protocol.library import Library
 from tests.protocol.rows import EVERYTHING, POSTING, REQUESTS, Request, case, each
@@ -297,7 +298,10 @@ def test_any_graph_without_circles(graph: Graph) -> None:
     assert {each["status"] for each in got.values()} == {201}
 
 
-def test_no_more_than_four_run_at_a_time(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("limit", "most_at_once"), [(None, 20), (4, 4)])
+def test_as_many_run_at_a_time_as_may(
+    library: Library, monkeypatch: pytest.MonkeyPatch, limit: int | None, most_at_once: int
+) -> None:
     running, most = 0, 0
 
     async def answer(door: Any, scope: Any, receive: Any) -> Any:
@@ -313,8 +317,10 @@ def test_no_more_than_four_run_at_a_time(library: Library, monkeypatch: pytest.M
 
     real = GraphDoor.answer
     monkeypatch.setattr(GraphDoor, "answer", answer)
-    ask(library.as_("AdeleV"), *(item(str(n), f"{SALES}/conversations") for n in range(20)))
-    assert most == 5  # the batch itself is the fifth
+    monkeypatch.setattr(Throttle, "at_once", lambda *_: limit)
+    got = ask(library.as_("AdeleV"), *(item(str(n), f"{SALES}/conversations") for n in range(20)))
+    assert {each["status"] for each in got.values()} == {200}
+    assert most == most_at_once + 1  # and the batch itself
 
 
 def test_an_item_that_fails_unexpectedly_fails_alone(

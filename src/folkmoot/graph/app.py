@@ -202,6 +202,10 @@ class GraphDoor:
             if mailbox is not None:
                 self._throttle.leave(mailbox)
 
+    def at_once(self, caller: Caller) -> int:
+        """How many requests to one group a caller may have under way."""
+        return self._throttle.at_once(caller) or self._max_requests
+
     def request_ids(self, headers: Mapping[bytes, bytes]) -> tuple[str, str]:
         """A new request-id, and the client-request-id: the client's own, or the same where it sent none."""
         request_id = self._request_ids.new()

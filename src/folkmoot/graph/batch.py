@@ -17,6 +17,7 @@ from folkmoot import observe
 from folkmoot.graph.body import is_json, require_json
 from folkmoot.graph.call import Call
 from folkmoot.graph.envelope import JSON, Answer, Events, Stream, encode, refused
+from folkmoot.model import Caller
 from folkmoot.odata.batch import Item, parse_batch, split_url
 from folkmoot.odata.path import parse_path
 from folkmoot.refusals import AnswerTooLarge, BadBody, DependencyFailed, Refusal, UnknownSegment
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from folkmoot.graph.streaming import Streams
 
 VERSION = "/v1.0"
-AT_ONCE = 4  # as many items of a batch Outlook runs at a time
 # Bytes of all answers of a batch together, which are held until the last is there.
 LARGEST = 64 * 1024 * 1024
 _CLOUD = "graph.microsoft.com"  # for which programs have their URLs written out
@@ -39,6 +39,9 @@ class Door(Protocol):
     """The door that a request came in by, as far as rows that serve need it."""
 
     streams: Streams
+
+    def at_once(self, caller: Caller) -> int:
+        """How many requests to one group a caller may have under way."""
 
     async def admitted(self, scope: Scope) -> Listener:
         """Who sent a request, as of now; raises the refusal that it would be answered with now."""
@@ -67,14 +70,16 @@ async def serve_batch(door: Door, call: Call, scope: Scope, raw: bytes) -> Answe
     require_json(call.headers.get(b"content-type", b"").decode("latin-1"))
     items = parse_batch(raw) if len(raw) <= _PARSE_ELSEWHERE else await asyncio.to_thread(parse_batch, raw)
     outer = _Outer(call, scope)
-    run = _Run(door, items, [outer.scope(place, item) for place, item in enumerate(items)])
+    # As Outlook does, where only so many may be under way. What many ask of the database at once goes there together.
+    at_once = min(len(items), door.at_once(call.caller))
+    run = _Run(door, items, [outer.scope(place, item) for place, item in enumerate(items)], at_once)
     async with asyncio.TaskGroup() as group:
         if any(item.after for item in items):
             for place in range(len(items)):
                 group.create_task(run.item(place))
         else:
             places = iter(range(len(items)))
-            for _ in range(min(AT_ONCE, len(items))):
+            for _ in range(at_once):
                 group.create_task(run.some(places))
     return Answer(200, {"responses": run.responses})
 
@@ -82,11 +87,11 @@ async def serve_batch(door: Door, call: Call, scope: Scope, raw: bytes) -> Answe
 class _Run:
     """A batch under way."""
 
-    def __init__(self, door: Door, items: tuple[Item, ...], scopes: list[dict[str, Any]]) -> None:
+    def __init__(self, door: Door, items: tuple[Item, ...], scopes: list[dict[str, Any]], at_once: int) -> None:
         self._door = door
         self._items = items
         self._scopes = scopes
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns = asyncio.Semaphore(at_once)
         self._done = [asyncio.Event() for _ in items]
         self._found: dict[int, Response] = {}
         self._room = LARGEST

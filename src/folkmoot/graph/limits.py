@@ -136,6 +136,10 @@ class Throttle:
         self._under_way[mailbox] = self._under_way.get(mailbox, 0) + 1
         return mailbox
 
+    def at_once(self, caller: Caller) -> int | None:
+        """How many requests to the conversations of one group a caller may have under way; None is no limit."""
+        return self._limits[caller.profile].concurrent
+
     def leave(self, mailbox: tuple[str, str]) -> None:
         """A request that was admitted has been answered."""
         left = self._under_way[mailbox] - 1
