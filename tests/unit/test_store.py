@@ -284,41 +284,73 @@ def test_an_answer_comes_after_the_commit(place: Place, store: Store) -> None:
     asyncio.run(one_after_another())
 
 
+# What keeps the second of two writes waiting, and when that begins.
+Holding = contextlib.AbstractContextManager[Callable[[], None]]
+
+
 @contextlib.contextmanager
-def somebody_else_s(place: Place) -> Iterator[Callable[[], None]]:
-    """Another server has the turn of group 2. Given is what must be called in a transaction, to make sure of that."""
-    if isinstance(place, Path):
-        other, third = Turn(place), Turn(place)
-        with ThreadPoolExecutor(1) as waiting:
+def another_server_of_sqlite(place: Place) -> Iterator[Callable[[], None]]:
+    """Another process is in line for its turn, and will have it after the write that calls what is given."""
+    assert isinstance(place, Path)
+    other, third = Turn(place), Turn(place)
+    with ThreadPoolExecutor(1) as waiting:
 
-            def get_in_line() -> None:
-                waiting.submit(other.take)
-                deadline = time.monotonic() + PATIENCE
-                with contextlib.suppress(BlockingIOError):
-                    while time.monotonic() < deadline:
-                        fcntl.flock(third._next, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                        fcntl.flock(third._next, fcntl.LOCK_UN)
+        def get_in_line() -> None:
+            waiting.submit(other.take)
+            deadline = time.monotonic() + PATIENCE
+            with contextlib.suppress(BlockingIOError):
+                while time.monotonic() < deadline:
+                    fcntl.flock(third._next, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    fcntl.flock(third._next, fcntl.LOCK_UN)
 
-            yield get_in_line
-            waiting.submit(other.give_back).result(PATIENCE)
-        return
-    with psycopg.connect(place) as link:
+        yield get_in_line
+        waiting.submit(other.give_back).result(PATIENCE)
+
+
+@contextlib.contextmanager
+def another_program_on_sqlite(place: Place) -> Iterator[Callable[[], None]]:
+    """A program that knows nothing of turns locks the file when the next write has its turn."""
+    real = Turn.at_once
+    with contextlib.closing(sqlite3.connect(place, isolation_level=None, check_same_thread=False)) as other:
+
+        def at_once(turn: Turn) -> bool:
+            other.execute("BEGIN IMMEDIATE")
+            return real(turn)
+
+        with pytest.MonkeyPatch.context() as patch:
+            yield lambda: patch.setattr(Turn, "at_once", at_once)
+            other.execute("ROLLBACK")
+
+
+@contextlib.contextmanager
+def another_server_of_postgresql(place: Place) -> Iterator[Callable[[], None]]:
+    """Another server has the turn of group 2."""
+    with psycopg.connect(str(place)) as link:
         link.execute("SELECT 1 FROM sequences WHERE group_id = %s FOR UPDATE", (guid(2),))
         yield lambda: None
 
 
-def test_an_answer_does_not_wait_for_what_the_next_write_waits_for(place: Place, store: Store) -> None:
+@pytest.mark.parametrize(
+    ("database", "holding"),
+    [
+        ("sqlite", another_server_of_sqlite),
+        ("sqlite", another_program_on_sqlite),
+        ("postgresql", another_server_of_postgresql),
+    ],
+)
+def test_an_answer_does_not_wait_for_what_the_next_write_waits_for(
+    database: str, holding: Callable[[Place], Holding], tmp_path: Path
+) -> None:
     entered, go = threading.Event(), threading.Event()
-    store.write_here(add(2))
 
-    async def two_writes() -> None:
-        with somebody_else_s(place) as make_sure:
+    async def two_writes(place: Place, store: Store) -> None:
+        with holding(place) as begin:
 
             def write_first(tx: Tx) -> None:
                 put(tx, 1)
                 entered.set()
                 assert go.wait(PATIENCE)
-                make_sure()
+                begin()
 
             hints = [Hint(guid(number), guid(9), brief=True) for number in (1, 2)]
             first = asyncio.create_task(store.write(write_first, key=KEY, hint=hints[0]))
@@ -332,7 +364,9 @@ def test_an_answer_does_not_wait_for_what_the_next_write_waits_for(place: Place,
             assert not second.done()
         await asyncio.wait_for(second, PATIENCE)
 
-    asyncio.run(two_writes())
+    with new_place(database, tmp_path) as place, contextlib.closing(opened(place)) as store:
+        store.write_here(add(2))
+        asyncio.run(two_writes(place, store))
 
 
 def test_a_read_of_sqlite_that_takes_too_long_is_broken_off(tmp_path: Path) -> None:

@@ -26,12 +26,16 @@ from folkmoot.store.writer import Writer
 
 T = TypeVar("T")
 
+# How long is waited for other programs that have the file locked (our own take turns, see `turn`); the writer looks up
+# from that once.
+_PATIENCE_MS, _FIRST_MS = 10_000, 2
+
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     # FULL: a commit is answered only after the log is on disk; NORMAL would lose the last ones to a power cut.
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
-    "PRAGMA busy_timeout = 10000",
+    f"PRAGMA busy_timeout = {_PATIENCE_MS}",
     "PRAGMA temp_store = MEMORY",
     # In kibibytes. Into 8,000, what is counted in a large database (unseen posts) does not fit: ten times as slow.
     "PRAGMA cache_size = -32000",
@@ -112,6 +116,7 @@ class SqliteWriter(Writer):
 
     def __init__(self, path: Path, clock: Callable[[], float], ids: IdSource, wake: Wake) -> None:
         self._connection = connect(path)
+        self._connection.execute(f"PRAGMA busy_timeout = {_FIRST_MS}")
         self._turn = Turn(path)
         super().__init__("writer", clock, ids, wake)
 
@@ -126,7 +131,7 @@ class SqliteWriter(Writer):
 
     def _commit(self, jobs: Sequence[Job[Any]]) -> None:
         connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
+        self._begin(connection)
         try:
             tx = SqliteTx(connection, self._ids)
             if len(jobs) > 1:
@@ -138,6 +143,19 @@ class SqliteWriter(Writer):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            self.hand_over()
+            connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            finally:
+                connection.execute(f"PRAGMA busy_timeout = {_FIRST_MS}")
 
     def _translate(self, error: Exception) -> Exception:
         if isinstance(error, sqlite3.OperationalError):
