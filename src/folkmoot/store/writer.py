@@ -153,6 +153,8 @@ class Writer(ABC):
         In the middle of the next batch, when all is said and the database has the rest to do: earlier, what the event
         loop does with the answers would keep that batch waiting.
         """
+        self._wake.told(self._to_tell)
+        self._to_tell = set()
         batch, self._committed = self._committed, []
         by_loop: dict[asyncio.AbstractEventLoop, list[Job[Any]]] = {}
         for job in batch:
@@ -162,8 +164,6 @@ class Writer(ABC):
                 loop.call_soon_threadsafe(_settle, jobs)
             except RuntimeError:  # the loop was closed: nobody waits any more
                 log.warning("a write was committed after its event loop had closed")
-        self._wake.told(self._to_tell)
-        self._to_tell = set()
 
     def _one_by_one(self, batch: list[Job[Any]], error: Exception) -> None:
         """Run each alone, but those that would only wait for the same again and meet the same error."""
