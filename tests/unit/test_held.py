@@ -143,7 +143,7 @@ def test_a_row_that_the_database_refuses_is_undone_alone(graph: Graph) -> None:
 @pytest.fixture
 def pipeline() -> Iterator[Pipeline]:
     with postgres.fresh() as url, connect(url) as connection:
-        yield Pipeline(connection, lambda: None)
+        yield Pipeline(connection)
 
 
 ECHO = "SELECT %(text)s::text, %(number)s + 1, %(flag)s::boolean, %(none)s::text, %(text)s || '%%'"

@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import Integer, Text, bindparam, literal, select
 
 from folkmoot.store import postgres, postgres_pipe
-from folkmoot.store.db import Snapshot, Statement
+from folkmoot.store.db import Asked, Snapshot, Statement
 from folkmoot.store.postgres_access import Access, Door
-from folkmoot.store.postgres_pipe import Asked, Pipe
+from folkmoot.store.postgres_pipe import Pipe
 
 T = TypeVar("T")
 

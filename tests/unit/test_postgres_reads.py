@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import Integer, bindparam, func, literal, select
 
 from folkmoot.store import postgres_reads
-from folkmoot.store.db import Snapshot, Statement
+from folkmoot.store.db import Asked, Snapshot, Statement
 from folkmoot.store.postgres import PostgresStore
 from folkmoot.store.postgres_access import Access
-from folkmoot.store.postgres_pipe import Asked, Pipe
+from folkmoot.store.postgres_pipe import Pipe
 
 _N = bindparam("n", type_=Integer)
 _NUMBER = Statement(select(_N))

@@ -413,6 +413,27 @@ def test_a_long_read_sees_one_moment(store: Store) -> None:
     assert stored(store) == [1, 2]
 
 
+def test_what_is_expected_comes_with_what_is_asked(store: Store) -> None:
+    """Where the database is distant. What nobody expected is asked for, and what was expected in vain does no harm."""
+    store.write_here(add(1))
+    store.write_here(add(2))
+
+    def read(snapshot: db.Snapshot) -> list[Any]:
+        snapshot.expect(HEAD, g=guid(2))
+        snapshot.expect(LOG, g=guid(1))
+        found = [snapshot.all(ALL)]
+        if isinstance(snapshot, db.Expecting):
+            ask, snapshot._ask = snapshot._ask, None  # type: ignore[method-assign, assignment]
+            found += [snapshot.all(HEAD, g=guid(2))]
+            snapshot._ask = ask  # type: ignore[method-assign]
+        else:
+            found += [snapshot.all(HEAD, g=guid(2))]
+        return [*found, snapshot.all(HEAD, g=guid(1))]
+
+    assert store.read_here(read) == [[(1,), (2,)], [(2,)], [(1,)]]
+    assert asyncio.run(store.read(read, quick=True)) == [[(1,), (2,)], [(2,)], [(1,)]]
+
+
 def test_reads_of_both_kinds_see_what_was_answered(store: Store) -> None:
     async def read_what_was_written() -> None:
         for number in range(1, 11):

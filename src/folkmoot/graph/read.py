@@ -22,6 +22,8 @@ EXPANDED_PAGE = 20
 PAGE_WITH_EXPAND = 100
 # Items that one answer may hold with all that is expanded in it.
 LARGEST_ANSWER = 10_000
+# Rows that a distant database is asked for at once, of what is expanded: those that are too many must not pile up.
+_TOGETHER = 1_000
 
 
 def is_quick(feed: Feed, options: Options) -> bool:
@@ -74,6 +76,11 @@ def expect(snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str,
             plan.page(cursor) if texts is None else texts[0],
             **_parameters(plan, options, scope, options.top or feed.page, cursor),
         )
+
+
+def _below(branch: Branch) -> int:
+    """How many items `branch` puts into one."""
+    return (branch.plan.options.top or EXPANDED_PAGE) if branch.nav.many else 1
 
 
 def _size(plan: Plan, size: int) -> int:
@@ -176,8 +183,7 @@ class _Reading:
         else:
             found = [plan.project(group, row) for row in rows[:size]]
         for branch in plan.branches:
-            for row, item in zip(rows, found, strict=False):
-                self.expand(branch, row, item, scope, road)
+            self.expand(branch, rows[:size], found, scope, road)
         if len(rows) <= size:
             return found, None
         if asked is not None and isinstance(plan, searching.SearchPlan):
@@ -214,21 +220,40 @@ class _Reading:
         return self.snapshot.all(onwards, **parameters, from_key=top[0])
 
     def expand(
+        self,
+        branch: Branch,
+        rows: Sequence[Sequence[Any]],
+        items: Sequence[dict[str, Any]],
+        scope: Mapping[str, Any],
+        road: Road,
+    ) -> None:
+        """Put what `branch` finds below each of `rows` into its item."""
+        size = _size(branch.plan, _below(branch))
+        step = max(1, _TOGETHER // size) if self.snapshot.expects and branch.plan.few is None else 1
+        for place, (row, item) in enumerate(zip(rows, items, strict=True)):
+            if step > 1 and place % step == 0:
+                for later in rows[place + 1 : place + step]:
+                    below = {**scope, **{name: later[at] for name, at in branch.binds.items()}}
+                    if all(below[name] is not None for name in branch.binds):
+                        parameters = _parameters(branch.plan, branch.plan.options, below, size, None)
+                        self.snapshot.expect(branch.plan.page(None), **parameters)
+            self._expand(branch, row, item, scope, road)
+
+    def _expand(
         self, branch: Branch, row: Sequence[Any], item: dict[str, Any], scope: Mapping[str, Any], road: Road
     ) -> None:
-        """Put what `branch` finds below `row` into `item`."""
         nav, plan = branch.nav, branch.plan
         below = {**scope, **{name: row[place] for name, place in branch.binds.items()}}
         road = road.down(branch.key(scope.get("g", ""), row), nav.name)
         context = f"{road.root}/$metadata#{_context(plan, road)}"
         if not nav.many:
             absent = any(below[name] is None for name in branch.binds)
-            rows, _ = ([], None) if absent else self.rows(plan, plan.options, below, road, 1)
+            rows, _ = ([], None) if absent else self.rows(plan, plan.options, below, road, _below(branch))
             item[f"{nav.name}@odata.context"] = f"{context}/$entity"
             item[nav.name] = rows[0] if rows else None
             return
         item[f"{nav.name}@odata.context"] = context
-        item[nav.name], token = self.rows(plan, plan.options, below, road, plan.options.top or EXPANDED_PAGE)
+        item[nav.name], token = self.rows(plan, plan.options, below, road, _below(branch))
         if token is not None:
             item[f"{nav.name}@odata.nextLink"] = f"{road.root}/{road.path}?{to_query(plan.options.texts, token)}"
 

@@ -63,6 +63,39 @@ class Snapshot(ABC):
         return rows[0] if rows else None
 
 
+# A statement's text and its parameters.
+Asked = tuple[str, Mapping[str, Any]]
+
+
+class Expecting(Snapshot):
+    """A read of a distant database: what is expected goes there with what is asked."""
+
+    expects = True
+
+    def __init__(self, instant: float) -> None:
+        super().__init__(instant)
+        self._expected: list[Asked] = []
+        self._known: dict[Hashable, list[Row] | Exception] = {}
+
+    @abstractmethod
+    def _ask(self, asked: Sequence[Asked]) -> Sequence[list[Row] | Exception]:
+        """What each statement gives, or the error of the first that fails, in its place and those after it."""
+
+    def expect(self, statement: Statement, **parameters: Any) -> None:
+        text, defaults = statement.compiled(self.dialect)
+        self._expected.append((text, {**defaults, **parameters}))
+
+    def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
+        found = self._known.pop((text, *parameters.items()), None) if self._known else None
+        if found is None:
+            expected, self._expected = self._expected, []
+            found, *more = self._ask(((text, parameters), *expected))
+            self._known.update(zip(((text, *values.items()) for text, values in expected), more, strict=True))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
 class Tx(Snapshot):
     """A write transaction. What it does is either on disk when the caller hears of it, or did not happen.
 

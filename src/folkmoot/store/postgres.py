@@ -19,7 +19,7 @@ from psycopg.pq import TransactionStatus
 from folkmoot import observe
 from folkmoot.refusals import Busy, OutcomeUnknown
 from folkmoot.store import rows
-from folkmoot.store.db import Dialect, Job, ReadFunction, Row, Snapshot, Statement, Store, Tx
+from folkmoot.store.db import Asked, Dialect, Expecting, Job, ReadFunction, Row, Statement, Store, Tx
 from folkmoot.store.ids import IdSource
 from folkmoot.store.postgres_access import (
     Access,
@@ -64,17 +64,21 @@ def _counted(doing: Literal["read", "write"], error: Exception) -> Exception:
     return found
 
 
-class PostgresSnapshot(Snapshot):
-    """A read on one connection."""
+class PostgresSnapshot(Expecting):
+    """A read on one connection. `pipeline` is that connection's."""
 
     dialect: Dialect = "postgresql"
 
-    def __init__(self, connection: Connection, instant: float) -> None:
+    def __init__(self, pipeline: Pipeline, instant: float) -> None:
         super().__init__(instant)
-        self._cursor = connection.cursor()
+        self._pipeline = pipeline
 
-    def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
-        return self._cursor.execute(text, parameters).fetchall()
+    def _ask(self, asked: Sequence[Asked]) -> Sequence[list[Row]]:
+        if len(asked) == 1:
+            return [self._pipeline.connection.execute(*asked[0]).fetchall()]
+        with self._pipeline as pipeline:
+            sent = [pipeline.send(*each) for each in asked]
+            return [pipeline.rows(each) for each in reversed(sent)][::-1]
 
 
 class PostgresTx(Tx):
@@ -227,7 +231,7 @@ class PostgresStore(Store):
         self._begin = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY{limits}".encode()
         self._begin_quick = f"BEGIN READ ONLY{limits}".encode()
         self._local = threading.local()
-        self._opened: list[Connection] = []
+        self._opened: dict[Connection, Pipeline] = {}
         self._loops: dict[asyncio.AbstractEventLoop, LoopConnections] = {}
         link = None
         if access.direct is not None or not access.pooled:
@@ -284,11 +288,13 @@ class PostgresStore(Store):
         assert door is not None  # noqa: S101  (only asked for where it is set)
         connection = door.open()
         setattr(self._local, name, connection)
-        self._opened = [*(each for each in self._opened if not each.closed), connection]
+        for each in [each for each in list(self._opened) if each.closed]:
+            self._opened.pop(each, None)
+        self._opened[connection] = Pipeline(connection)
         return ask(connection)
 
     def _read(self, connection: Connection, function: ReadFunction[T], quick: bool) -> T:
-        snapshot = PostgresSnapshot(connection, self.clock())
+        snapshot = PostgresSnapshot(self._opened[connection], self.clock())
         if quick and not self._door.pooled:
             return function(snapshot)
         connection.execute(self._begin if not quick else self._begin_quick)

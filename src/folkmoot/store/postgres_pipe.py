@@ -18,10 +18,8 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGresult
 
+from folkmoot.store.db import Asked, Row
 from folkmoot.store.postgres_pipeline import numbered
-
-Row = tuple[Any, ...]
-Asked = tuple[str, Mapping[str, Any]]
 
 # Prepared statements that a connection keeps: short reads differ in `$select` and in the place of a next link only.
 PREPARED = 200

@@ -1,4 +1,4 @@
-"""A writer's pipeline: statements sent to PostgreSQL one after the other, and read when somebody needs an answer.
+"""A thread's pipeline: statements sent to PostgreSQL one after the other, and read when somebody needs an answer.
 
 The driver's own pipeline asks the system at each statement whether anything has come, and makes the server begin at
 once with the first: two calls into the kernel and a change of process for each. Here libpq gathers what is sent until
@@ -49,7 +49,7 @@ class Pipeline:
     and to end. `meanwhile` is called when all is sent, and when an answer is late.
     """
 
-    def __init__(self, connection: psycopg.Connection[Row], meanwhile: Callable[[], None]) -> None:
+    def __init__(self, connection: psycopg.Connection[Row], meanwhile: Callable[[], None] = lambda: None) -> None:
         self.connection = connection
         self._meanwhile = meanwhile
         self._libpq = connection.pgconn

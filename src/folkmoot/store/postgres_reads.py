@@ -8,17 +8,17 @@ a group, is asked once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple, TypeVar
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
 from folkmoot.refusals import TooSlow
 from folkmoot.store import bridge
-from folkmoot.store.db import Dialect, ReadFunction, Row, Snapshot, Statement
+from folkmoot.store.db import Asked, Dialect, Expecting, ReadFunction, Row
 from folkmoot.store.postgres_access import AsyncConnection, Door
-from folkmoot.store.postgres_pipe import Asked, Pipe
+from folkmoot.store.postgres_pipe import Pipe
 
 T = TypeVar("T")
 Found = list[Row] | psycopg.Error
@@ -27,33 +27,17 @@ Found = list[Row] | psycopg.Error
 TOGETHER = 8
 
 
-class LoopSnapshot(Snapshot):
+class LoopSnapshot(Expecting):
     """A read on the event loop; see `bridge`."""
 
     dialect: Dialect = "postgresql"
-    expects = True
 
     def __init__(self, connections: LoopConnections, instant: float) -> None:
         super().__init__(instant)
         self._connections = connections
-        # What is expected to be asked, and what such statements gave.
-        self._expected: list[Asked] = []
-        self._known: list[tuple[Asked, Found]] = []
 
-    def expect(self, statement: Statement, **parameters: Any) -> None:
-        text, defaults = statement.compiled(self.dialect)
-        self._expected.append((text, {**defaults, **parameters}))
-
-    def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
-        asked: Asked = (text, parameters)
-        found = next((found for known, found in self._known if known == asked), None)
-        if found is None:
-            expected, self._expected = self._expected, []
-            found, *more = bridge.wait_for(self._connections.ask((asked, *expected)))
-            self._known = list(zip(expected, more, strict=True))
-        if isinstance(found, psycopg.Error):
-            raise found
-        return found
+    def _ask(self, asked: Sequence[Asked]) -> Sequence[Found]:
+        return bridge.wait_for(self._connections.ask(asked))
 
 
 class _Question(NamedTuple):
