@@ -248,7 +248,11 @@ class Outgoing:
 
     async def _sweep(self, now: float) -> None:
         """Close connections to hosts that nothing was sent to for long, or beyond `HOSTS`."""
-        for key, (used, pool) in list(self._pools.items())[:2]:
+        for key, kept in list(self._pools.items())[:2]:
+            used, pool = kept
+            # While one was closed, somebody may have closed the other, or sent something by it.
+            if self._pools.get(key) is not kept:
+                continue
             if now - used < 2 * IDLE_SECONDS and len(self._pools) <= HOSTS:
                 return
             if any(not connection.is_idle() for connection in pool.connections):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -355,6 +355,23 @@ def test_a_kept_connection_that_ended_is_no_failure() -> None:
             assert once.connections == 3
 
     asyncio.run(check())
+
+
+def test_two_that_tidy_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each finds the same old connections, and one of them closes them."""
+
+    async def scene() -> None:
+        async with AsyncExitStack() as stack:
+            listeners = [await stack.enter_async_context(listening()) for _ in range(6)]
+            outgoing = await stack.enter_async_context(client(development=True))
+            urls = [f"http://127.0.0.1:{each.port}/" for each in listeners]
+            for url in urls[:3]:
+                await outgoing.post(url, b"{}", JSON, seconds=5)
+            monkeypatch.setattr("folkmoot.outgoing.IDLE_SECONDS", 0)
+            replies = await asyncio.gather(*(outgoing.post(url, b"{}", JSON, seconds=5) for url in urls[3:]))
+            assert [reply.status for reply in replies] == [200] * 3
+
+    asyncio.run(scene())
 
 
 def test_certificates_are_verified_for_the_name(tmp_path: Path) -> None:
