@@ -83,6 +83,11 @@ def _below(branch: Branch) -> int:
     return (branch.plan.options.top or EXPANDED_PAGE) if branch.nav.many else 1
 
 
+def _absent(branch: Branch, below: Mapping[str, Any]) -> bool:
+    """Whether the item whose scope is `below` leads nowhere by `branch`."""
+    return any(below[name] is None for name in branch.binds)
+
+
 def _size(plan: Plan, size: int) -> int:
     return min(size, PAGE_WITH_EXPAND if plan.branches else plan.feed.largest_page)
 
@@ -228,32 +233,30 @@ class _Reading:
         road: Road,
     ) -> None:
         """Put what `branch` finds below each of `rows` into its item."""
-        size = _size(branch.plan, _below(branch))
-        step = max(1, _TOGETHER // size) if self.snapshot.expects and branch.plan.few is None else 1
-        for place, (row, item) in enumerate(zip(rows, items, strict=True)):
-            if step > 1 and place % step == 0:
-                for later in rows[place + 1 : place + step]:
-                    below = {**scope, **{name: later[at] for name, at in branch.binds.items()}}
-                    if all(below[name] is not None for name in branch.binds):
-                        parameters = _parameters(branch.plan, branch.plan.options, below, size, None)
-                        self.snapshot.expect(branch.plan.page(None), **parameters)
-            self._expand(branch, row, item, scope, road)
+        plan, size = branch.plan, _size(branch.plan, _below(branch))
+        scopes = [{**scope, **{name: row[place] for name, place in branch.binds.items()}} for row in rows]
+        step = max(1, _TOGETHER // size)
+        for place, (row, item, below) in enumerate(zip(rows, items, scopes, strict=True)):
+            if self.snapshot.expects and plan.few is None and place % step == 0:
+                for later in scopes[place + 1 : place + step]:
+                    if not _absent(branch, later):
+                        self.snapshot.expect(plan.page(None), **_parameters(plan, plan.options, later, size, None))
+            self._expand(branch, row, item, below, road)
 
     def _expand(
-        self, branch: Branch, row: Sequence[Any], item: dict[str, Any], scope: Mapping[str, Any], road: Road
+        self, branch: Branch, row: Sequence[Any], item: dict[str, Any], below: Mapping[str, Any], road: Road
     ) -> None:
         nav, plan = branch.nav, branch.plan
-        below = {**scope, **{name: row[place] for name, place in branch.binds.items()}}
-        road = road.down(branch.key(scope.get("g", ""), row), nav.name)
+        road = road.down(branch.key(below.get("g", ""), row), nav.name)
         context = f"{road.root}/$metadata#{_context(plan, road)}"
+        absent = not nav.many and _absent(branch, below)
+        rows, token = ([], None) if absent else self.rows(plan, plan.options, below, road, _below(branch))
         if not nav.many:
-            absent = any(below[name] is None for name in branch.binds)
-            rows, _ = ([], None) if absent else self.rows(plan, plan.options, below, road, _below(branch))
             item[f"{nav.name}@odata.context"] = f"{context}/$entity"
             item[nav.name] = rows[0] if rows else None
             return
         item[f"{nav.name}@odata.context"] = context
-        item[nav.name], token = self.rows(plan, plan.options, below, road, _below(branch))
+        item[nav.name] = rows
         if token is not None:
             item[f"{nav.name}@odata.nextLink"] = f"{road.root}/{road.path}?{to_query(plan.options.texts, token)}"
 

@@ -48,8 +48,8 @@ _BLOCK = re.compile(
 # The tags that simple markup has, spelt as the cleaner spells them, the most frequent first. Blocks part words,
 # emphasis does not.
 _SIMPLE_TAGS = (
-    *((("<p>", " "), ("</p>", " ")), (("<br>", " "),)),
-    *(((f"<{tag}>", ""), (f"</{tag}>", "")) for tag in ("b", "i", "strong", "em", "u", "code")),
+    *((tag, " ") for tag in ("<p>", "</p>", "<br>")),
+    *((f"<{end}{tag}>", "") for tag in ("b", "i", "strong", "em", "u", "code") for end in ("", "/")),
 )
 
 
@@ -90,9 +90,8 @@ def _words(markup: str) -> str:
         markup = markup[:start]  # a tag that was cut in two
     if "<" in markup:
         text = markup
-        for tags in _SIMPLE_TAGS:
-            for tag, instead in tags:
-                text = text.replace(tag, instead)
+        for tag, instead in _SIMPLE_TAGS:
+            text = text.replace(tag, instead)
             if "<" not in text:
                 return html.unescape(text)
     return html.unescape(_TAG.sub("", _BLOCK.sub(" ", markup)))

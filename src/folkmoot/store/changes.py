@@ -118,9 +118,7 @@ def record(tx: Tx, group: str, by: str | None, *happened: Happened) -> None:
     """
     tx.wrote = True
     seq, at = tx.heads[group], tx.now
-    lines = tx.log.get(group)
-    if lines is None:
-        lines = tx.log[group] = []
+    lines = tx.log.setdefault(group, [])
     for each in happened:
         seq += 1
         lines.append((seq, at, each[0], each[1], each[2], by, each[3] if len(each) > 3 else None))

@@ -120,13 +120,7 @@ class Held:
             held[len(held)] = row
 
     def _of(self, several: Several, group: str) -> dict[Any, tuple[Any, ...]]:
-        of_table = self._rows.get(several)
-        if of_table is None:
-            of_table = self._rows[several] = {}
-        rows = of_table.get(group)
-        if rows is None:
-            rows = of_table[group] = {}
-        return rows
+        return self._rows.setdefault(several, {}).setdefault(group, {})
 
     def taken(self) -> Iterator[tuple[Statement, dict[str, Any]]]:
         """The statements that write what was held back, and their parameters; it is held no more."""

@@ -77,8 +77,7 @@ class PostgresSnapshot(Expecting):
         if len(asked) == 1:
             return [self._pipeline.connection.execute(*asked[0]).fetchall()]
         with self._pipeline as pipeline:
-            sent = [pipeline.send(*each) for each in asked]
-            return [pipeline.rows(each) for each in reversed(sent)][::-1]
+            return pipeline.all_rows([pipeline.send(*each) for each in asked])
 
 
 class PostgresTx(Tx):
@@ -104,7 +103,7 @@ class PostgresTx(Tx):
                 self.let_go()
             text, defaults = statement.compiled(self.dialect)
             all_sent.append(self._pipeline.send(text, {**defaults, **parameters}))
-        return [self._pipeline.rows(sent) for sent in reversed(all_sent)][::-1]
+        return self._pipeline.all_rows(all_sent)
 
 
 class PostgresWriter(Writer):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import select
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import TracebackType
 from typing import Any
@@ -117,6 +117,10 @@ class Pipeline:
         assert sent.result is not None  # noqa: S101  (there is an error otherwise)
         self._values.set_pgresult(sent.result)
         return self._values.load_rows(0, sent.result.ntuples, tuple)
+
+    def all_rows(self, sent: Sequence[Sent]) -> list[list[Row]]:
+        """The rows of each of several statements. The last is waited for first, and with it all of them at once."""
+        return [self.rows(each) for each in reversed(sent)][::-1]
 
     def _prepare(self, key: tuple[str, tuple[int, ...]], query: bytes) -> bytes:
         if len(self._prepared) >= _PREPARED:

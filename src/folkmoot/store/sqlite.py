@@ -77,6 +77,11 @@ def numbered(text: str) -> tuple[str, Callable[[Mapping[str, Any]], Sequence[Any
     return query, lambda parameters: tuple(parameters[name] for name in names)
 
 
+def _done(execute: Callable[..., sqlite3.Cursor], text: str, parameters: Mapping[str, Any]) -> sqlite3.Cursor:
+    query, values = numbered(text)
+    return execute(query, values(parameters))
+
+
 class SqliteSnapshot(Snapshot):
     """A read on one connection. `memo`: that of others which read in the same transaction."""
 
@@ -89,8 +94,7 @@ class SqliteSnapshot(Snapshot):
             self.memo = memo
 
     def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
-        query, values = numbered(text)
-        return self._execute(query, values(parameters)).fetchall()
+        return _done(self._execute, text, parameters).fetchall()
 
 
 class SqliteTx(Tx):
@@ -103,12 +107,10 @@ class SqliteTx(Tx):
         self._execute = connection.execute
 
     def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
-        query, values = numbered(text)
-        return self._execute(query, values(parameters)).fetchall()
+        return _done(self._execute, text, parameters).fetchall()
 
     def _run(self, text: str, parameters: Mapping[str, Any]) -> None:
-        query, values = numbered(text)
-        self._execute(query, values(parameters))
+        _done(self._execute, text, parameters)
 
 
 class SqliteWriter(Writer):
