@@ -215,7 +215,9 @@ USER_PROPERTIES = "id,displayName,givenName,surname,jobTitle,mail,mobilePhone,of
 def checked(client: Client, path: str, filter_: str, expected: Callable[[Item], Any]) -> None:
     """Compare what the filter lets through with what Python says of all items."""
     join = "&" if "?" in path else "?"
-    everything = client.everything(path)
+    # What lies before a time comes by that time.
+    before = any(f"lastDeliveredDateTime {op}" in filter_ for op in ("lt", "le"))
+    everything = client.everything(f"{path}{join}$orderby=lastDeliveredDateTime desc" if before else path)
     wanted = [item["id"] for item in everything if expected(item)]
     assert 0 < len(wanted) < len(everything), "the filter makes no difference to these data"
     written = filter_ if "%2B" in filter_ else quote(filter_, safe="$'(),/")
@@ -237,8 +239,7 @@ def test_conversations(library: Library, filter_: str, expected: Callable[[Item]
     "filter_",
     [
         f"lastDeliveredDateTime ge {DAY}",
-        f"lastDeliveredDateTime lt {DAY}",
-        f"lastDeliveredDateTime lt {DAY} and hasAttachments eq false",
+        f"lastDeliveredDateTime ge {DAY} and hasAttachments ne true",
         "startswith(topic,'Launch')",
         "startswith(topic,'\U0010ffff')",
     ],
@@ -253,6 +254,27 @@ def test_whichever_way_a_page_is_found(
     monkeypatch.setattr(narrowing, "WALK", walk)
     assert [item["id"] for item in adele.everything(f"{path}?$filter={quote(filter_)}&$top=2")] == wanted
     assert adele.get(f"{path}?$filter={quote(filter_)}&$skip=1&$top=2").ids == wanted[1:3]
+
+
+@pytest.mark.parametrize("collection", ["conversations", "threads"])
+@pytest.mark.parametrize(
+    "filter_",
+    [
+        f"lastDeliveredDateTime lt {DAY}",
+        f"lastDeliveredDateTime le {DAY} and hasAttachments eq false",
+        f"{DAY} gt lastDeliveredDateTime and lastDeliveredDateTime gt 2026-11-23T00:00:00Z",
+    ],
+)
+def test_what_was_last_heard_of_before_a_time_comes_by_that(library: Library, filter_: str, collection: str) -> None:
+    """As in `$orderby=lastDeliveredDateTime desc`; with another order, or a search, it comes as that says."""
+    adele, path = library.as_("AdeleV"), f"{library.launch.group_path}/{collection}"
+    newest = adele.everything(f"{path}?$filter={quote(filter_)}&$orderby=lastDeliveredDateTime desc")
+    times = [item["lastDeliveredDateTime"] for item in newest]
+    assert len(set(times)) > 1
+    assert times == sorted(times, reverse=True)
+    assert adele.everything(f"{path}?$filter={quote(filter_)}&$top=2") == newest
+    topics = [item["topic"] for item in adele.everything(f"{path}?$filter={quote(filter_)}&$orderby=topic&$top=2")]
+    assert topics == sorted(item["topic"] for item in newest)
 
 
 @cases(THREADS)

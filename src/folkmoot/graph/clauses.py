@@ -56,9 +56,14 @@ def selected(feed: Feed, options: Options) -> frozenset[str] | None:
     return frozenset(chosen)
 
 
-def order(feed: Feed, options: Options) -> list[tuple[Sql, bool]]:
-    """The keys by which the rows come, ending in one that is unique."""
+def order(feed: Feed, options: Options, newest_by: Sql | None = None) -> list[tuple[Sql, bool]]:
+    """The keys by which the rows come, ending in one that is unique.
+
+    Where no order is asked for, those whose time `newest_by` is the latest come first, if that is given.
+    """
     keys: list[tuple[Sql, bool]] = []
+    if newest_by is not None and not options.orderby:
+        keys.append((newest_by, True))
     for each in options.orderby:
         for column in _sortable(feed.noun, each.path):
             if not any(known is column for known, _ in keys):

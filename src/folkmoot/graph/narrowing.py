@@ -76,6 +76,22 @@ def narrow(
     return None
 
 
+def bounded_above(feed: Feed, expression: Expr | None) -> Sql | None:
+    """The column of a time before which all must lie for which `expression` holds, if an index has them in its order.
+
+    Then its order is the one in which a page is found at once. And whatever such a time moves on for falls out of the
+    range, so that a walk along the next links meets nothing twice.
+    """
+    for part in _parts(expression) if expression is not None else ():
+        compared = _compared(part)
+        if compared is not None and compared[1] in ("lt", "le"):
+            for name, column in feed.ranges.items():
+                field = feed.noun.entity.field(name)
+                if field is not None and field.type is Edm.DATETIME and _names(field, compared[0]):
+                    return column
+    return None
+
+
 def _parts(expression: Expr) -> Iterator[Expr]:
     """What must hold, all of it."""
     rest = [expression]

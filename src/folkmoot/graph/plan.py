@@ -77,7 +77,9 @@ class Plan:
         self.project_all: PageProjector | None = None
         self.project = self._projector(clauses.selected(feed, options), inside)
         self.branches = [Branch(self, item, app=app, now=now, depth=depth) for item in below]
-        self.keys = [(column, descending, self.place(column)) for column, descending in clauses.order(feed, options)]
+        newest_by = None if options.search is not None else narrowing.bounded_above(feed, options.filter)
+        ordered = clauses.order(feed, options, newest_by)
+        self.keys = [(column, descending, self.place(column)) for column, descending in ordered]
         texts = dict(options.texts)
         self.shape = f"{feed.name} {texts.get('$filter')} {texts.get('$orderby')}"
         if "$search" in texts:
