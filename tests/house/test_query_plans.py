@@ -140,6 +140,15 @@ def ask(client: Client, filled: Filled, question: Question, names: Mapping[str, 
         assert client.get(answer.json["@odata.nextLink"], **_EXTENDED).status == 200
 
 
+def filled_for(graph: Graph) -> Filled:
+    """What the database of `graph` was filled with."""
+    store: Any = graph.store
+    settings = Settings(data=graph.settings.data, database=getattr(store, "_url", None))
+    if graph.database == "sqlite":
+        settings = Settings(data=str(store._path.parent))
+    return fill(settings, WISH, processes=0)
+
+
 def write(client: Client, group: str) -> None:
     """The usual writes, and what they undo."""
     place = client.start(group=group)
@@ -152,11 +161,7 @@ def write(client: Client, group: str) -> None:
 
 
 def test_an_index_answers_everything(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    store: Any = graph.store
-    settings = Settings(data=graph.settings.data, database=getattr(store, "_url", None))
-    if graph.database == "sqlite":
-        settings = Settings(data=str(store._path.parent))
-    filled = fill(settings, WISH, processes=0)
+    filled = filled_for(graph)
     adele = graph.as_("AdeleV")
     long = f"/groups/{filled.group}/threads/{filled.thread}"
     names = {
@@ -177,11 +182,7 @@ def test_an_index_answers_everything(graph: Graph, monkeypatch: pytest.MonkeyPat
 
 def test_what_holds_for_few_is_not_walked_to(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     """An index gives the few; nothing goes along the group to see whether there is another."""
-    store: Any = graph.store
-    settings = Settings(data=graph.settings.data, database=getattr(store, "_url", None))
-    if graph.database == "sqlite":
-        settings = Settings(data=str(store._path.parent))
-    filled = fill(settings, WISH, processes=0)
+    filled = filled_for(graph)
     adele = graph.as_("AdeleV")
     _PLANS.clear()
     with recorded(monkeypatch) as ran:
@@ -193,6 +194,35 @@ def test_what_holds_for_few_is_not_walked_to(graph: Graph, monkeypatch: pytest.M
         linear = next(each for each in QUESTIONS if each.linear and "contains(topic" in each.name)
         ask(adele, filled, linear, {})
     assert list(walks(graph, ran)), "a walk would not be found"
+
+
+def test_an_extended_property_is_found_by_its_value_whatever_that_is(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the plan serves any value: with other indexes PostgreSQL goes through all that have the property."""
+    store: Any = graph.store
+    filled = filled_for(graph)
+    _PLANS.clear()
+    question = next(each for each in QUESTIONS if "singleValue" in each.name)
+    with recorded(monkeypatch) as ran:
+        ask(graph.as_("AdeleV"), filled, question, {"{thread}": filled.thread or ""})
+    (probe,) = (text for text in ran if "single_values.start" in text and text.startswith("SELECT count(*)"))
+    if graph.database == "sqlite":
+        with contextlib.closing(sqlite3.connect(store._path)) as file:
+            plan = [row[3] for row in file.execute(f"EXPLAIN QUERY PLAN {probe}", ran[probe])]
+    else:
+        with psycopg.connect(store._url) as link:
+            link.execute(
+                b"SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off"
+            )
+            link.execute(b"ANALYZE single_values")
+            cursor = psycopg.ClientCursor(link)
+            names = list(ran[probe])
+            numbered = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", probe)
+            link.execute(f"PREPARE probe AS {numbered}".encode())
+            given = cursor.mogrify(",".join(["%s"] * len(names)), list(ran[probe].values()))
+            plan = [row[0] for row in link.execute(f"EXPLAIN EXECUTE probe({given})".encode())]
+    assert any("single_values_value_idx" in step for step in plan), plan
 
 
 def may_be(text: str, step: str) -> bool:

@@ -416,7 +416,6 @@ single_values = Table(
     Column("number", Double, nullable=True),
     ForeignKeyConstraint(["group_id", "post_id"], ["posts.group_id", "posts.id"], ondelete="CASCADE"),
     Index("single_values_value_idx", "group_id", "thread_id", "key", "start", "post_id"),
-    Index("single_values_whole_idx", "group_id", "thread_id", "key", "whole", "post_id"),
 )
 
 # Those with several.

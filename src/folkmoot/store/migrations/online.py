@@ -9,7 +9,8 @@ else is there (a restore), it is a plain index.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from alembic import op
@@ -41,11 +42,27 @@ def create_index(name: str, table: str, columns: Sequence[Any], **options: Any) 
         op.create_index(name, table, columns, if_not_exists=True, **options)
         return
     broken = connection.execute(_INVALID, {"name": name}).scalar()
-    with op.get_context().autocommit_block():
-        op.execute("SET statement_timeout = 0")
-        op.execute("SET lock_timeout = 0")
+    with _however_long():
         if broken:
             op.drop_index(name, postgresql_concurrently=True, if_exists=True)
         op.create_index(name, table, columns, if_not_exists=True, postgresql_concurrently=True, **options)
+
+
+def drop_index(name: str) -> None:
+    """Drop the index `name`, if it is still there; like `create_index`, without keeping anybody waiting."""
+    if op.get_bind().dialect.name != "postgresql" or in_one_transaction(op.get_context().config):
+        op.drop_index(name, if_exists=True)
+        return
+    with _however_long():
+        op.drop_index(name, postgresql_concurrently=True, if_exists=True)
+
+
+@contextmanager
+def _however_long() -> Iterator[None]:
+    """Outside of a transaction, and waiting for others as long as it takes."""
+    with op.get_context().autocommit_block():
+        op.execute("SET statement_timeout = 0")
+        op.execute("SET lock_timeout = 0")
+        yield
         op.execute("RESET statement_timeout")
         op.execute("RESET lock_timeout")
