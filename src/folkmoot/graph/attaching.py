@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -17,7 +16,7 @@ from folkmoot.graph.envelope import Answer
 from folkmoot.graph.feeds import FEEDS
 from folkmoot.graph.plan import plan_for
 from folkmoot.graph.read import single
-from folkmoot.graph.reads import Count, Page, one_post
+from folkmoot.graph.reads import Count, Page
 from folkmoot.model import Attachment, Place, Post
 from folkmoot.odata.query import Options
 from folkmoot.ops import attachments, uploads
@@ -50,12 +49,6 @@ class AttachmentCount(Count):
 
     def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
         return super().__call__(snapshot, _unfiltered(call, snapshot.now))
-
-
-def one_attachment(snapshot: Snapshot, call: Call) -> dict[str, Any]:
-    """The attachment of the path."""
-    scope = one_post(snapshot, call)
-    return {**scope, "a": ids.read_attachment_id(call.keys["attachment"], scope["g"])}
 
 
 def find_attachment(snapshot: Snapshot, call: Call) -> tuple[Place, Post, Attachment]:

@@ -92,17 +92,21 @@ def thread_path(call: Call) -> dict[str, str]:
 
 
 def find_post(snapshot: Snapshot, call: Call) -> tuple[Place, Post]:
-    """The post of the path with its thread, after following inReplyTo as often as the path says."""
+    """The post of the path with its thread. Raises as `find_thread` and `find_post_of`."""
     place = find_thread(snapshot, call)
-    group = place.standing.group
+    return place, find_post_of(snapshot, call, place.standing.group, place.thread.id)
+
+
+def find_post_of(snapshot: Snapshot, call: Call, group: str, thread: str) -> Post:
+    """The post of the path, after following inReplyTo as often as the path says. Raises `NotFound`."""
     found = rows.post(snapshot, group, ids.read_post_id(call.keys["post"], group))
-    if found is None or found.thread != place.thread.id:
+    if found is None or found.thread != thread:
         raise NotFound
     for _ in range(call.hops):
         found = rows.post(snapshot, group, found.in_reply_to) if found.in_reply_to else None
         if found is None:
             raise NotFound
-    return place, found
+    return found
 
 
 def find_extension(snapshot: Snapshot, call: Call) -> tuple[Place, Post, Extension]:

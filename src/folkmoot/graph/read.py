@@ -29,7 +29,7 @@ _TOGETHER = 1_000
 def is_quick(feed: Feed, options: Options) -> bool:
     """Whether a read is a few indexed rows: no condition, order or expansion of the caller's making."""
     return not (
-        feed.kinds
+        (feed.kinds and feed.directory)
         or (feed.single and options.select)
         or options.filter
         or options.search
@@ -60,8 +60,12 @@ def page(
     return answer
 
 
-def expect(snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str, Any], caller: Caller) -> None:
-    """Say that `page` will be asked for with the same, if it is one that asks a single statement.
+def expect(
+    snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str, Any], caller: Caller, size: int
+) -> None:
+    """Say that `page` or `single` will be asked for with the same, if it is one that asks a single statement.
+
+    `size` is how many items it shows at most.
 
     Raises what is wrong with the options.
     """
@@ -74,7 +78,7 @@ def expect(snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str,
         texts = plan.after_text(cursor)
         snapshot.expect(
             plan.page(cursor) if texts is None else texts[0],
-            **_parameters(plan, options, scope, options.top or feed.page, cursor),
+            **_parameters(plan, options, scope, size, cursor),
         )
 
 

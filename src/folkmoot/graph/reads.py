@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from folkmoot.graph import ids
-from folkmoot.graph.call import Call, find_conversation, find_group, find_post, find_user, thread_path
+from folkmoot.graph.call import Call, find_conversation, find_group, find_post_of, find_user, thread_path
 from folkmoot.graph.envelope import Answer
 from folkmoot.graph.extending import folded
 from folkmoot.graph.feeds import FEEDS
@@ -41,27 +41,27 @@ class Read:
         """Whether it costs a few indexed rows and nothing more."""
         return is_quick(FEEDS[self.feed], call.options)
 
+    def expect(self, snapshot: Snapshot, call: Call, size: int) -> None:
+        """Have `size` rows read with what decides whether they may be, where the path says which.
+
+        What is wrong with the request is said in its turn. Nobody hears of what was read when it may not be, nor of how
+        long that took: refused is refused in one message.
+        """
+        if not snapshot.expects or self.scope not in _IN_PATH:
+            return
+        try:
+            expect(snapshot, FEEDS[self.feed], call.options, _IN_PATH[self.scope](snapshot, call), call.caller, size)
+        except Refusal:
+            return
+
 
 class Page(Read):
     """A page of a collection."""
 
     def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
-        if snapshot.expects and self.scope in _IN_PATH:
-            self._expect(snapshot, call)
+        self.expect(snapshot, call, call.options.top or FEEDS[self.feed].page)
         scope = self.scope(snapshot, call)
         return Answer(200, page(snapshot, FEEDS[self.feed], call.options, scope, call.road, call.caller))
-
-    def _expect(self, snapshot: Snapshot, call: Call) -> None:
-        """Have the page read with what decides whether it may be. What is wrong with the request is said in its turn.
-
-        Nobody hears of what was read when it may not be, nor of how long that took: refused is refused in one message.
-        """
-        try:
-            scope = _IN_PATH[self.scope](call)
-            scope.pop("c", None)
-            expect(snapshot, FEEDS[self.feed], call.options, scope, call.caller)
-        except Refusal:
-            return
 
 
 class Count(Read):
@@ -80,6 +80,7 @@ class One(Read):
 
     def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
         feed = FEEDS[self.feed]
+        self.expect(snapshot, call, 1)
         found = single(snapshot, feed, call.options, self.scope(snapshot, call), call.road, call.caller)
         if found is None:
             if not feed.directory:
@@ -172,14 +173,6 @@ def in_thread(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     return path
 
 
-def _group_path(call: Call) -> dict[str, Any]:
-    return {"g": ids.directory_id(call.keys["group"])}
-
-
-# Scopes whose parameters the path names, once the caller may read there.
-_IN_PATH: Mapping[Scope, Callable[[Call], dict[str, Any]]] = {in_group: _group_path, in_thread: thread_path}
-
-
 def one_conversation(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     """The conversation of the path."""
     group = _readable(snapshot, call)
@@ -193,8 +186,8 @@ def one_thread(snapshot: Snapshot, call: Call) -> dict[str, Any]:
 
 def one_post(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     """The post of the path, or the one that it answers."""
-    place, post = find_post(snapshot, call)
-    return {"g": place.standing.group, "p": post.id}
+    path = in_thread(snapshot, call)
+    return {"g": path["g"], "p": find_post_of(snapshot, call, path["g"], path["t"]).id}
 
 
 def in_post(snapshot: Snapshot, call: Call) -> dict[str, Any]:
@@ -205,6 +198,65 @@ def in_post(snapshot: Snapshot, call: Call) -> dict[str, Any]:
 def one_extension(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     """The extension of the path."""
     return {**one_post(snapshot, call), "e": folded(call.keys["extension"])}
+
+
+def one_attachment(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    """The attachment of the path."""
+    scope = one_post(snapshot, call)
+    return {**scope, "a": ids.read_attachment_id(call.keys["attachment"], scope["g"])}
+
+
+def _group_path(_: Snapshot, call: Call) -> dict[str, Any]:
+    return {"g": ids.directory_id(call.keys["group"])}
+
+
+def _conversation_path(_: Snapshot, call: Call) -> dict[str, Any]:
+    group = ids.directory_id(call.keys["group"])
+    return {"g": group, "c": ids.read_conversation_id(call.keys["conversation"], group)}
+
+
+def _in_conversation_path(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    path = _conversation_path(snapshot, call)
+    rows.expect_conversation(snapshot, path["g"], path["c"])
+    return path
+
+
+def _thread_path(_: Snapshot, call: Call) -> dict[str, Any]:
+    path = thread_path(call)
+    return {"g": path["g"], "t": path["t"]}
+
+
+def _post_path(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    if call.hops:
+        raise NotFound  # only the post itself says which one it answers
+    group = ids.directory_id(call.keys["group"])
+    path = {"g": group, "p": ids.read_post_id(call.keys["post"], group)}
+    rows.expect_post(snapshot, group, path["p"])
+    return path
+
+
+def _extension_path(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    return {**_post_path(snapshot, call), "e": folded(call.keys["extension"])}
+
+
+def _attachment_path(snapshot: Snapshot, call: Call) -> dict[str, Any]:
+    path = _post_path(snapshot, call)
+    return {**path, "a": ids.read_attachment_id(call.keys["attachment"], path["g"])}
+
+
+# Scopes whose parameters the path names, once the caller may read there. Each raises what is wrong with an id, and says
+# what the scope itself will ask besides.
+_IN_PATH: Mapping[Scope, Scope] = {
+    in_group: _group_path,
+    in_conversation: _in_conversation_path,
+    one_conversation: _conversation_path,
+    in_thread: _thread_path,
+    one_thread: _thread_path,
+    one_post: _post_path,
+    in_post: _post_path,
+    one_extension: _extension_path,
+    one_attachment: _attachment_path,
+}
 
 
 def as_caller(snapshot: Snapshot, call: Call) -> dict[str, Any]:

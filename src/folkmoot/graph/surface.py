@@ -608,8 +608,8 @@ SURFACE: tuple[Row, ...] = (
     _do("POST", "post/attachments/createUploadSession", attaching.create_upload_session, _W, _NONE,
         takes=inputs.UploadSessionIn, prepare=attached.upload_draft,
         source="attachment: createUploadSession; for posts OpenAPI alone"),
-    _to_people(_get("attachment", reads.One("attachment", attaching.one_attachment), _G, source="Get attachment")),
-    _to_people(_get("attachment/$value", attaching.Value("attachment", attaching.one_attachment), _G,
+    _to_people(_get("attachment", reads.One("attachment", reads.one_attachment), _G, source="Get attachment")),
+    _to_people(_get("attachment/$value", attaching.Value("attachment", reads.one_attachment), _G,
         source="Get attachment, its raw contents")),
     _do("DELETE", "attachment", attaching.delete_attachment, _GW, _NONE, source="Delete attachment"),
     # ── extensions ───────────────────────────────────────────────────────────────────────────────────────────────────

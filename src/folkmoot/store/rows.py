@@ -358,6 +358,16 @@ def post(snapshot: Snapshot, group: str, id: str) -> Post | None:
     return Post(*row) if row else None
 
 
+def expect_conversation(snapshot: Snapshot, group: str, id: str) -> None:
+    """Say that `conversation` will be asked for with the same."""
+    snapshot.expect(_CONVERSATION, g=group, id=id)
+
+
+def expect_post(snapshot: Snapshot, group: str, id: str) -> None:
+    """Say that `post` will be asked for with the same."""
+    snapshot.expect(_POST, g=group, id=id)
+
+
 def _change(table: Table, *columns: str) -> Statement:
     where = (table.c.group_id == _G, table.c.id == bindparam("item"))
     return Statement(update(table).where(*where).values({c: bindparam(f"new_{c}") for c in columns}))
