@@ -39,18 +39,23 @@ class Read:
 
     def quick(self, call: Call) -> bool:
         """Whether it costs a few indexed rows and nothing more."""
-        return is_quick(FEEDS[self.feed], call.options)
+        return is_quick(FEEDS[self.feed], call.options, self.size(call))
 
-    def expect(self, snapshot: Snapshot, call: Call, size: int) -> None:
-        """Have `size` rows read with what decides whether they may be, where the path says which.
+    def size(self, call: Call) -> int:
+        """How many items it shows at most."""
+        return 1
+
+    def expect(self, snapshot: Snapshot, call: Call) -> None:
+        """Have rows read with what decides whether they may be, where the path says which.
 
         What is wrong with the request is said in its turn. Nobody hears of what was read when it may not be, nor of how
         long that took: refused is refused in one message.
         """
         if not snapshot.expects or self.scope not in _IN_PATH:
             return
+        feed, options, size = FEEDS[self.feed], call.options, self.size(call)
         try:
-            expect(snapshot, FEEDS[self.feed], call.options, _IN_PATH[self.scope](snapshot, call), call.caller, size)
+            expect(snapshot, feed, options, _IN_PATH[self.scope](snapshot, call), call.caller, size)
         except Refusal:
             return
 
@@ -58,8 +63,11 @@ class Read:
 class Page(Read):
     """A page of a collection."""
 
+    def size(self, call: Call) -> int:
+        return call.options.top or FEEDS[self.feed].page
+
     def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
-        self.expect(snapshot, call, call.options.top or FEEDS[self.feed].page)
+        self.expect(snapshot, call)
         scope = self.scope(snapshot, call)
         return Answer(200, page(snapshot, FEEDS[self.feed], call.options, scope, call.road, call.caller))
 
@@ -80,7 +88,7 @@ class One(Read):
 
     def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
         feed = FEEDS[self.feed]
-        self.expect(snapshot, call, 1)
+        self.expect(snapshot, call)
         found = single(snapshot, feed, call.options, self.scope(snapshot, call), call.road, call.caller)
         if found is None:
             if not feed.directory:
