@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 from base64 import b64encode
+from collections.abc import Mapping
 from hashlib import sha256
 from http.client import HTTPConnection
 from typing import Any
@@ -83,7 +84,7 @@ class BusyCrowd(Crowd):
         found = ask(connection, "GET", f"{path}/posts?$top=1", token)
         if self._told(found, 200):
             post = found.json["value"][0]["id"]
-            own.append({"thread": thread, "path": path, "post": post, "files": []})
+            own.append({"thread": thread, "path": path, "post": post, "files": [], "broken_off": []})
 
     def _reply_with_files(
         self, connection: HTTPConnection, chance: random.Random, token: str, sender: str, text: str
@@ -113,7 +114,11 @@ class BusyCrowd(Crowd):
             own["files"].append((name, f"{path}/{quote(answer.json['id'])}"))
 
     def _upload(self, connection: HTTPConnection, token: str, own: dict[str, Any], text: str) -> None:
-        """In three pieces, each acknowledged before the next."""
+        """In three pieces, each acknowledged before the next. Those that were broken off are given up first."""
+        while own["broken_off"]:
+            if not self._told(_to_session(connection, "DELETE", own["broken_off"][-1]), 204, 404):
+                return
+            own["broken_off"].pop()
         name = f"{text}.large"
         data = content(name)
         self._memory.tried_files.add(name)
@@ -127,10 +132,9 @@ class BusyCrowd(Crowd):
         for start in range(0, len(data), piece):
             part = data[start : start + piece]
             headers = {"Content-Range": f"bytes {start}-{start + len(part) - 1}/{len(data)}"}
-            connection.request("PUT", url, part, headers)
-            with connection.getresponse() as response:
-                answer = Answer(response.status, response.headers["Retry-After"], response.read())
+            answer = _to_session(connection, "PUT", url, part, headers)
             if not self._told(answer, 200, 201):
+                own["broken_off"].append(url)
                 return
         if answer.status == 201:
             self._memory.files.add(name)
@@ -157,6 +161,15 @@ class BusyCrowd(Crowd):
         self._memory.tried_deletions.add(name)
         if self._told(ask(connection, "DELETE", path, token), 204):
             self._memory.deletions.add(name)
+
+
+def _to_session(
+    connection: HTTPConnection, method: str, url: str, data: bytes | None = None, headers: Mapping[str, str] = {}
+) -> Answer:
+    """What an upload session answers; its URL is all that it asks for."""
+    connection.request(method, url, data, dict(headers))
+    with connection.getresponse() as response:
+        return Answer(response.status, response.headers["Retry-After"], response.read())
 
 
 def _file(name: str) -> dict[str, Any]:
