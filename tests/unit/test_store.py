@@ -413,6 +413,17 @@ def test_a_long_read_sees_one_moment(store: Store) -> None:
     assert stored(store) == [1, 2]
 
 
+def test_a_read_that_asks_the_same_often_spoils_none_after_it(store: Store) -> None:
+    """PostgreSQL's driver would prepare it, and with its own give up what others had prepared on the connection."""
+
+    def read(snapshot: db.Snapshot) -> list[list[db.Row]]:
+        snapshot.expect(LOG, g=guid(1))
+        return [snapshot.all(HEAD, g=guid(number)) for number in range(10)] + [snapshot.all(LOG, g=guid(1))]
+
+    first = store.read_here(read)
+    assert store.read_here(read) == first
+
+
 def test_what_is_expected_comes_with_what_is_asked(store: Store) -> None:
     """Where the database is distant. What nobody expected is asked for, and what was expected in vain does no harm."""
     store.write_here(add(1))

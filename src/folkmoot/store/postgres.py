@@ -74,10 +74,7 @@ class PostgresSnapshot(Expecting):
         self._pipeline = pipeline
 
     def _ask(self, asked: Sequence[Asked]) -> Sequence[list[Row]]:
-        if len(asked) == 1:
-            return [self._pipeline.connection.execute(*asked[0]).fetchall()]
-        with self._pipeline as pipeline:
-            return pipeline.all_rows([pipeline.send(*each) for each in asked])
+        return self._pipeline.all_rows([self._pipeline.send(*each) for each in asked])
 
 
 class PostgresTx(Tx):
@@ -225,10 +222,10 @@ class PostgresStore(Store):
         self._door = Door(url, access)
         self._standby = None if access.replica is None else Door(access.replica, access, "replica", pooled=False)
         self._replica = Replica()
-        # Several statements in one message, where no pooler keeps the limits of a session.
-        limits = f"; SELECT {access.settings(local=True)}" if access.pooled else ""
-        self._begin = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY{limits}".encode()
-        self._begin_quick = f"BEGIN READ ONLY{limits}".encode()
+        # No pooler keeps the limits of a session.
+        limits = (f"SELECT {access.settings(local=True)}",) if access.pooled else ()
+        self._begin = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", *limits)
+        self._begin_quick = ("BEGIN READ ONLY", *limits)
         self._local = threading.local()
         self._opened: dict[Connection, Pipeline] = {}
         self._loops: dict[asyncio.AbstractEventLoop, LoopConnections] = {}
@@ -293,15 +290,20 @@ class PostgresStore(Store):
         return ask(connection)
 
     def _read(self, connection: Connection, function: ReadFunction[T], quick: bool) -> T:
-        snapshot = PostgresSnapshot(self._opened[connection], self.clock())
-        if quick and not self._door.pooled:
-            return function(snapshot)
-        connection.execute(self._begin if not quick else self._begin_quick)
+        # All of it in one pipeline: the beginning goes out with the first question, and the driver prepares nothing of
+        # its own. What it had prepared it would give up when it sees a ROLLBACK, and ours with it (DEALLOCATE ALL).
         try:
-            return function(snapshot)
+            with self._opened[connection] as pipeline:
+                for text in self._begin_quick if quick else self._begin:
+                    pipeline.send(text)
+                try:
+                    return function(PostgresSnapshot(pipeline, self.clock()))
+                finally:
+                    pipeline.send("ROLLBACK")
         finally:
-            if not connection.closed:
-                connection.execute("ROLLBACK")
+            if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
+                # After an error the server passed over it.
+                connection.pgconn.exec_(b"ROLLBACK")
 
     def close(self) -> None:
         super().close()
