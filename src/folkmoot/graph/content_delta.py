@@ -187,10 +187,12 @@ class _Round:
         if len(touched) > size:
             del touched[size:]
             upto = touched[-1][2]
-        there = self._some([item for item, _, _ in touched], self.options)
+        while (there := self._some([item for item, _, _ in touched], self.options)) is None:
+            del touched[(len(touched) + 1) // 2 :]
+            upto = touched[-1][2]
         missing = [item for item, parent, _ in touched if self._wire(item, parent) not in there]
         # What `$filter` leaves out has not gone.
-        left_out = self._some(missing, _ONLY_ID) if self.options.filter is not None else {}
+        left_out = (self._some(missing, _ONLY_ID) if self.options.filter is not None else None) or {}
         found = []
         for item, parent, _ in touched:
             id = self._wire(item, parent)
@@ -201,15 +203,15 @@ class _Round:
     def _wire(self, item: str, parent: str) -> str:
         return self.followed.id(self.group, parent, item)
 
-    def _some(self, wanted: list[str], options: Options) -> dict[str, dict[str, Any]]:
-        """Those of some items that are there, by their id on the wire."""
+    def _some(self, wanted: list[str], options: Options) -> dict[str, dict[str, Any]] | None:
+        """Those of some items that are there, by their id on the wire; None where they are too long for one answer."""
         if not wanted:
             return {}
         scope = {"g": self.group, "ids": msgspec.json.encode(wanted).decode()}
         options = msgspec.structs.replace(options, orderby=())
         road, caller = self.call.road, self.call.caller
-        found, _ = listed(self.snapshot, FEEDS[self.followed.some], options, scope, road, caller, len(wanted))
-        return {item["id"]: item for item in found}
+        found, more = listed(self.snapshot, FEEDS[self.followed.some], options, scope, road, caller, len(wanted))
+        return {item["id"]: item for item in found} if more is None else None
 
 
 def _is_time(expression: Expr) -> bool:

@@ -39,7 +39,8 @@ class Noun:
     `key` orders what nothing else orders. `annotations` precede the properties and are sent whatever is selected.
     `reads_id` turns an opaque text of the wire into what is stored, for `$filter`; the second argument is the group.
     `reads_text` does so for a text that has several spellings; it raises `BadClause` for one that has none. `dynamic`
-    holds further properties as a JSON object (an open type, CSDL 4.0 §6.3).
+    holds further properties as a JSON object (an open type, CSDL 4.0 §6.3). `long` is a column that is selected as null
+    where its text is long, and then is to be read by itself.
     """
 
     entity: Entity
@@ -50,6 +51,7 @@ class Noun:
     reads_id: dict[str, Callable[[str, str], str | int]] = field(default_factory=dict)
     reads_text: dict[str, Callable[[str], str]] = field(default_factory=dict)
     dynamic: Sql | None = None
+    long: Sql | None = None
 
 
 EMAIL_ADDRESS = Complex("emailAddress", (Field(name="name"), Field(name="address", fold=True)))

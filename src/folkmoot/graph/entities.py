@@ -19,6 +19,7 @@ from folkmoot.graph.describe import (
     time,
 )
 from folkmoot.odata.edm import Edm, Field, Nav
+from folkmoot.store import portable
 from folkmoot.store import schema as s
 
 _c = s.conversations.c
@@ -63,6 +64,7 @@ THREAD = noun(
 )
 
 _p = s.posts.c
+_CONTENT = portable.SHORT(_p.content)
 _CHANGE_KEY = Property(
     Field(
         name="changeKey",
@@ -100,7 +102,7 @@ POST = noun(
             sql={"contentType": _p.content_type, "content": _p.content},
             says="The post's text.",
         ),
-        (_p.content_type, _p.content),
+        (_p.content_type, _CONTENT),
         item_body,
     ),
     Property(
@@ -128,6 +130,7 @@ POST = noun(
     opaque_id(_p.conversation_id, (_p.conversation_id,), ids.conversation_id, name="conversationId"),
     opaque_id(_p.thread_id, (_p.conversation_id, _p.thread_id), ids.thread_id, name="conversationThreadId"),
     annotations=(Property(Field(name="@odata.etag"), (_p.version,), _etag),),
+    long=_CONTENT,
     navs=(
         Nav(name="inReplyTo", target="post", many=False, says="The post that this one answers."),
         Nav(name="attachments", target="attachment", filter=True, says="What hangs on the post."),

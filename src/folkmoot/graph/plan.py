@@ -52,6 +52,7 @@ class Plan:
         "feed",
         "few",
         "keys",
+        "long",
         "narrow",
         "options",
         "project",
@@ -80,6 +81,11 @@ class Plan:
         newest_by = None if options.search is not None else narrowing.bounded_above(feed, options.filter)
         ordered = clauses.order(feed, options, newest_by)
         self.keys = [(column, descending, self.place(column)) for column, descending in ordered]
+        long = feed.noun.long
+        # Where in a row the text that may be long stands, and the key of the row.
+        self.long: tuple[int, int] | None = None
+        if long is not None and any(column is long for column in self.columns):
+            self.long = self.place(long), self.place(feed.noun.key)
         texts = dict(options.texts)
         self.shape = f"{feed.name} {texts.get('$filter')} {texts.get('$orderby')}"
         if "$search" in texts:

@@ -17,12 +17,17 @@ from folkmoot.model import Caller
 from folkmoot.odata.query import Expand, Options, to_query
 from folkmoot.refusals import BadClause, BadExpand
 from folkmoot.store.db import Row, Snapshot
+from folkmoot.store.rows import content
 
 # Items of an expanded collection when $top does not say: Graph's own limit for directory relationships.
 EXPANDED_PAGE = 20
 PAGE_WITH_EXPAND = 100
 # Items that one answer may hold with all that is expanded in it.
 LARGEST_ANSWER = 10_000
+# Characters of long texts that an answer should hold. What is beyond is on the next page; but each collection that is
+# expanded shows one item at least, and so there is an end to that, too.
+_ROOM = 8_000_000
+_BEYOND = 32_000_000
 # Items of an answer that is made on the event loop. A thread beside it takes half as much again, for the two want one
 # interpreter.
 _QUICK = 500
@@ -168,17 +173,19 @@ def count(snapshot: Snapshot, feed: Feed, options: Options, scope: Mapping[str, 
 
 
 class _Reading:
-    """One answer in the making. `sent` counts its items, those that are expanded among them.
+    """One answer in the making. `sent` counts its items, those that are expanded among them; `room` is how many
+    characters of long texts it may hold still.
 
     Where it is `only_sent`, its items need not be dictionaries: nobody does anything with them but encode them.
     """
 
-    __slots__ = ("only_sent", "sent", "snapshot")
+    __slots__ = ("only_sent", "room", "sent", "snapshot")
 
     def __init__(self, snapshot: Snapshot, *, only_sent: bool = False) -> None:
         self.snapshot = snapshot
         self.only_sent = only_sent
         self.sent = 0
+        self.room = _ROOM
 
     def rows(
         self,
@@ -189,7 +196,7 @@ class _Reading:
         size: int,
         asked: searching.Asked | None = None,
     ) -> tuple[list[Any], str | None]:
-        """Up to `size` items, and the token of the page after them, if there is one."""
+        """Up to `size` items, fewer where they are long, and the token of the page after them, if there is one."""
         size = _size(plan, size)
         place = 0
         if asked is not None and isinstance(plan, searching.SearchPlan):
@@ -200,23 +207,54 @@ class _Reading:
             parameters = _parameters(plan, options, scope, size, cursor)
             rows = self.page(plan, cursor, scope, parameters)
         group = scope.get("g", "")
-        self.sent += min(len(rows), size)
+        shown = rows[:size]
+        upto = len(shown)
+        if plan.long is not None:
+            shown, upto = self._whole(group, shown, *plan.long)
+            place -= size - upto
+        self.sent += len(shown)
         if self.sent > LARGEST_ANSWER:
             raise BadExpand(
                 f"The answer would hold more than {LARGEST_ANSWER} items; ask for smaller pages with $top.",
                 target="$expand",
             )
         if self.only_sent and plan.project_all is not None and not plan.branches:
-            found = plan.project_all(group, rows[:size])
+            found = plan.project_all(group, shown)
         else:
-            found = [plan.project(group, row) for row in rows[:size]]
+            found = [plan.project(group, row) for row in shown]
         for branch in plan.branches:
-            self.expand(branch, rows[:size], found, scope, road)
-        if len(rows) <= size:
+            self.expand(branch, shown, found, scope, road)
+        if upto == len(rows):
             return found, None
         if asked is not None and isinstance(plan, searching.SearchPlan):
-            return found, searching.token(plan, asked, rows[size - 1], place)
-        return found, plan.token(rows[size - 1])
+            return found, searching.token(plan, asked, rows[upto - 1], place)
+        return found, plan.token(rows[upto - 1])
+
+    def _whole(self, group: str, rows: list[Row], at: int, key: int) -> tuple[list[Row], int]:
+        """The rows with the texts that are so long that they were not read with them, and how many of `rows` there was
+        room for."""
+        texts = [row[at] for row in rows]
+        if None not in texts and (length := sum(map(len, texts))) <= self.room:
+            self.room -= length
+            return rows, len(rows)
+        upto = len(rows)
+        whole: list[Row] = []
+        for number, row in enumerate(rows):
+            text = content(self.snapshot, group, row[key]) if row[at] is None else row[at]
+            if text is None:
+                continue  # it was deleted since: a short read is several, each of its own moment
+            self.room -= len(text)
+            if self.room < 0 and whole:
+                upto = number
+                break
+            whole.append((*row[:at], text, *row[at + 1 :]))
+        if self.room < -_BEYOND:
+            raise BadExpand(
+                f"The answer would exceed {_BEYOND / 1e6:.0f} million characters; ask for fewer items with $top "
+                "or for less of each with $select.",
+                target="$expand",
+            )
+        return whole, upto
 
     def page(
         self, plan: Plan, cursor: Sequence[Any] | None, scope: Mapping[str, Any], parameters: Mapping[str, Any]

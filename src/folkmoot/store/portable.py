@@ -14,6 +14,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
+LONGEST_SHORT = 65_536  # bytes
+
 
 class Portable(FunctionElement[Any]):
     """A function whose text is `sqlite` or `postgresql`, with `{0}`, `{1}` for its arguments."""
@@ -46,6 +48,13 @@ ENDS = _portable(
     Boolean(),
     "(substr(({0}) || 'x', -(length({1}) + 1)) = ({1}) || 'x')",
     "(right({0}, length({1})) = ({1}))",
+)
+# Null for a text of more bytes than a page should hold many of. Its length in characters would be counted.
+SHORT = _portable(
+    "short",
+    String(),
+    f"CASE WHEN length(CAST({{0}} AS BLOB)) <= {LONGEST_SHORT} THEN {{0}} END",
+    f"CASE WHEN octet_length({{0}}) <= {LONGEST_SHORT} THEN {{0}} END",
 )
 ORDERED = _portable("ordered", String(), "({0})", '({0}) COLLATE "C"')
 GUID = _portable("guid", String(), "({0})", "CAST({0} AS UUID)")

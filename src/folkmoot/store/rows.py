@@ -338,6 +338,7 @@ _THREAD = _by_id(s.threads, *_THREAD_COLUMNS)
 _POST = _by_id(
     s.posts, s.posts.c.id, s.posts.c.thread_id, s.posts.c.conversation_id, s.posts.c.in_reply_to, s.posts.c.author
 )
+_CONTENT = _by_id(s.posts, s.posts.c.content)
 
 
 def conversation(snapshot: Snapshot, group: str, id: str) -> Conversation | None:
@@ -366,6 +367,12 @@ def expect_conversation(snapshot: Snapshot, group: str, id: str) -> None:
 def expect_post(snapshot: Snapshot, group: str, id: str) -> None:
     """Say that `post` will be asked for with the same."""
     snapshot.expect(_POST, g=group, id=id)
+
+
+def content(snapshot: Snapshot, group: str, post: str) -> str | None:
+    """The text of a post, or None."""
+    row = snapshot.one(_CONTENT, g=group, id=post)
+    return None if row is None else str(row[0])
 
 
 def _change(table: Table, *columns: str) -> Statement:
