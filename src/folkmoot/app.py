@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-from folkmoot import pages
+from folkmoot import erasing, pages
 from folkmoot.auth.identities import Identities, Outside
 from folkmoot.auth.keys import SigningKey
 from folkmoot.auth.published import NotPublished, parse_keys
@@ -34,9 +34,9 @@ from folkmoot.model import Application, Person, SignIn
 from folkmoot.notify.engine import Notifier
 from folkmoot.outgoing import Outgoing, private_network
 from folkmoot.readiness import HEALTH, READY, healthz, readyz
-from folkmoot.store import everywhere, migrate
+from folkmoot.store import everywhere, migrate, retention
 from folkmoot.store.db import Store
-from folkmoot.store.retention import Retention
+from folkmoot.store.retention import Sweeper
 from folkmoot.telemetry import Telemetry
 from folkmoot.telemetry import telemetry as telemetry_of
 from folkmoot.traffic import noted
@@ -267,9 +267,10 @@ def measuring(settings: Settings, store: Store) -> Measuring | None:
     return Measuring(store) if settings.metrics or settings.mode == "development" else None
 
 
-def retention(settings: Settings, store: Store) -> Retention:
-    """What removes old changes and deliveries, once it is started."""
-    return Retention(store, changes_days=settings.changes_days, deliveries_days=settings.deliveries_days)
+def sweepers(settings: Settings, store: Store) -> list[Sweeper]:
+    """What removes old changes and deliveries, and what was erased, once they are started."""
+    old = partial(retention.sweep, changes_days=settings.changes_days, deliveries_days=settings.deliveries_days)
+    return [Sweeper(store, old, retention.EVERY), Sweeper(store, erasing.sweep, erasing.EVERY)]
 
 
 def identities(settings: Settings, store: Store, clock: Callable[[], float] = time.time) -> Identities:

@@ -16,7 +16,7 @@ FLOORS = (
     ("graph", "auth", "mail", "web", "notify", "transfer"),
     # The roof, from the eaves to the ridge.
     ("config", "logs", "systemd"),
-    ("connections", "metrics", "pages", "readiness", "seats", "signing_in", "telemetry"),
+    ("connections", "erasing", "metrics", "pages", "readiness", "seats", "signing_in", "telemetry"),
     ("server", "traffic"),
     ("workers",),
     ("app", "lab"),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from folkmoot import erasing
 from folkmoot.ops.deleted import RESTORABLE_SECONDS
-from folkmoot.store import schema
+from folkmoot.refusals import Busy
+from folkmoot.store import everywhere, integrity, schema
 from folkmoot.store.db import Snapshot, Statement
 from tests.harness import ABANDONED, GROUP, PERSON, ROOT, Graph, address, iso
 from tests.protocol.rows import EVERYTHING, NEW_GROUP, NEW_USER
@@ -101,9 +104,59 @@ def test_gone_for_good_is_gone_with_all_that_was_said(graph: Graph) -> None:
     assert graph.changes() == ["deleted group"]
     refused(adele.post(f"/groups/{SALES}/restore"), 404, "Request_ResourceNotFound")
     assert SALES not in adele.get("/me/memberOf").ids
+    assert graph.store.read_here(everywhere.erased) == [SALES]
+    graph.loop.run(erasing.sweep(graph.store))
     for table in ("groups", "memberships", "conversations", "threads", "posts", "object_groups"):
         statement = Statement(select(schema.meta.tables[table].c.group_id))
         assert (SALES,) not in graph.store.read_here(partial(Snapshot.all, statement=statement)), table
+
+
+def test_what_it_held_goes_little_by_little_and_goes_on_where_it_was_broken_off(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for all of it, nothing of it is seen meanwhile, and others keep theirs."""
+    monkeypatch.setattr(erasing, "TOGETHER", 3)
+    adele, diego = graph.as_("AdeleV"), graph.as_("DiegoS")
+    kept = diego.start("Kept", group="HR")
+    place = adele.start("Gone", "walrus")
+    for number in range(8):
+        adele.reply(place, f"walrus {number}")
+    adele.extend(adele.attach(adele.start("Gone, too", "walrus")))
+    assert adele.delete(place.group_path).status == 204
+    assert adele.delete(f"{ITEMS}/{SALES}").status == 204
+    posts = Statement(select(schema.posts.c.id).where(schema.posts.c.group_id == SALES))
+    words = Statement(select(schema.post_words.c.post_id).where(schema.post_words.c.group_id == SALES))
+
+    def left() -> tuple[int, int]:
+        return graph.store.read_here(lambda snapshot: (len(snapshot.all(posts)), len(snapshot.all(words))))
+
+    before = left()[0]
+    assert left() == (before, before)
+    write, allowed = graph.store.write, iter([True, True, False])
+
+    async def broken_off(*given: Any, **more: Any) -> Any:
+        if not next(allowed):
+            raise Busy
+        return await write(*given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(graph.store, "write", broken_off)
+        with pytest.raises(Busy):
+            graph.loop.run(erasing.sweep(graph.store))
+    assert left() == (before - 6, before - 6)
+    refused(adele.get(place.post_path()), 404, "Request_ResourceNotFound")
+    refused(adele.get(f"{ITEMS}/{SALES}"), 404, "Request_ResourceNotFound")
+    assert integrity.of_group(graph.store, SALES) == (0, [])
+    graph.loop.run(erasing.sweep(graph.store))
+    assert left() == (0, 0)
+    for table in schema.meta.tables.values():
+        if "group_id" in table.c and table.name not in ("changes", "sequences", "subscription_cursors"):
+            assert (SALES,) not in graph.store.read_here(
+                partial(Snapshot.all, statement=Statement(select(table.c.group_id)))
+            ), table.name
+    assert diego.get(kept.post_path()).status == 200
+    assert diego.get(f"{kept.group_path}/conversations?$search=kept").ids == [kept.conversation]
+    assert [wrong for found in integrity.of_all(graph.store) for wrong in found] == []
 
 
 def test_a_security_group_goes_at_once(graph: Graph) -> None:
@@ -124,7 +177,7 @@ def test_after_thirty_days_it_is_too_late(graph: Graph) -> None:
     refused(adele.get(f"{ITEMS}/{ABANDONED}"), 404, "Request_ResourceNotFound")
     refused(adele.post(f"{ITEMS}/{ABANDONED}/restore"), 404, "Request_ResourceNotFound")
     graph.clock.advance(1)
-    adele.delete(f"/groups/{SALES}")  # erases on the way what is past restoring
+    graph.loop.run(erasing.sweep(graph.store))
     assert adele.post("/groups", NEW_GROUP | {"mailNickname": "abandoned"}).status == 201
 
 

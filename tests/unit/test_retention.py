@@ -149,7 +149,7 @@ def test_the_settings_say_how_long_each_is_kept(graph: Graph, monkeypatch: pytes
 
     async def swept(**given: Any) -> None:
         done.append(asyncio.Event())
-        made = app.retention(Settings(**given), graph.store)
+        made, _ = app.sweepers(Settings(**given), graph.store)
         made.start()
         async with asyncio.timeout(20):
             await done[-1].wait()

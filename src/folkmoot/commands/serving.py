@@ -105,7 +105,7 @@ def _answer(
         notifier = app.notifier(settings, store, outgoing)
         followers: list[Any] = [who, notifier]
         if place is None or place.number == 0:
-            followers.append(app.retention(settings, store))
+            followers += app.sweepers(settings, store)
         if (measuring := app.measuring(settings, store)) is not None:
             followers.append(measuring)
         store.watch.look_seconds = settings.poll_seconds

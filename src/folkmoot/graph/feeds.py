@@ -20,6 +20,7 @@ from folkmoot.graph.subscription_noun import LISTED, SUBSCRIPTION
 from folkmoot.odata.edm import Edm, Entity, Field
 from folkmoot.store import schema as s
 from folkmoot.store.dialect import AnyOf, NotByIndex
+from folkmoot.store.everywhere import ERASED
 
 
 def _bind(name: str) -> BindParameter[Any]:
@@ -371,7 +372,7 @@ def _followed(feeds: Mapping[str, Feed]) -> tuple[Feed, ...]:
 
 def _kinds(feeds: Mapping[str, Feed]) -> tuple[Feed, ...]:
     """What the directory has of collections for delta, for restoring, and for what cannot be in one."""
-    gone_group = replace(feeds["groups"], name="groups.gone", condition=s.groups.c.deleted_at.is_not(None))
+    gone_group = replace(feeds["groups"], name="groups.gone", condition=s.groups.c.deleted_at > literal(ERASED))
     gone_user = replace(feeds["users"], name="users.gone", condition=s.users.c.deleted_at.is_not(None))
     named_group, named_user = AnyOf(s.groups.c.group_id, "ids"), AnyOf(s.users.c.id, "ids")
     restorable: dict[str, Any] = {"typed": True, "context": "directoryObjects", "branches": {}}

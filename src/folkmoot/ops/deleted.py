@@ -13,7 +13,7 @@ import msgspec
 from folkmoot.model import Caller, Standing
 from folkmoot.ops import access, directory, senders
 from folkmoot.refusals import NoSuchObject
-from folkmoot.store import everywhere, rows
+from folkmoot.store import everywhere, rows, search
 from folkmoot.store.changes import record
 from folkmoot.store.db import Snapshot, Tx
 from folkmoot.store.directory_log import Kind, note
@@ -21,8 +21,8 @@ from folkmoot.store.directory_log import Kind, note
 _encode = msgspec.json.Encoder().encode
 
 RESTORABLE_SECONDS = 30 * 86_400
-# Expired objects that one deletion erases on the way.
-_AT_ONCE = 3
+# Expired objects that one transaction erases.
+_AT_ONCE = 10
 
 
 def delete_group(tx: Tx, standing: Standing) -> None:
@@ -42,13 +42,11 @@ def delete_group(tx: Tx, standing: Standing) -> None:
         directory.note_above(tx, group)
     else:
         _erase_group(tx, group, by)
-    _sweep(tx)
 
 
 def delete_user(tx: Tx, caller: Caller, id: str) -> None:
     """Delete a user, who can be restored."""
     directory.delete_user(tx, caller, id)
-    _sweep(tx)
 
 
 def kind_of(snapshot: Snapshot, caller: Caller, id: str) -> Kind:
@@ -116,12 +114,23 @@ def _put_back(tx: Tx, caller: Caller, kind: Kind, id: str, held: Iterable[tuple[
 
 
 def erase(tx: Tx, caller: Caller, id: str) -> None:
-    """Take a deleted object away for good, a group with all that was said in it. Raises `NoSuchObject`."""
+    """Take a deleted object away for good, a group with all that was said in it. Raises `NoSuchObject`.
+
+    What a group held is out of reach with this; its rows `remove_some` removes.
+    """
     if kind_of(tx, caller, id) == "group":
         _erase_group(tx, id, caller.oid)
     else:
         _erase_user(tx, id, caller.oid)
-    _sweep(tx)
+
+
+def erase_expired(tx: Tx) -> None:
+    """Erase some of what can no longer be restored."""
+    groups, users = everywhere.expired(tx, oldest(tx), _AT_ONCE)
+    for group in groups:
+        _erase_group(tx, group, None)
+    for user in users:
+        _erase_user(tx, user, None)
 
 
 def _erase_group(tx: Tx, group: str, by: str | None) -> None:
@@ -144,8 +153,7 @@ def _erase_group(tx: Tx, group: str, by: str | None) -> None:
         note(tx, "group", group, "visibility")
     note(tx, "group", group, "purged")
     tx.run(everywhere.DROP_ADDRESSES, b_object=group)
-    for statement in everywhere.ERASE_GROUP:
-        tx.run(statement, g=group)
+    tx.run(everywhere.MARK_ERASED, g=group)
     record(tx, group, by, ("deleted", "group", group))
 
 
@@ -164,10 +172,18 @@ def _take_turns_of_lists(tx: Tx, id: str) -> list[tuple[str, str]]:
     return found
 
 
-def _sweep(tx: Tx) -> None:
-    """Erase what can no longer be restored: some of it with every deletion, so that nothing has to run for it."""
-    groups, users = everywhere.expired(tx, oldest(tx), _AT_ONCE)
-    for group in groups:
-        _erase_group(tx, group, None)
-    for user in users:
-        _erase_user(tx, user, None)
+def remove_some(tx: Tx, group: str, count: int) -> bool:
+    """Remove `count` rows of what an erased group held, with what hangs on them; whether there is more."""
+    posts = tx.all(everywhere.SOME_POSTS, g=group, n=count)
+    for conversation, thread, post in posts:
+        search.remove_post(tx, group, conversation, thread, post)
+    if posts:
+        tx.run(everywhere.REMOVE_POSTS, g=group, upto=posts[-1][2])
+        return True
+    for some, remove in everywhere.EMPTIED:
+        if found := tx.all(some, g=group, n=count):
+            tx.run(remove, g=group, upto=found[-1][0])
+            return True
+    for statement in everywhere.ERASE_GROUP:
+        tx.run(statement, g=group)
+    return False

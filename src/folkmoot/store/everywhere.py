@@ -10,7 +10,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import BindParameter, bindparam, delete, insert, null, select, update
+from sqlalchemy import BindParameter, bindparam, delete, insert, literal, null, or_, select, update
 
 from folkmoot.model import Application, Person, Profile
 from folkmoot.store import schema as s
@@ -129,6 +129,31 @@ DELETE_GROUP = Statement(
 RESTORE_GROUP = Statement(
     update(s.groups).where(s.groups.c.group_id == bindparam("g")).values(deleted_at=null(), held=null())
 )
+# Of a group that is gone for good, until its rows are. They tell nobody anything.
+ERASED = 0
+MARK_ERASED = Statement(
+    update(s.groups)
+    .where(s.groups.c.group_id == bindparam("g"))
+    .values(deleted_at=literal(ERASED), held=null(), unique_name=null())
+)
+_ERASED = Statement(select(s.groups.c.group_id).where(s.groups.c.deleted_at == literal(ERASED)).limit(1000))
+SOME_POSTS = Statement(
+    select(s.posts.c.conversation_id, s.posts.c.thread_id, s.posts.c.id)
+    .where(s.posts.c.group_id == bindparam("g"))
+    .order_by(s.posts.c.id)
+    .limit(bindparam("n"))
+)
+REMOVE_POSTS = Statement(delete(s.posts).where(s.posts.c.group_id == bindparam("g"), s.posts.c.id <= bindparam("upto")))
+# Of what has no posts any more the ids of some, and what removes those up to the last of them.
+EMPTIED = tuple(
+    (
+        Statement(
+            select(table.c.id).where(table.c.group_id == bindparam("g")).order_by(table.c.id).limit(bindparam("n"))
+        ),
+        Statement(delete(table).where(table.c.group_id == bindparam("g"), table.c.id <= bindparam("upto"))),
+    )
+    for table in (s.threads, s.conversations)
+)
 # All that is a group's own, dependants first. The change log, its number and the followers' places in it stay: they
 # still have to hear of it.
 ERASE_GROUP = tuple(
@@ -145,9 +170,15 @@ _DELETED_USER = Statement(
         s.users.c.id == _ID, s.users.c.deleted_at.is_not(None)
     )
 )
-_VISIBILITY = Statement(select(s.groups.c.visibility).where(s.groups.c.group_id == _ID))
+_VISIBILITY = Statement(
+    select(s.groups.c.visibility).where(
+        s.groups.c.group_id == _ID, or_(s.groups.c.deleted_at.is_(None), s.groups.c.deleted_at != literal(ERASED))
+    )
+)
 _EXPIRED_GROUPS = Statement(
-    select(s.groups.c.group_id).where(s.groups.c.deleted_at < bindparam("before")).limit(bindparam("n"))
+    select(s.groups.c.group_id)
+    .where(s.groups.c.deleted_at > literal(ERASED), s.groups.c.deleted_at < bindparam("before"))
+    .limit(bindparam("n"))
 )
 _EXPIRED_USERS = Statement(select(s.users.c.id).where(s.users.c.deleted_at < bindparam("before")).limit(bindparam("n")))
 _BY_UNIQUE_NAME = Statement(
@@ -320,6 +351,17 @@ def expired(snapshot: Snapshot, before: int, limit: int) -> tuple[list[str], lis
     """Ids of up to `limit` groups, and of as many users, that were deleted before a moment."""
     groups = snapshot.all(_EXPIRED_GROUPS, before=before, n=limit)
     return [row[0] for row in groups], [row[0] for row in snapshot.all(_EXPIRED_USERS, before=before, n=limit)]
+
+
+def erased(snapshot: Snapshot) -> list[str]:
+    """Ids of some groups that are gone for good, of whose rows some are still there."""
+    return [row[0] for row in snapshot.all(_ERASED)]
+
+
+def is_erased(snapshot: Snapshot, group: str) -> bool:
+    """Whether a group is gone for good, and some of its rows are still there."""
+    row = snapshot.one(_DELETED_GROUP, id=group)
+    return row is not None and row[1] == ERASED
 
 
 def by_unique_name(snapshot: Snapshot, name: str) -> tuple[str, bool] | None:

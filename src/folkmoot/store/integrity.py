@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, select, text, tuple_
 
 from folkmoot.mime import html
+from folkmoot.store import everywhere
 from folkmoot.store import schema as s
 from folkmoot.store.db import Row, Snapshot, Statement, Store
 from folkmoot.store.dialect import AnyOf
@@ -248,6 +249,8 @@ def of_group(store: Store, group: str) -> tuple[int, list[Wrong]]:
     """How many posts a group has, and what is wrong with it."""
 
     def look(snapshot: Snapshot) -> tuple[int, list[Wrong]]:
+        if everywhere.is_erased(snapshot, group):
+            return 0, []  # it is being removed, post by post
         dialect = snapshot.dialect
         found = [
             Wrong(rule, group, says.format(*row))

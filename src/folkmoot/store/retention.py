@@ -7,6 +7,7 @@ that is left, whoever asks for older ones knows that they are gone.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from sqlalchemy import bindparam, delete, select, tuple_
@@ -57,13 +58,13 @@ _FIRST_GROUP = "00000000-0000-0000-0000-000000000000"
 _Live = dict[str, float | None]
 
 
-class Retention:
-    """Sweeps again and again while the server runs. Days as for `sweep`."""
+class Sweeper:
+    """Runs `sweep` on a store again and again while the server runs, `every` so many seconds."""
 
-    def __init__(self, store: Store, *, changes_days: float, deliveries_days: float) -> None:
+    def __init__(self, store: Store, sweep: Callable[[Store], Awaitable[None]], every: float) -> None:
         self._store = store
-        self._changes_days = changes_days
-        self._deliveries_days = deliveries_days
+        self._sweep = sweep
+        self._every = every
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -73,12 +74,12 @@ class Retention:
     async def _keep(self) -> None:
         while True:
             try:
-                await sweep(self._store, changes_days=self._changes_days, deliveries_days=self._deliveries_days)
+                await self._sweep(self._store)
             except Busy:
                 log.warning("what is too old to be kept stays for now: the database is busy or away")
             except Exception:
                 log.exception("what is too old to be kept could not be removed")
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(self._every)
 
 
 async def sweep(store: Store, *, changes_days: float, deliveries_days: float) -> None:
