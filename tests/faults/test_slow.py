@@ -15,7 +15,7 @@ import pytest
 from tests.faults.clients import AT_ONCE, GROUPS, PATIENCE, Running, ask, running, tokens
 from tests.faults.test_stop import everything_from
 
-POST = 512 * 1024  # characters of each post
+POST = 480 * 1024  # sixteen of them still fit on one page
 POSTS = 16
 UNSENT = 32  # megabytes that may wait for clients
 READERS = 28  # ask for eight megabytes each
