@@ -192,7 +192,7 @@ class _Round:
             upto = touched[-1][2]
         missing = [item for item, parent, _ in touched if self._wire(item, parent) not in there]
         # What `$filter` leaves out has not gone.
-        left_out = (self._some(missing, _ONLY_ID) if self.options.filter is not None else None) or {}
+        left_out = {} if self.options.filter is None else self._some(missing, _ONLY_ID) or {}
         found = []
         for item, parent, _ in touched:
             id = self._wire(item, parent)

@@ -174,6 +174,7 @@ def _take_turns_of_lists(tx: Tx, id: str) -> list[tuple[str, str]]:
 
 def remove_some(tx: Tx, group: str, count: int) -> bool:
     """Remove `count` rows of what an erased group held, with what hangs on them; whether there is more."""
+    rows.take_turn(tx, group)
     posts = tx.all(everywhere.SOME_POSTS, g=group, n=count)
     for conversation, thread, post in posts:
         search.remove_post(tx, group, conversation, thread, post)

@@ -76,9 +76,9 @@ class Sweeper:
             try:
                 await self._sweep(self._store)
             except Busy:
-                log.warning("what is too old to be kept stays for now: the database is busy or away")
+                log.warning("what is to be removed stays for now: the database is busy or away")
             except Exception:
-                log.exception("what is too old to be kept could not be removed")
+                log.exception("what is to be removed could not be")
             await asyncio.sleep(self._every)
 
 
