@@ -83,12 +83,9 @@ def bounded_above(feed: Feed, expression: Expr | None) -> Sql | None:
     range, so that a walk along the next links meets nothing twice.
     """
     for part in _parts(expression) if expression is not None else ():
-        compared = _compared(part)
-        if compared is not None and compared[1] in ("lt", "le"):
-            for name, column in feed.ranges.items():
-                field = feed.noun.entity.field(name)
-                if field is not None and field.type is Edm.DATETIME and _names(field, compared[0]):
-                    return column
+        for name, column in feed.ranges.items():
+            if _timed(feed.noun.entity.field(name), part) in ("lt", "le"):
+                return column
     return None
 
 
@@ -125,12 +122,19 @@ def _constant(node: Expr) -> bool:
     return False
 
 
+def _timed(field: Field | None, part: Expr) -> str | None:
+    """How a time is compared with what is the same for all rows, with the time on the left; None where it is not."""
+    compared = _compared(part)
+    if field is None or compared is None or field.type is not Edm.DATETIME or not _names(field, compared[0]):
+        return None
+    return compared[1]
+
+
 def _range(noun: Noun, name: str, part: Expr, now: int) -> ColumnElement[bool] | None:
     field = noun.entity.field(name)
     if field is None:
         return None
-    compared = _compared(part)
-    if compared is not None and field.type is Edm.DATETIME and _names(field, compared[0]):
+    if _timed(field, part) is not None:
         return compile_filter(part, noun.entity, now=now)
     if isinstance(part, Call) and part.name == "startswith" and field.head is not None and len(part.args) == 2:
         path, beginning = part.args

@@ -14,6 +14,7 @@ from folkmoot.graph.feeds import FEEDS, Feed
 from folkmoot.graph.plan import Branch, Plan, plan_for
 from folkmoot.graph.road import Road
 from folkmoot.model import Caller
+from folkmoot.odata.edm import Nav
 from folkmoot.odata.query import Expand, Options, to_query
 from folkmoot.refusals import BadClause, BadExpand
 from folkmoot.store.db import Row, Snapshot
@@ -60,8 +61,7 @@ def _items_below(feed: Feed, item: Expand) -> float:
     nav = feed.noun.entity.nav(item.path)
     if nav is None or nav.name not in feed.branches:
         return 0  # it is refused
-    size = (item.options.top or EXPANDED_PAGE) if nav.many else 1
-    return _items(FEEDS[feed.branches[nav.name].feed], item.options, size)
+    return _items(FEEDS[feed.branches[nav.name].feed], item.options, _below(nav, item.options))
 
 
 def page(
@@ -106,9 +106,9 @@ def expect(
         )
 
 
-def _below(branch: Branch) -> int:
-    """How many items `branch` puts into one."""
-    return (branch.plan.options.top or EXPANDED_PAGE) if branch.nav.many else 1
+def _below(nav: Nav, options: Options) -> int:
+    """How many items are put into one where `nav` is expanded with `options`."""
+    return (options.top or EXPANDED_PAGE) if nav.many else 1
 
 
 def _absent(branch: Branch, below: Mapping[str, Any]) -> bool:
@@ -250,8 +250,8 @@ class _Reading:
             whole.append((*row[:at], text, *row[at + 1 :]))
         if self.room < -_BEYOND:
             raise BadExpand(
-                f"The answer would exceed {_BEYOND / 1e6:.0f} million characters; ask for fewer items with $top "
-                "or for less of each with $select.",
+                f"The answer would exceed {(_ROOM + _BEYOND) / 1e6:.0f} million characters; ask for fewer items with "
+                "$top or for less of each with $select.",
                 target="$expand",
             )
         return whole, upto
@@ -294,7 +294,8 @@ class _Reading:
         road: Road,
     ) -> None:
         """Put what `branch` finds below each of `rows` into its item."""
-        plan, size = branch.plan, _size(branch.plan, _below(branch))
+        plan = branch.plan
+        size = _size(plan, _below(branch.nav, plan.options))
         scopes = [{**scope, **{name: row[place] for name, place in branch.binds.items()}} for row in rows]
         step = max(1, _TOGETHER // size)
         for place, (row, item, below) in enumerate(zip(rows, items, scopes, strict=True)):
@@ -311,7 +312,7 @@ class _Reading:
         road = road.down(branch.key(below.get("g", ""), row), nav.name)
         context = f"{road.root}/$metadata#{_context(plan, road)}"
         absent = not nav.many and _absent(branch, below)
-        rows, token = ([], None) if absent else self.rows(plan, plan.options, below, road, _below(branch))
+        rows, token = ([], None) if absent else self.rows(plan, plan.options, below, road, _below(nav, plan.options))
         if not nav.many:
             item[f"{nav.name}@odata.context"] = f"{context}/$entity"
             item[nav.name] = rows[0] if rows else None

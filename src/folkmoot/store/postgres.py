@@ -284,8 +284,9 @@ class PostgresStore(Store):
         assert door is not None  # noqa: S101  (only asked for where it is set)
         connection = door.open()
         setattr(self._local, name, connection)
-        for each in [each for each in list(self._opened) if each.closed]:
-            self._opened.pop(each, None)
+        for each in list(self._opened):
+            if each.closed:
+                self._opened.pop(each, None)
         self._opened[connection] = Pipeline(connection)
         return ask(connection)
 
