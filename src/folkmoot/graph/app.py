@@ -108,6 +108,7 @@ class GraphDoor:
         streams: Streams | None = None,
     ) -> None:
         self.streams = Streams(store) if streams is None else streams
+        self.waits = store.dialect != "sqlite"
         self._store = store
         self._identities = identities
         self._outgoing = outgoing
@@ -145,8 +146,13 @@ class GraphDoor:
             del answer  # however long the client takes, only what is still to be sent is kept
             await sending
 
-    async def answer(self, scope: MutableMapping[str, Any], receive: Receive) -> tuple[Answer, str, str]:
-        """What one request is answered, its request-id and its client-request-id. Refusals are answers, too."""
+    async def answer(
+        self, scope: MutableMapping[str, Any], receive: Receive, sender: Caller | None = None
+    ) -> tuple[Answer, str, str]:
+        """What one request is answered, its request-id and its client-request-id. Refusals are answers, too.
+
+        `sender` is who sent it where that is known: by the batch that it is in.
+        """
         headers = _headers(scope)
         request_id, client_request_id = self.request_ids(headers)
         area: Area = "mail"
@@ -155,14 +161,17 @@ class GraphDoor:
             resolved = None
             if (document := _described(scope)) is not None:
                 return document, request_id, client_request_id
-            caller = await self._caller(headers)
+            caller = sender if sender is not None and not self._prefers(headers) else await self._caller(headers)
             scope[APPLICATION] = caller.application
             profile = caller.profile
             resolved = _resolved(scope["raw_path"].decode("latin-1"), profile)
             row = _row(resolved, scope["method"], caller.profile)
             area = row.area
             scope[OPERATION] = row.address
-            answer = await self._admit(_Asked(row, resolved, caller, scope, headers, receive))
+            asked = _Asked(row, resolved, caller, scope, headers, receive)
+            # Of a batch the items are counted, as they come in by the same door.
+            counted = row.address != "$batch" and self._throttle.limits(caller)
+            answer = await (self._admit(asked) if counted or _has_body(headers) else self._answer(asked))
         except Refusal as refusal:
             if resolved is not None:
                 area = next(iter(BY_ADDRESS[resolved.address].values())).area
@@ -173,17 +182,16 @@ class GraphDoor:
             answer = failed(
                 500, "generalException", message, None, (), request_id=request_id, client_request_id=client_request_id
             )
-        if resolved is not None and (asked := self._asked_profile(headers)) is not None:
+        if resolved is not None and (preferred := self._asked_profile(headers)) is not None:
             # RFC 7240 §3. Said of refusals, too: they are what the profile decides.
-            answer = _applied(answer, f"folkmoot.profile={asked}")
+            answer = _applied(answer, f"folkmoot.profile={preferred}")
         return answer, request_id, client_request_id
 
     async def _admit(self, asked: _Asked) -> Answer:
-        """Answer a request for which there is room."""
+        """Answer a request that is counted, or has a body, where there is room for it."""
         resolved = asked.resolved
-        if resolved.address == "$batch":
-            mailbox = None  # its items are counted, as they come in by the same door
-        else:
+        mailbox = None
+        if resolved.address != "$batch":
             content = asked.row.area == "mail"
             mailbox = self._throttle.admit(asked.caller, resolved.address, _group(resolved), content=content)
         # What a body may take of the memory for bodies. One that is too large is not read.
@@ -212,12 +220,15 @@ class GraphDoor:
         logged_id.set(request_id)
         return request_id, headers.get(b"client-request-id", b"").decode("latin-1")[:_ECHOED] or request_id
 
+    def _prefers(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether a request may say how it is answered, and does."""
+        return self._development and b"prefer" in headers
+
     def _asked_profile(self, headers: Mapping[bytes, bytes]) -> Profile | None:
         """The profile that a request prefers, where that is heard."""
-        given = headers.get(b"prefer")
-        if not self._development or given is None:
+        if not self._prefers(headers):
             return None
-        asked = parse_prefer(given.decode("latin-1")).get("folkmoot.profile", "").lower()
+        asked = parse_prefer(headers[b"prefer"].decode("latin-1")).get("folkmoot.profile", "").lower()
         return "strict" if asked == "strict" else "extended" if asked == "extended" else None
 
     async def _caller(self, headers: Mapping[bytes, bytes]) -> Caller:
@@ -245,7 +256,9 @@ class GraphDoor:
     async def _answer(self, asked: _Asked) -> Answer:
         row, resolved, caller, scope, headers, receive = asked
         serves_itself = row.serve is not None and not row.delegated
-        unless_granted = None if serves_itself else await self._permit(row, resolved, caller)
+        unless_granted = None
+        if not (serves_itself or _permitted(row, resolved, caller)):
+            unless_granted = await self._lacking(row, resolved, caller)
         if "uniqueName" in resolved.keys:
             prefer = parse_prefer(headers.get(b"prefer", b"").decode("latin-1"))
             named = await self._named(row, resolved, prefer)
@@ -319,16 +332,16 @@ class GraphDoor:
         caller = await self._caller(_headers(scope))
         resolved = _resolved(scope["raw_path"].decode("latin-1"), caller.profile)
         row = _row(resolved, scope["method"], caller.profile)
-        refusal = await self._permit(row, resolved, caller)
-        if refusal is None:
+        if _permitted(row, resolved, caller):
             return Listener(caller, None)
+        refusal = await self._lacking(row, resolved, caller)
         if "uniqueName" in resolved.keys:
             resolved = await self._named(row, resolved, {})
         group = ids.directory_id(resolved.keys["group"])
         return Listener(caller, lambda snapshot: grants.require(snapshot, caller, group, row.grants, refusal))
 
-    async def _permit(self, row: Row, resolved: Resolved, caller: Caller) -> NotAllowed | None:
-        """Raise unless the token carries a permission that the row asks for.
+    async def _lacking(self, row: Row, resolved: Resolved, caller: Caller) -> NotAllowed:
+        """Raise the refusal of a token that carries no permission that the row asks for.
 
         Where a grant in the group would be enough instead, the refusal is returned; the transaction decides.
         """
@@ -336,8 +349,6 @@ class GraphDoor:
         if caller.personal:
             raise denied
         enough = _enough(row, resolved, caller)
-        if not caller.permissions.isdisjoint(enough):
-            return None
         if caller.profile == "strict" and not await self._store.read(
             lambda snapshot: _administers(snapshot, caller), quick=True
         ):
@@ -393,6 +404,10 @@ def _applied(answer: Answer, preference: str) -> Answer:
 
 def _headers(scope: Mapping[str, Any]) -> dict[bytes, bytes]:
     return dict(scope["headers"])
+
+
+def _has_body(headers: Mapping[bytes, bytes]) -> bool:
+    return b"content-length" in headers or b"transfer-encoding" in headers
 
 
 def _length(headers: Mapping[bytes, bytes]) -> int:
@@ -452,6 +467,8 @@ def _row(resolved: Resolved, method: str, profile: Profile) -> Row:
 
 def _enough(row: Row, resolved: Resolved, caller: Caller) -> frozenset[str]:
     """The permissions of which the token must carry one. Raises `PersonRequired` where only a person has a self."""
+    if caller.kind == "person" and not row.own:
+        return row.delegated
     about_me = "user" not in resolved.keys and bool(resolved.steps) and resolved.steps[0][0] == "me"
     if caller.kind == "app":
         if about_me:
@@ -459,6 +476,11 @@ def _enough(row: Row, resolved: Resolved, caller: Caller) -> frozenset[str]:
         return row.application if caller.profile == "strict" else row.extended
     oneself = about_me or resolved.keys.get("user", "").lower() in (caller.oid, caller.upn.lower())
     return row.delegated | row.own if oneself and row.own else row.delegated
+
+
+def _permitted(row: Row, resolved: Resolved, caller: Caller) -> bool:
+    """Whether the token carries a permission that the row asks for. Raises as `_enough`."""
+    return not caller.personal and not caller.permissions.isdisjoint(_enough(row, resolved, caller))
 
 
 def _administers(snapshot: Snapshot, caller: Caller) -> bool:

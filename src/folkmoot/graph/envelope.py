@@ -6,7 +6,6 @@ Source: Microsoft Graph error responses; the codes of mail items are Exchange's.
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -60,7 +59,7 @@ def in_pieces(content: bytes) -> Stream:
     return Stream(len(content), chunks, len(content))
 
 
-class Events(ABC):
+class Events:
     """A body of server-sent events, which ends when one of the two has had enough.
 
     `patience` is how many seconds the client has to take what is sent.
@@ -68,17 +67,17 @@ class Events(ABC):
 
     patience: float
 
-    @abstractmethod
     def chunks(self) -> AsyncGenerator[bytes, None]:
         """What is sent; may be called once. Nothing happens before it is."""
+        raise NotImplementedError
 
-    @abstractmethod
     def gone(self) -> None:
         """The client has gone."""
+        raise NotImplementedError
 
-    @abstractmethod
     def sending(self, limit: asyncio.Timeout | None) -> None:
         """Something is being sent within this limit; None once it is."""
+        raise NotImplementedError
 
 
 class Answer(msgspec.Struct, frozen=True):

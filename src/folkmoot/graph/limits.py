@@ -107,6 +107,10 @@ class Throttle:
         self._counts: dict[tuple[str, ...], _Count] = {}
         self._under_way: dict[tuple[str, str], int] = {}
 
+    def limits(self, caller: Caller) -> bool:
+        """Whether there is anything to be counted of a caller."""
+        return self._limits[caller.profile] is not OFF
+
     def admit(self, caller: Caller, address: str, group: str | None, *, content: bool) -> tuple[str, str] | None:
         """Count a request; `content` says that it is about the conversations of `group`, or what is in them.
 

@@ -54,7 +54,7 @@ def _items(feed: Feed, options: Options, size: int) -> float:
         or options.skip
     ):
         return inf
-    return size * (1 + sum(_items_below(feed, item) for item in options.expand))
+    return size * (1 + sum([_items_below(feed, item) for item in options.expand]))
 
 
 def _items_below(feed: Feed, item: Expand) -> float:

@@ -33,12 +33,22 @@ class Road(msgspec.Struct, frozen=True):
     @property
     def context(self) -> str:
         """`groups('…')/threads('…%3D')/posts`, as context URLs have it."""
-        return "/".join(name if key is None else f"{name}('{_escape(key)}')" for name, key in self.steps)
+        return _context(self.steps)
 
     @property
     def path(self) -> str:
         """The same as a URL under the service root."""
-        return "/".join(name if key is None else f"{name}/{_escape(key)}" for name, key in self.steps)
+        return _path(self.steps)
+
+
+@lru_cache(maxsize=1024)
+def _context(steps: tuple[tuple[str, str | None], ...]) -> str:
+    return "/".join([name if key is None else f"{name}('{_escape(key)}')" for name, key in steps])
+
+
+@lru_cache(maxsize=1024)
+def _path(steps: tuple[tuple[str, str | None], ...]) -> str:
+    return "/".join([name if key is None else f"{name}/{_escape(key)}" for name, key in steps])
 
 
 @lru_cache(maxsize=4096)

@@ -150,12 +150,11 @@ def parse_expand(text: str) -> tuple[Expand, ...]:
 
 
 def to_query(texts: Iterable[tuple[str, str]], skiptoken: str | None) -> str:
-    """The percent-encoded query of `texts` (see `Options.texts`) and a `$skiptoken`, if there is one."""
+    """The percent-encoded query of `texts` (see `Options.texts`) and a `$skiptoken` of `tokens`, if there is one."""
     query = _query(tuple(texts))
     if skiptoken is None:
         return query
-    token = f"$skiptoken={quote(skiptoken, safe=_READABLE)}"
-    return f"{query}&{token}" if query else token
+    return f"{query}&$skiptoken={skiptoken}" if query else f"$skiptoken={skiptoken}"
 
 
 @lru_cache(maxsize=256)  # programs ask the same few questions, and each page of the answers has a link

@@ -8,7 +8,8 @@ signed: a token can only say where to begin within what the caller may see anywa
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
+from binascii import b2a_base64
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2s
@@ -22,6 +23,7 @@ Value = str | int | float | bool | None
 
 _UNUSABLE = re.compile(r"[\x00\ud800-\udfff]")
 _TEXT = re.compile(r"[A-Za-z0-9_-]{1,10000}")
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _read = msgspec.json.Decoder(list[Value]).decode
 
 
@@ -29,7 +31,8 @@ def encode(values: Sequence[Value], shape: str) -> str:
     """The token for `values`. Raises ValueError for a value that JSON or a database column cannot hold."""
     if not all(map(_sound, values)):
         raise ValueError("a token holds text without NUL, 64-bit integers, finite numbers, booleans and None")
-    return urlsafe_b64encode(msgspec.json.encode([_hash(shape), *values])).decode().rstrip("=")
+    text = b2a_base64(msgspec.json.encode([_hash(shape), *values]), newline=False)
+    return text.translate(_URL_SAFE).rstrip(b"=").decode()
 
 
 def decode(text: str, shape: str, *, types: Sequence[type] | None = None) -> tuple[Value, ...]:
@@ -61,7 +64,7 @@ def _hash(shape: str) -> str:
 
 def _sound(value: Value) -> bool:
     if isinstance(value, str):
-        return not _UNUSABLE.search(value)
+        return "\0" not in value if value.isascii() else not _UNUSABLE.search(value)
     if isinstance(value, float):
         return isfinite(value)
     return value is None or -(2**63) <= value < 2**63

@@ -46,12 +46,13 @@ class RandomIds:
     """Random GUIDs (RFC 9562 §5.4, UUID version 4), for what is not stored. For one thread."""
 
     def __init__(self) -> None:
-        self._digits = ""
+        self._digits: list[str] = []
 
     def new(self) -> str:
         """A new id, as canonical lower-case text."""
         if not self._digits:
             # A call into the system for each id would cost more than all the rest.
-            self._digits = os.urandom(1024).hex()
-        d, self._digits = self._digits[:32], self._digits[32:]
+            digits = os.urandom(1024).hex()
+            self._digits = [digits[at : at + 32] for at in range(0, len(digits), 32)]
+        d = self._digits.pop()
         return f"{d[:8]}-{d[8:12]}-4{d[13:16]}-{'89ab'[int(d[16], 16) & 3]}{d[17:20]}-{d[20:]}"
