@@ -7,15 +7,16 @@ statement and the sending.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from itertools import repeat
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from sqlalchemy import Boolean, ColumnElement, Select, and_, bindparam, func, literal, or_, select, true
 
 from folkmoot.graph import clauses, directory_search, narrowing
-from folkmoot.graph.describe import RENDER_ALL, Noun, Property, Sql
+from folkmoot.graph.describe import Noun, Property, Sql
 from folkmoot.graph.feeds import FEEDS, Feed
+from folkmoot.graph.projecting import PageProjector, Projector, Step, page_projector, projector
 from folkmoot.model import Caller
 from folkmoot.odata import tokens
 from folkmoot.odata.edm import HEAD, Nav
@@ -25,9 +26,6 @@ from folkmoot.refusals import BadClause, BadExpand
 from folkmoot.store.db import Statement
 
 MAX_EXPAND_DEPTH = 3
-
-Projector = Callable[[str, Sequence[Any]], dict[str, Any]]
-PageProjector = Callable[[str, Sequence[Sequence[Any]]], list[Any]]
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -42,6 +40,7 @@ class Plan:
     __slots__ = (
         "_base",
         "_few",
+        "_flags",
         "_keyed",
         "_pages",
         "_texts",
@@ -81,6 +80,7 @@ class Plan:
         newest_by = None if options.search is not None else narrowing.bounded_above(feed, options.filter)
         ordered = clauses.order(feed, options, newest_by)
         self.keys = [(column, descending, self.place(column)) for column, descending in ordered]
+        self._flags = [n for n, (column, _, _) in enumerate(self.keys) if isinstance(column.type, Boolean)]
         long = feed.noun.long
         # Where in a row the text that may be long stands, and the key of the row.
         self.long: tuple[int, int] | None = None
@@ -119,15 +119,7 @@ class Plan:
         """Where rows come by a text of which an index has the head, and the head of the last row was all of its text:
         the statements for the rows with the same text, and for those that come after them. One statement for both
         would go through all that have the same text."""
-        heads = [each.field.head for each in self.feed.noun.properties.values() if each.field.head is not None]
-        if (
-            cursor is None
-            or len(self.keys) != 3
-            or not any(self.keys[0][0] is head for head in heads)
-            or self.keys[2][0] is not self.feed.noun.key
-            or len({descending for _, descending, _ in self.keys}) != 1
-            or len(cursor[0]) >= HEAD
-        ):
+        if cursor is None or not self._by_text() or len(cursor[0]) >= HEAD:
             return None
         if self._texts is None:
             (head, descending, _), _, (key, _, _) = self.keys
@@ -138,6 +130,16 @@ class Plan:
             others = limited.where(head < at if descending else head > at).order_by(*order)
             self._texts = Statement(same), Statement(others)
         return self._texts
+
+    def _by_text(self) -> bool:
+        """Whether rows come by the head of a text, then by the text, then by their key, all in one direction."""
+        heads = [each.field.head for each in self.feed.noun.properties.values() if each.field.head is not None]
+        return (
+            len(self.keys) == 3
+            and any(self.keys[0][0] is head for head in heads)
+            and self.keys[2][0] is self.feed.noun.key
+            and len({descending for _, descending, _ in self.keys}) == 1
+        )
 
     def walked(self, cursor: Sequence[Any] | None) -> tuple[Statement, Statement, Statement, Statement] | None:
         """Where rows come by their key, the last first: the statements for the key of the row `walk` rows after
@@ -188,11 +190,10 @@ class Plan:
 
     def token(self, row: Sequence[Any], more: str = "") -> str:
         """The `$skiptoken` that goes on after `row`."""
-        # SQLite has no booleans of its own.
-        values = [
-            bool(row[place]) if isinstance(column.type, Boolean) and row[place] is not None else row[place]
-            for column, _, place in self.keys
-        ]
+        values = [row[place] for _, _, place in self.keys]
+        for n in self._flags:
+            # SQLite has no booleans of its own.
+            values[n] = None if values[n] is None else bool(values[n])
         return tokens.encode(values, f"{self.shape} {more}")
 
     def place(self, column: Sql) -> int:
@@ -224,65 +225,31 @@ class Plan:
             for name, each in noun.properties.items()
             if (each.field.by_default if selected is None else name in selected)
         ]
-        steps: list[tuple[str, Any, int, int, int]] = []
-        for each in (*chosen, *more):
-            places = [*(self.place(column) for column in each.columns), -1, -1, -1]
-            steps.append((each.field.name, each.render, places[0], places[1], places[2]))
-        constant = {"@odata.type": f"#microsoft.graph.{noun.entity.name}"} if typed else {}
-        further = None if noun.dynamic is None else self.place(noun.dynamic)
-        names = None if selected is None else {name.lower() for name in selected}
-        if not (self.feed.kinds or self.feed.directory or typed or further is not None):
-            self.project_all = self._page_projector(chosen)
 
-        def project(group: str, row: Sequence[Any]) -> dict[str, Any]:
-            sent: dict[str, Any] = constant.copy()
-            for name, render, first, second, third in steps:
-                if render is None:
-                    sent[name] = row[first]
-                elif third >= 0:
-                    sent[name] = render(group, row[first], row[second], row[third])
-                elif second >= 0:
-                    sent[name] = render(group, row[first], row[second])
-                elif first >= 0:
-                    sent[name] = render(group, row[first])
-                else:
-                    sent[name] = render(group)
-            if further is not None:
-                # An annotation such as Strings@odata.type goes with its property.
-                for name, value in _object(row[further]).items():
-                    if names is None or name.partition("@")[0].lower() in names:
-                        sent[name] = value
+        def steps(properties: Iterable[Property]) -> tuple[Step, ...]:
+            return tuple(
+                Step(each.field.name, each.render, tuple(self.place(column) for column in each.columns))
+                for each in properties
+            )
+
+        constant = (("@odata.type", f"#microsoft.graph.{noun.entity.name}"),) if typed else ()
+        project = projector(steps((*chosen, *more)), constant)
+        if noun.dynamic is None:
+            if not (self.feed.kinds or self.feed.directory or typed):
+                self.project_all = page_projector(steps(chosen))
+            return project
+        further = self.place(noun.dynamic)
+        names = None if selected is None else {name.lower() for name in selected}
+
+        def project_open(group: str, row: Sequence[Any]) -> dict[str, Any]:
+            sent = project(group, row)
+            # An annotation such as Strings@odata.type goes with its property.
+            for name, value in _object(row[further]).items():
+                if names is None or name.partition("@")[0].lower() in names:
+                    sent[name] = value
             return sent
 
-        return project
-
-    def _page_projector(self, chosen: Sequence[Property]) -> PageProjector:
-        fields = [f"p{number}" for number in range(len(chosen))]
-        names = {field: each.field.name for field, each in zip(fields, chosen, strict=True)}
-        record = msgspec.defstruct("Record", fields, rename=names, gc=False)
-        steps = [
-            (RENDER_ALL.get(each.render), each.render, [self.place(column) for column in each.columns])
-            if each.render is not None
-            else (None, None, [self.place(each.columns[0])])
-            for each in chosen
-        ]
-
-        def project_all(group: str, rows: Sequence[Sequence[Any]]) -> list[Any]:
-            if not rows:
-                return []
-            columns = list(zip(*rows, strict=True))
-            sent: list[Iterable[Any]] = []
-            for render_all, render, places in steps:
-                values = [columns[place] for place in places]
-                if render_all is not None:
-                    sent.append(render_all(group, *values))
-                elif render is not None:
-                    sent.append(map(render, repeat(group, len(rows)), *values))
-                else:
-                    sent.append(values[0])
-            return list(map(record, *sent))
-
-        return project_all
+        return project_open
 
 
 def _parted(feed: Feed, expand: Sequence[Expand]) -> tuple[list[Property], list[Expand]]:
@@ -359,16 +326,22 @@ def plan_for(
 
     `make` makes a plan of another kind. Raises `BadClause` when a clause cannot be evaluated.
     """
-    clauses.permitted(feed, options, caller.profile)
-    app = caller.kind == "app"
-    if any("now" in text.lower() for name, text in options.texts if name in ("$filter", "$expand")):
-        # A kept plan would keep the time at which it was made.
-        return make(feed, options, app=app, now=now)
-    key = (feed.name, app, kind, *(pair for pair in options.texts if pair[0] in _PLANNED))
+    texts, fleeting = _planned(options.texts)
+    key = (feed.name, caller.kind, caller.profile, kind, texts)
     plan = _PLANS.get(key)
     if plan is None:
-        plan = make(feed, options, app=app, now=now)
+        clauses.permitted(feed, options, caller.profile)
+        plan = make(feed, options, app=caller.kind == "app", now=now)
+        if fleeting:
+            return plan
         while len(_PLANS) >= _PLANS_KEPT:
             _PLANS.pop(next(iter(_PLANS)), None)
         _PLANS[key] = plan
     return plan
+
+
+@lru_cache(maxsize=1024)
+def _planned(texts: tuple[tuple[str, str], ...]) -> tuple[tuple[tuple[str, str], ...], bool]:
+    """Those that a plan depends on, and whether it would hold the time at which it was made."""
+    decisive = tuple([pair for pair in texts if pair[0] in _PLANNED])
+    return decisive, any("now" in text.lower() for name, text in texts if name in ("$filter", "$expand"))
