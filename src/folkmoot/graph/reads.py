@@ -72,6 +72,25 @@ class Page(Read):
         return Answer(200, page(snapshot, FEEDS[self.feed], call.options, scope, call.road, call.caller))
 
 
+class PostPage(Page):
+    """A page of a thread's posts. Where it shows any, the thread is there: that is not asked for by itself where it is
+    known already who the caller is."""
+
+    def __call__(self, snapshot: Snapshot, call: Call) -> Answer:
+        path = thread_path(call)
+        if "c" in path or not rows.knows_standing(snapshot, call.caller, path["g"]):
+            return Page.__call__(self, snapshot, call)
+        access.read_content(access.enter(snapshot, call.caller, path["g"]))
+        try:
+            sent = page(snapshot, FEEDS[self.feed], call.options, path, call.road, call.caller)
+        except Refusal:
+            in_thread(snapshot, call)  # which is said first
+            raise
+        if not sent["value"]:
+            in_thread(snapshot, call)
+        return Answer(200, sent)
+
+
 class Count(Read):
     """`/$count`: a bare number as text."""
 

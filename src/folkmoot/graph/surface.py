@@ -258,10 +258,12 @@ def _user_patch(given: inputs.UserPatchIn) -> Any:
     return given, hash_password(password) if password else None
 
 
-def _collection(address: str, feed: str, scope: reads.Scope, *more: Any, **named: Any) -> tuple[Row, Row]:
+def _collection(
+    address: str, feed: str, scope: reads.Scope, *more: Any, page: type[reads.Page] = reads.Page, **named: Any
+) -> tuple[Row, Row]:
     """A collection and its `/$count`."""
     return (
-        _get(address, reads.Page(feed, scope), *more, **named),
+        _get(address, page(feed, scope), *more, **named),
         _get(f"{address}/$count", reads.Count(feed, scope), *more, **named),
     )
 
@@ -578,7 +580,7 @@ SURFACE: tuple[Row, ...] = (
     _do("POST", "thread/reply", writes.reply_to_thread, _W, _NONE, takes=inputs.ReplyIn, prepare=_reply,
         once=True, differs=_ADDED, source="Thread: reply: application not supported; 202, no body, no id"),
     # ── posts ────────────────────────────────────────────────────────────────────────────────────────────────────────
-    *_collection("thread/posts", "posts", reads.in_thread, _R, source="List posts"),
+    *_collection("thread/posts", "posts", reads.in_thread, _R, page=reads.PostPage, source="List posts"),
     _get("post", reads.One("post", reads.one_post), _R, source="Get post; OpenAPI for inReplyTo"),
     _do("POST", "post/reply", writes.reply_to_post, _W, takes=inputs.ReplyIn, prepare=_reply, once=True,
         differs=_ADDED, source="Post: reply: application supported, unlike Thread: reply; 202, no body, no id"),

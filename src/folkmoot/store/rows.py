@@ -143,8 +143,17 @@ def standing(snapshot: Snapshot, caller: Caller, group: str) -> Standing | None:
 
     In a transaction this also takes the group's turn: other writers of the group wait until it ends.
     """
-    row = _standing_row(snapshot, caller.oid, group)
-    return None if row is None else _read_standing(caller, group, row)
+    if isinstance(snapshot, Tx):
+        row = _standing_row(snapshot, caller.oid, group)
+        return None if row is None else _read_standing(caller, group, row)
+    key = ("standing of", group, caller.oid)
+    found: Standing | None = snapshot.memo.get(key)
+    if found is None or found.caller is not caller:
+        row = _standing_row(snapshot, caller.oid, group)
+        if row is None:
+            return None
+        found = snapshot.memo[key] = _read_standing(caller, group, row)
+    return found
 
 
 def place(snapshot: Snapshot, caller: Caller, group: str, thread: str) -> Place | Standing | None:
@@ -179,6 +188,11 @@ def entry(snapshot: Snapshot, caller: Caller, group: str, thread: str) -> tuple[
         return None
     snapshot.memo[key] = row[:_FIRST]
     return _read_standing(caller, group, row), row[_FIRST]
+
+
+def knows_standing(snapshot: Snapshot, caller: Caller, group: str) -> bool:
+    """Whether `standing` costs no statement."""
+    return ("standing", group, caller.oid) in snapshot.memo
 
 
 def take_turn(tx: Tx, group: str) -> None:
