@@ -80,7 +80,7 @@ class PrometheusMeter(Meter):
             "folkmoot_request_seconds", "From a request until its answer began.", _REQUESTS, "operation", "method"
         )
         self._answered: dict[tuple[str, str, int], tuple[Callable[[], None], Callable[[float], None]]] = {}
-        self._counted_items: dict[tuple[str, str, int], Callable[[], None]] = {}
+        self._counted_items: dict[tuple[str, str, int], Callable[[float], None]] = {}
         self._items = counter("folkmoot_batch_items_total", "Requests within batches.", "operation", "method", "status")
         self.under_way = {
             "requests": gauge("folkmoot_requests_in_progress", "HTTP requests under way, streams among them."),
@@ -138,12 +138,12 @@ class PrometheusMeter(Meter):
         found[0]()
         found[1](seconds)
 
-    def item(self, operation: str, method: str, status: int) -> None:
+    def items(self, operation: str, method: str, status: int, count: int) -> None:
         found = self._counted_items.get((operation, method, status))
         if found is None:
             # Methods of a batch's items are known ones.
             found = self._counted_items[operation, method, status] = self._items.labels(operation, method, status).inc
-        found()
+        found(count)
 
     def committed(self, writes: int, seconds: float) -> None:
         self._batches.observe(writes)

@@ -50,8 +50,8 @@ class Meter:
     def answered(self, operation: str, method: str, status: int, seconds: float) -> None:
         """An HTTP request's answer began, after so many seconds. Status 0: there was none."""
 
-    def item(self, operation: str, method: str, status: int) -> None:
-        """A request within a batch was answered."""
+    def items(self, operation: str, method: str, status: int, count: int) -> None:
+        """So many requests within a batch were answered."""
 
     def committed(self, writes: int, seconds: float) -> None:
         """So many writes were committed together; it took so long from their beginning until they were on disk."""

@@ -17,9 +17,9 @@ from folkmoot.graph import batch as served
 from folkmoot.graph.app import GraphDoor
 from folkmoot.graph.envelope import Answer as Sent
 from folkmoot.graph.limits import Throttle
-from tests.harness import GROUP, JSON, ORIGIN, PERSON, ROOT, Answer, Client, Graph
+from tests.harness import GROUP, JSON, ORIGIN, PERSON, ROADS, ROOT, Answer, Client, Graph, Place
 from tests.protocol.library import Library
-from tests.protocol.rows import EVERYTHING, POSTING, REQUESTS, Request, case, each
+from tests.protocol.rows import EVERYTHING, EXTENDED, POSTING, REQUESTS, Request, case, each
 from tests.protocol.shapes import refused, well_formed
 from tests.protocol.test_every_row import FOR_ADMINISTRATORS
 from tests.protocol.test_fuzz import bounded, strange
@@ -250,6 +250,30 @@ def test_what_was_written_is_answered_as_it_went_however_little_room_there_is(
     assert [got["status"] for got in ask(graph.as_("AdeleV"), item("1"), start).values()] == [413, 201]
 
 
+def test_posts_of_threads_are_read_and_refused_as_they_are_alone(graph: Graph) -> None:
+    adele = graph.as_("AdeleV")
+    there, gone, empty = (adele.start(content=content) for content in ("there", "gone", "empty"))
+    assert adele.delete(gone.thread_path()).status == 204
+    assert adele.delete(empty.post_path(), **EXTENDED).status == 204
+    of_others = Place(GROUP["HR"], there.conversation, there.thread, there.post)
+    urls = [
+        f"{place.thread_path(road)}/posts{query}"
+        for place in (there, gone, empty, of_others)
+        for road in ROADS
+        for query in ("", "?$top=1", "?$select=nothing", "?$filter=nothing eq 1", "?$skiptoken=x")
+    ]
+    alone = [adele.get(url) for url in urls]
+    assert {answer.status for answer in alone} == {200, 400, 404}
+    for at in range(0, len(urls), 20):
+        got = ask(adele, *(item(str(n), url) for n, url in enumerate(urls[at : at + 20])))
+        for found, answer in zip(got.values(), alone[at : at + 20], strict=True):
+            assert found["status"] == answer.status
+            if answer.status == 200:
+                assert found["body"] == answer.json
+            else:
+                assert found["body"]["error"]["code"] == answer.json["error"]["code"]
+
+
 # ── what waits for what ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -304,14 +328,14 @@ def test_as_many_run_at_a_time_as_may(
 ) -> None:
     running, most = 0, 0
 
-    async def answer(door: Any, scope: Any, receive: Any) -> Any:
+    async def answer(door: Any, *asked: Any) -> Any:
         nonlocal running, most
         running += 1
         most = max(most, running)
         for _ in range(30):  # let the others begin
             await asyncio.sleep(0)
         try:
-            return await real(door, scope, receive)
+            return await real(door, *asked)
         finally:
             running -= 1
 

@@ -41,6 +41,42 @@ def test_names_are_read_in_any_case_and_others_left_aside() -> None:
     assert parse_batch(raw) == (Item("1", "GET", "/me", {}, b"", ()),)
 
 
+def read(raw: bytes) -> object:
+    """The items, or the refusal's words and target."""
+    try:
+        return parse_batch(raw)
+    except BadBody as refusal:
+        return refusal.message, refusal.target
+
+
+SOME: st.SearchStrategy[object] = st.one_of(
+    st.none(), st.booleans(), st.integers(0, 9), st.sampled_from(["", "1", "GET", "/me"]), st.just([])
+)
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "id": st.one_of(st.sampled_from(["1", "2", "a", "A", ""]), SOME),
+                "method": st.one_of(st.sampled_from(["GET", "post", "HEAD"]), SOME),
+                "url": st.one_of(st.sampled_from(["/me", "/groups?$top=1", " ", "\x01"]), SOME),
+            },
+            optional={
+                "headers": st.one_of(st.just({"Accept": "a"}), st.just({"a b": "c"}), SOME),
+                "body": st.one_of(st.just({"a": 1}), SOME),
+                "dependsOn": st.one_of(st.lists(st.sampled_from(["1", "2", "x"]), max_size=2), SOME),
+                "depends_on": st.one_of(st.lists(st.sampled_from(["1", "2"]), max_size=2), SOME),
+            },
+        ),
+        max_size=3,
+    )
+)
+def test_names_written_as_documented_and_otherwise_are_read_alike(items: list[dict[str, Any]]) -> None:
+    others = [{name.upper() if name != "id" else "Id": value for name, value in item.items()} for item in items]
+    assert read(batch(*items)) == read(batch(*others))
+
+
 @pytest.mark.parametrize(
     ("items", "after"),
     [

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -39,6 +40,8 @@ class Door(Protocol):
     """The door that a request came in by, as far as rows that serve need it."""
 
     streams: Streams
+    # Whether what is quickly read is waited for.
+    waits: bool
 
     def at_once(self, caller: Caller) -> int:
         """How many requests to one group a caller may have under way."""
@@ -46,8 +49,10 @@ class Door(Protocol):
     async def admitted(self, scope: Scope) -> Listener:
         """Who sent a request, as of now; raises the refusal that it would be answered with now."""
 
-    async def answer(self, scope: Scope, receive: Callable[[], Any]) -> tuple[Answer, str, str]:
-        """What one request is answered, its request-id and its client-request-id."""
+    async def answer(
+        self, scope: Scope, receive: Callable[[], Any], sender: Caller | None = None
+    ) -> tuple[Answer, str, str]:
+        """What one request is answered, its request-id and its client-request-id. `sender`: who is known to send it."""
 
     def request_ids(self, headers: Mapping[bytes, bytes]) -> tuple[str, str]:
         """A new request-id, and the client-request-id of a request with these headers."""
@@ -56,7 +61,7 @@ class Door(Protocol):
 Serve = Callable[[Door, Call, Scope, bytes], Awaitable[Answer]]
 
 
-class Response(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True, gc=False):
     """What an item is answered, as it is sent; `body` is JSON already, a string for what is not JSON, or null."""
 
     id: str
@@ -72,57 +77,85 @@ async def serve_batch(door: Door, call: Call, scope: Scope, raw: bytes) -> Answe
     outer = _Outer(call, scope)
     # As Outlook does, where only so many may be under way. What many ask of the database at once goes there together.
     at_once = min(len(items), door.at_once(call.caller))
-    run = _Run(door, items, [outer.scope(place, item) for place, item in enumerate(items)], at_once)
-    async with asyncio.TaskGroup() as group:
-        if any(item.after for item in items):
-            for place in range(len(items)):
-                group.create_task(run.item(place))
-        else:
-            places = iter(range(len(items)))
-            for _ in range(at_once):
-                group.create_task(run.some(places))
+    outer_id = observe.request_id.get()
+    # What a batch prefers is not said for its items.
+    sender = None if b"prefer" in call.headers else call.caller
+    run = _Run(door, sender, items, [outer.scope(place, item) for place, item in enumerate(items)])
+    try:
+        async with asyncio.TaskGroup() as group:
+            if any(item.after for item in items):
+                turns, done = asyncio.Semaphore(at_once), [asyncio.Event() for _ in items]
+                for place in range(len(items)):
+                    group.create_task(run.item(place, turns, done))
+            else:
+                await run.together(group, at_once, wait=door.waits)
+    finally:
+        observe.request_id.set(outer_id)
+        for (operation, method, status), count in run.answered.items():
+            observe.meter.items(operation, method, status, count)
     return Answer(200, {"responses": run.responses})
 
 
 class _Run:
     """A batch under way."""
 
-    def __init__(self, door: Door, items: tuple[Item, ...], scopes: list[dict[str, Any]], at_once: int) -> None:
+    def __init__(
+        self, door: Door, sender: Caller | None, items: tuple[Item, ...], scopes: list[dict[str, Any]]
+    ) -> None:
         self._door = door
+        self._sender = sender
         self._items = items
         self._scopes = scopes
-        self._turns = asyncio.Semaphore(at_once)
-        self._done = [asyncio.Event() for _ in items]
         self._found: dict[int, Response] = {}
         self._room = LARGEST
+        # How many items were answered, by operation, method and status.
+        self.answered: Counter[tuple[str, str, int]] = Counter()
 
     @property
     def responses(self) -> list[Response]:
         return [self._found[place] for place in range(len(self._items))]
 
-    async def some(self, places: Iterator[int]) -> None:
-        """Ask the door for items that depend on nothing, one after the other, as long as there are any."""
-        for place in places:
-            found = await self._door.answer(self._scopes[place], _once(self._items[place].body))
-            await self._keep(place, *found)
+    async def together(self, group: asyncio.TaskGroup, at_once: int, *, wait: bool) -> None:
+        """Ask the door for all items, which depend on nothing, some `at_once`. Where most do not `wait`, those that do
+        not are done here, for a task costs as much as a part of an item does."""
+        places = iter(range(len(self._items)))
 
-    async def item(self, place: int) -> None:
-        """Wait for what this item depends on, then ask the door, unless any of that failed."""
+        def begin() -> None:
+            for _ in range(at_once - 1):
+                group.create_task(self._some(places))
+
+        if wait:
+            begin()
+            await self._some(places)
+            return
+        beginning = asyncio.get_running_loop().call_soon(begin)
+        try:
+            await self._some(places)
+        finally:
+            beginning.cancel()
+
+    async def _some(self, places: Iterator[int]) -> None:
+        for place in places:
+            await self._ask(place)
+
+    async def item(self, place: int, turns: asyncio.Semaphore, done: Sequence[asyncio.Event]) -> None:
+        """Wait for what this item depends on, then ask the door when there is a turn, unless any of that failed."""
         item = self._items[place]
         for before in item.after:
-            await self._done[before].wait()
-        async with self._turns:
+            await done[before].wait()
+        async with turns:
             failed = next((before for before in item.after if self._found[before].status >= 400), None)
             if failed is None:
-                found = await self._door.answer(self._scopes[place], _once(item.body))
+                await self._ask(place)
             else:
-                found = self._refused(place, DependencyFailed(self._items[failed].id))
-            await self._keep(place, *found)
-        self._done[place].set()
+                self._keep(place, *self._refused(place, DependencyFailed(self._items[failed].id)))
+        done[place].set()
 
-    async def _keep(self, place: int, answer: Answer, request_id: str, client_request_id: str) -> None:
-        observe.meter.item(self._scopes[place].get(observe.OPERATION, "none"), self._items[place].method, answer.status)
-        self._found[place] = self._response(place, await self._whole(place, answer), request_id, client_request_id)
+    async def _ask(self, place: int) -> None:
+        answer, *ids = await self._door.answer(self._scopes[place], _once(self._items[place].body), self._sender)
+        if isinstance(answer.body, Stream | Events):
+            answer = await self._whole(place, answer)
+        self._keep(place, answer, *ids)
 
     async def _whole(self, place: int, answer: Answer) -> Answer:
         """An answer that is sent part by part, in one piece, where that fits into the batch."""
@@ -130,20 +163,20 @@ class _Run:
             # Nothing has begun yet.
             message = "A stream of events does not end, so a batch cannot hold it; ask for it by itself."
             return self._refused(place, BadBody(message, target=f"requests[{place}].url"))[0]
-        if not isinstance(answer.body, Stream):
-            return answer
-        if answer.body.length > self._room:
+        body: Stream = answer.body
+        if body.length > self._room:
             return self._refused(place, AnswerTooLarge())[0]
-        return msgspec.structs.replace(answer, body=await answer.body.whole())
+        return msgspec.structs.replace(answer, body=await body.whole())
 
     def _refused(self, place: int, refusal: Refusal) -> tuple[Answer, str, str]:
         ids = self._door.request_ids(dict(self._scopes[place]["headers"]))
         return refused(refusal, "mail", request_id=ids[0], client_request_id=ids[1]), *ids
 
-    def _response(self, place: int, answer: Answer, request_id: str, client_request_id: str) -> Response:
+    def _keep(self, place: int, answer: Answer, request_id: str, client_request_id: str) -> None:
+        item = self._items[place]
         content_type, body = _body(answer)
         # Only what was read can be asked for again; a write is answered as it went.
-        if self._items[place].method == "GET" and answer.status < 400 and len(body) > self._room:
+        if item.method == "GET" and answer.status < 400 and len(body) > self._room:
             answer, request_id, client_request_id = self._refused(place, AnswerTooLarge())
             content_type, body = _body(answer)
         else:
@@ -151,7 +184,9 @@ class _Run:
         headers = {"request-id": request_id, "client-request-id": client_request_id, "OData-Version": "4.0"}
         if content_type is not None:
             headers["Content-Type"] = content_type
-        return Response(self._items[place].id, answer.status, headers | dict(answer.headers), msgspec.Raw(body))
+        headers.update(answer.headers)
+        self.answered[self._scopes[place].get(observe.OPERATION, "none"), item.method, answer.status] += 1
+        self._found[place] = Response(item.id, answer.status, headers, msgspec.Raw(body))
 
 
 class _Outer:
@@ -163,6 +198,7 @@ class _Outer:
         host = call.headers.get(b"host", b"").decode("latin-1")
         self._hosts = frozenset((root.lower(), host.lower(), _CLOUD))
         self._headers = {name: call.headers[name] for name in (b"host", b"authorization") if name in call.headers}
+        self._listed = list(self._headers.items())
 
     def scope(self, place: int, item: Item) -> dict[str, Any]:
         """The request of an item, as the HTTP server would have handed it on. Raises `BadBody` naming its URL."""
@@ -170,21 +206,22 @@ class _Outer:
         path, query = split_url(item.url, VERSION, self._hosts, where)
         if _nested(path):
             raise BadBody(f"The property '{where}' leads to $batch; a batch cannot hold another.", target=where)
-        headers = {name.encode("latin-1"): value.encode("latin-1", "replace") for name, value in item.headers.items()}
-        headers |= self._headers
-        return {
-            **self._scope,
-            "method": item.method,
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "headers": list(headers.items()),
-        }
+        headers = self._listed
+        if item.headers:
+            given = {name.encode("latin-1"): value.encode("latin-1", "replace") for name, value in item.headers.items()}
+            headers = list((given | self._headers).items())
+        scope = self._scope.copy()
+        scope["method"] = item.method
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = path.encode()
+        scope["query_string"] = query.encode()
+        scope["headers"] = headers
+        return scope
 
 
 def _nested(path: str) -> bool:
     first = path[len(VERSION) :].lstrip("/").partition("/")[0]
-    if "%" not in first and "batch" not in first.lower():
+    if "%" not in first and "$" not in first:
         return False
     try:
         segments = parse_path(path[len(VERSION) :])

@@ -28,9 +28,12 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 # Clients write URLs in JSON as people do, with spaces and letters of any language; what is escaped already stays.
 _URL_SAFE = "%/:?#[]@!$&'()*+,;=-._~"
 _ESCAPED = re.compile(rf"[A-Za-z0-9{re.escape(_URL_SAFE)}]*")
+_AFTER = ("dependsOn", "depends_on")
+_NOTHING = msgspec.Raw()
+_NO_HEADERS: Mapping[str, str] = {}
 
 
-class Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """A request of a batch.
 
     `url` is as it was sent; `headers` have names in lower case, without those that the outer request answers for;
@@ -52,57 +55,98 @@ def parse_batch(raw: bytes) -> tuple[Item, ...]:
     20 items, ids that are missing or given twice (letters' case does not tell them apart), unknown methods,
     dependencies on nothing or in a circle, a body that is neither JSON nor base64.
     """
-    outer = _object(raw, "")
-    items = outer.get("requests")
-    if items is None:
-        raise BadBody("The property 'requests' is required.", target="requests")
-    listed = _decoded(items, list[msgspec.Raw], "requests", "an array")
-    if not 1 <= len(listed) <= MOST:
-        raise BadBody(
-            f"A batch holds 1 to {MOST} requests, and this one holds {len(listed)}.",
-            target="requests",
-        )
-    parts = [_object(each, f"requests[{place}]") for place, each in enumerate(listed)]
+    written = _as_documented(raw)
+    parts = _parts(raw) if written is None else []
+    count = len(parts if written is None else written)
+    if not 1 <= count <= MOST:
+        raise BadBody(f"A batch holds 1 to {MOST} requests, and this one holds {count}.", target="requests")
+    if written is None:
+        ids = [_text(part, "id", f"requests[{place}].id") for place, part in enumerate(parts)]
+    else:
+        ids = [each.id for each in written]
     places: dict[str, int] = {}
-    ids: list[str] = []
-    for place, part in enumerate(parts):
+    for place, id in enumerate(ids):
         where = f"requests[{place}].id"
-        id = _text(part, "id", where)
         if not id:
             raise BadBody(f"The property '{where}' must not be empty.", target=where)
         if places.setdefault(id.lower(), place) != place:
             message = f"The property '{where}' is '{id[:80]}', which requests[{places[id.lower()]}] has as well."
             raise BadBody(message, target=where)
-        ids.append(id)
-    found = tuple(_item(place, part, ids[place], places) for place, part in enumerate(parts))
-    _refuse_circles(found)
+    if written is None:
+        written = [_written(place, part, ids[place]) for place, part in enumerate(parts)]
+    found = tuple(_item(place, each, places) for place, each in enumerate(written))
+    if any(item.after for item in found):
+        _refuse_circles(found)
     return found
 
 
-def _item(place: int, part: Mapping[str, msgspec.Raw], id: str, places: Mapping[str, int]) -> Item:
+class _Written(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """An item with its properties named and typed as Graph documents them; those that may be left out may be null."""
+
+    id: str
+    method: str
+    url: str
+    headers: dict[str, str] | None = None
+    body: msgspec.Raw = _NOTHING
+    dependsOn: list[str] | None = None
+    depends_on: list[str] | None = None
+
+
+class _Batch(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    requests: list[_Written]
+
+
+_decode = msgspec.json.Decoder(_Batch).decode
+
+
+def _as_documented(raw: bytes) -> list[_Written] | None:
+    """The items where all of them are written as documented; for any other, and what is wrong, it is read in parts."""
+    try:
+        return _decode(raw).requests
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _parts(raw: bytes) -> list[Mapping[str, msgspec.Raw]]:
+    """The items as objects, whose names may have letters of either case."""
+    outer = _object(raw, "")
+    items = outer.get("requests")
+    if items is None:
+        raise BadBody("The property 'requests' is required.", target="requests")
+    listed = _decoded(items, list[msgspec.Raw], "requests", "an array")
+    return [_object(each, f"requests[{place}]") for place, each in enumerate(listed)]
+
+
+def _written(place: int, part: Mapping[str, msgspec.Raw], id: str) -> _Written:
     at = f"requests[{place}]"
-    method = _text(part, "method", f"{at}.method").upper()
+    listed: dict[str, list[str] | None] = {}
+    method, url = _text(part, "method", f"{at}.method"), _text(part, "url", f"{at}.url")
+    headers = None
+    if "headers" in part:
+        headers = _decoded(part["headers"], dict[str, str] | None, f"{at}.headers", "an object of strings")
+    for name in _AFTER:
+        if name.lower() in part:
+            listed[name] = _decoded(part[name.lower()], list[str] | None, f"{at}.{name}", "an array of ids")
+    return _Written(id, method, url, headers, part.get("body", _NOTHING), **listed)
+
+
+def _item(place: int, written: _Written, places: Mapping[str, int]) -> Item:
+    at = f"requests[{place}]"
+    method, url = written.method.upper(), written.url.strip()
     if method not in METHODS:
-        message = f"The property '{at}.method' must be one of {', '.join(METHODS)}, not '{method[:40]}'."
+        message = f"The property '{at}.method' must be one of {', '.join(METHODS)}, not '{written.method[:40]}'."
         raise BadBody(message, target=f"{at}.method")
-    url = _text(part, "url", f"{at}.url")
-    if not url.strip() or _UNSAFE.search(url):
+    if not url or _UNSAFE.search(written.url):
         raise BadBody(f"The property '{at}.url' must be a URL.", target=f"{at}.url")
-    headers = _headers(part, f"{at}.headers")
-    return Item(
-        id=id,
-        method=method,
-        url=url.strip(),
-        headers=headers,
-        body=_body(part, headers, f"{at}.body"),
-        after=_after(part, at, places),
-    )
+    headers = _headers(written.headers, f"{at}.headers") if written.headers else _NO_HEADERS
+    body = _body(bytes(written.body), headers, f"{at}.body") if written.body else b""
+    after = () if written.dependsOn is written.depends_on is None else _after(written, at, places)
+    return Item(written.id, method, url, headers, body, after)
 
 
-def _headers(part: Mapping[str, msgspec.Raw], where: str) -> dict[str, str]:
-    given = _decoded(part["headers"], dict[str, str] | None, where, "an object of strings") if "headers" in part else {}
+def _headers(given: Mapping[str, str], where: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name, value in (given or {}).items():
+    for name, value in given.items():
         if not _NAME.fullmatch(name) or _UNSAFE.search(value.replace("\t", " ")):
             raise BadBody(f"The property '{where}' holds what is no HTTP header.", target=where)
         if name.lower() not in _OUTER:
@@ -110,9 +154,9 @@ def _headers(part: Mapping[str, msgspec.Raw], where: str) -> dict[str, str]:
     return found
 
 
-def _body(part: Mapping[str, msgspec.Raw], headers: Mapping[str, str], where: str) -> bytes:
+def _body(raw: bytes, headers: Mapping[str, str], where: str) -> bytes:
     """What is sent as the body: JSON as it stands, or what a base64 string holds."""
-    raw = bytes(part.get("body", b"")).strip()
+    raw = raw.strip()
     if not raw or raw == b"null":
         return b""
     if not raw.startswith(b'"'):
@@ -127,13 +171,11 @@ def _body(part: Mapping[str, msgspec.Raw], headers: Mapping[str, str], where: st
         raise BadBody(f"The property '{where}' must be base64, as its type is not JSON.", target=where) from None
 
 
-def _after(part: Mapping[str, msgspec.Raw], at: str, places: Mapping[str, int]) -> tuple[int, ...]:
+def _after(written: _Written, at: str, places: Mapping[str, int]) -> tuple[int, ...]:
     after: dict[int, None] = {}
-    for name, spelt in (("dependson", "dependsOn"), ("depends_on", "depends_on")):
-        if name not in part:
-            continue
-        where = f"{at}.{spelt}"
-        for id in _decoded(part[name], list[str] | None, where, "an array of ids") or ():
+    for name, given in zip(_AFTER, (written.dependsOn, written.depends_on), strict=True):
+        where = f"{at}.{name}"
+        for id in given or ():
             if id.lower() not in places:
                 raise BadBody(
                     f"The property '{where}' names '{id[:80]}', which is no request of this batch.", target=where
@@ -207,12 +249,11 @@ def split_url(url: str, version: str, hosts: frozenset[str], where: str) -> tupl
             raise BadBody(message, target=where)
         rest = url.partition("://")[2][len(parts.netloc) :]
     rest = rest.partition("#")[0]
+    if not _ESCAPED.fullmatch(rest):
+        rest = quote(rest, safe=_URL_SAFE, errors="replace")
     path, _, query = rest.partition("?")
-    path = _escaped(path if path.startswith("/") else f"/{path}")
+    if not path.startswith("/"):
+        path = f"/{path}"
     if path != version and not path.startswith(f"{version}/"):
         path = version + path
-    return path, _escaped(query)
-
-
-def _escaped(text: str) -> str:
-    return text if _ESCAPED.fullmatch(text) else quote(text, safe=_URL_SAFE, errors="replace")
+    return path, query
