@@ -14,7 +14,7 @@ from folkmoot.store import changes, migrate
 from folkmoot.store.db import Store, Tx
 from folkmoot.store.postgres import PostgresStore
 from folkmoot.store.sqlite import SqliteStore
-from folkmoot.store.wake import DIRECTORY
+from folkmoot.store.wake import DIRECTORY, Wake
 from folkmoot.store.watch import MANY, OVERLAP_SECONDS, Lately, names
 from tests import postgres
 from tests.harness import DATABASES, START, Clock
@@ -239,3 +239,38 @@ def test_processes_that_were_killed_are_forgotten(tmp_path: Path) -> None:
 
     asyncio.run(run())
     assert list(hints.iterdir()) == []
+
+
+# ── in one process ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_loop_hears_of_a_change_before_the_answer_and_a_listener_that_fails_takes_it_from_nobody() -> None:
+    wake, said = Wake(), list[object]()
+    troubles: list[object] = []
+
+    def fails(_: frozenset[str]) -> None:
+        raise ValueError("deaf")
+
+    async def main() -> None:
+        loop, answered = asyncio.get_running_loop(), asyncio.Event()
+        loop.set_exception_handler(lambda _, trouble: troubles.append(trouble["exception"]))
+        wake.listen(fails)
+        end = wake.listen(said.append)
+        await asyncio.to_thread(wake.told, {guid(1)}, {loop: answered.set})
+        await asyncio.wait_for(answered.wait(), PATIENCE)
+        assert said == [frozenset({guid(1)})]
+        end()
+        answered.clear()
+        wake.told((), {loop: answered.set})
+        await asyncio.wait_for(answered.wait(), PATIENCE)
+        assert said == [frozenset({guid(1)})]
+
+    asyncio.run(main())
+    assert [repr(each) for each in troubles] == ["ValueError('deaf')"]
+
+
+def test_an_answer_for_a_loop_that_is_closed_is_said_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    Wake().told((), {loop: lambda: None})
+    assert "after its event loop had closed" in caplog.text

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
+
+from folkmoot.observe import log
 
 # Stands for the directory where followers name the group of a change; `directory_log` has its changes.
 DIRECTORY = "00000000-0000-0000-0000-000000000000"
 
 # Ids of groups in which something changed, or `DIRECTORY`.
 Heard = Callable[[frozenset[str]], None]
+# What is to be done on an event loop.
+Call = Callable[[], object]
 # The time of a look at the whole log, in seconds: of all that was committed some seconds before, listeners have heard.
 Looked = Callable[[float], None]
 
@@ -44,13 +48,22 @@ class Wake:
         """Whether anybody listens."""
         return bool(self._listeners)
 
-    def told(self, groups: Collection[str]) -> None:
-        """Say that these groups changed, once that is committed. From any thread."""
-        if not groups:
-            return
+    def told(self, groups: Collection[str], answers: Mapping[asyncio.AbstractEventLoop, Call]) -> None:
+        """Say that these groups changed, once that is committed, and after it on each event loop the answer for it.
+
+        Each loop is waked once: to be waked costs it and the caller more than what it hears. From any thread.
+        """
+        calls: dict[asyncio.AbstractEventLoop, list[Call]] = {}
         changed = frozenset(groups)
-        self.heard(changed)
-        if self.others is not None:
+        if changed:
+            for loop, heard, _ in self._listeners:
+                calls.setdefault(loop, []).append(partial(heard, changed))
+        for loop, answer in answers.items():
+            calls.setdefault(loop, []).append(answer)
+        for loop, each in calls.items():
+            if not _call(loop, _one_by_one, each) and loop in answers:
+                log.warning("a write was committed after its event loop had closed")
+        if changed and self.others is not None:
             self.others.tell(changed)
 
     def heard(self, groups: frozenset[str]) -> None:
@@ -84,6 +97,19 @@ class Wake:
         return end
 
 
-def _call(loop: asyncio.AbstractEventLoop, callback: Callable[[Any], None], argument: object) -> None:
-    with suppress(RuntimeError):  # the loop was closed: nobody is there to be woken
+def _one_by_one(calls: Sequence[Call]) -> None:
+    for call in calls:
+        try:
+            call()
+        except Exception as error:
+            loop = asyncio.get_running_loop()
+            loop.call_exception_handler({"message": "a listener failed", "exception": error})
+
+
+def _call(loop: asyncio.AbstractEventLoop, callback: Callable[[Any], None], argument: object) -> bool:
+    """Whether there is somebody to be waked: the loop may have been closed."""
+    try:
         loop.call_soon_threadsafe(callback, argument)
+    except RuntimeError:
+        return False
+    return True

@@ -16,6 +16,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -153,17 +154,13 @@ class Writer(ABC):
         In the middle of the next batch, when all is said and the database has the rest to do: earlier, what the event
         loop does with the answers would keep that batch waiting.
         """
-        self._wake.told(self._to_tell)
-        self._to_tell = set()
-        batch, self._committed = self._committed, []
+        if not (self._committed or self._to_tell):
+            return
         by_loop: dict[asyncio.AbstractEventLoop, list[Job[Any]]] = {}
-        for job in batch:
+        for job in self._committed:
             by_loop.setdefault(job.loop, []).append(job)
-        for loop, jobs in by_loop.items():
-            try:
-                loop.call_soon_threadsafe(_settle, jobs)
-            except RuntimeError:  # the loop was closed: nobody waits any more
-                log.warning("a write was committed after its event loop had closed")
+        groups, self._to_tell, self._committed = self._to_tell, set(), []
+        self._wake.told(groups, {loop: partial(_settle, jobs) for loop, jobs in by_loop.items()})
 
     def _one_by_one(self, batch: list[Job[Any]], error: Exception) -> None:
         """Run each alone, but those that would only wait for the same again and meet the same error."""
