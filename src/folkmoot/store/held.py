@@ -19,8 +19,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from folkmoot.store.statements import Statement
 
-# Rows in one statement, largest first: a few texts serve any number of rows.
-_SIZES = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
+# How many rows are written by one statement where so many are left: a few texts serve any number of rows.
+_SIZES = [0, 1, 2, 3, *[4] * 2, *[6] * 2, *[8] * 4, *[12] * 4, *[16] * 8, *[24] * 8, 32]
 
 
 class Several:
@@ -132,11 +132,13 @@ class Held:
 
 def written(several: Several, group: str, rows: list[tuple[Any, ...]]) -> Iterator[tuple[Statement, dict[str, Any]]]:
     """The statements that write rows of a group, in their order, and their parameters."""
-    start = 0
-    for size in _SIZES:
-        while len(rows) - start >= size:
-            statement, names = several.of(size)
-            parameters = dict(zip(names, chain.from_iterable(rows[start : start + size]), strict=True))
-            parameters["g"] = group
-            yield statement, parameters
-            start += size
+    start, left = 0, len(rows)
+    while left:
+        size = _SIZES[min(left, len(_SIZES) - 1)]
+        statement, names = several.of(size)
+        values = rows[start] if size == 1 else chain.from_iterable(rows[start : start + size])
+        parameters = dict(zip(names, values, strict=True))
+        parameters["g"] = group
+        yield statement, parameters
+        start += size
+        left -= size
