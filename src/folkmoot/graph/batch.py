@@ -10,7 +10,7 @@ import base64
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -201,7 +201,8 @@ class _Outer:
         self._listed = list(self._headers.items())
 
     def scope(self, place: int, item: Item) -> dict[str, Any]:
-        """The request of an item, as the HTTP server would have handed it on. Raises `BadBody` naming its URL."""
+        """The request of an item, as the HTTP server would have handed it on but for its decoded path, which no row
+        reads. Raises `BadBody` naming its URL."""
         where = f"requests[{place}].url"
         path, query = split_url(item.url, VERSION, self._hosts, where)
         if _nested(path):
@@ -212,7 +213,6 @@ class _Outer:
             headers = list((given | self._headers).items())
         scope = self._scope.copy()
         scope["method"] = item.method
-        scope["path"] = unquote(path) if "%" in path else path
         scope["raw_path"] = path.encode()
         scope["query_string"] = query.encode()
         scope["headers"] = headers

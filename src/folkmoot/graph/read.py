@@ -78,7 +78,7 @@ def page(
     if options.count and options.skiptoken is None:
         answer["@odata.count"] = count(snapshot, feed, options, scope, caller)
     if token is not None:
-        texts = [pair for pair in options.texts if pair[0] != "$skip"]
+        texts = [pair for pair in options.texts if pair[0] != "$skip"] if options.skip is not None else options.texts
         answer["@odata.nextLink"] = f"{road.root}/{road.path}?{to_query(texts, token)}"
     answer["value"] = found
     return answer
