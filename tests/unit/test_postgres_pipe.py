@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import psycopg
 import pytest
+import uvloop
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import Integer, Text, bindparam, literal, select
 
 from folkmoot.store import postgres, postgres_pipe
@@ -87,6 +89,57 @@ def test_a_connection_that_is_ended_says_so(fresh_database: str) -> None:
 
     with pytest.raises(psycopg.OperationalError):
         with_pipe(fresh_database, ask)
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_a_connection_over_tcp_that_was_ended_meanwhile_says_so(
+    fresh_database: str, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """The question meets a reset, and the server's last word is still to be read: the server's loop tells that once."""
+    ended = asyncio.Event()
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while some := await reader.read(65536):
+            writer.write(some)
+
+    async def between(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_server, to_server = await connected(fresh_database)
+        asking = asyncio.create_task(pass_on(reader, to_server))
+        await pass_on(from_server, writer)
+        asking.cancel()
+        for each in (to_server, writer):
+            each.close()
+            await each.wait_closed()
+        ended.set()
+
+    async def ask() -> None:
+        async with await asyncio.start_server(between, "127.0.0.1", 0) as server:
+            host, port = server.sockets[0].getsockname()
+            url = make_conninfo(fresh_database, host=host, port=port, sslmode="disable")
+            connection = await Door(url, Access()).open_on_loop()
+            try:
+                pipe = Pipe(connection)
+                process: Any = await pipe.ask([("SELECT pg_backend_pid()", {})])
+                with psycopg.connect(fresh_database) as other:
+                    other.execute("SELECT pg_terminate_backend(%s)", [process[0][0][0]])
+                async with asyncio.timeout(20):
+                    await ended.wait()
+                    with pytest.raises(psycopg.OperationalError):
+                        await pipe.ask([number(1)])
+            finally:
+                await connection.close()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(ask())
+
+
+async def connected(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Streams to the server of `url`, whether it is on a socket of this machine or not."""
+    given = conninfo_to_dict(url)
+    host, port = str(given["host"]), str(given.get("port", 5432))
+    if host.startswith("/"):
+        return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+    return await asyncio.open_connection(host, int(port))
 
 
 def test_a_connection_that_broke_does_not_look_away_for_the_next_one(

@@ -8,6 +8,7 @@ the loop. Here several statements go out in one message and are waited for once.
 from __future__ import annotations
 
 import asyncio
+import select
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -115,11 +116,15 @@ class Pipe:
 
         libpq closes the socket of a connection that broke, and the next that is opened has its number. So the loop
         looks away now: whoever waits for `done` comes later, and would make it look away from the other one.
+
+        uvloop calls once and never again where the other end has reset the connection, as a server's does that has gone
+        while nobody asked. So what was still to be read, such as its last word, is read to the end in that one call.
         """
         broke: psycopg.Error | None = None
         try:
-            if not self._taken():
-                return
+            while not self._taken():
+                if not self._over():
+                    return
         except psycopg.Error as error:
             broke = self._error or error
         self._look_away(loop)
@@ -129,6 +134,12 @@ class Pipe:
             done.set_result(None)
         else:
             done.set_exception(broke)
+
+    def _over(self) -> bool:
+        """Whether nothing can come any more but what is here already, and the connection's end."""
+        look = select.poll()
+        look.register(self._pgconn.socket, 0)
+        return bool(look.poll(0))
 
     def _taken(self) -> bool:
         pgconn = self._pgconn
