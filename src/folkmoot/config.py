@@ -181,6 +181,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 # In the environment their members stand with commas between.
 _LISTS = {"webhook_networks"}
+_DATABASE = {"database", "database_file"}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _ISSUERS = "FOLKMOOT_ISSUERS_"
 _NAME = re.compile(r"[a-z][a-z0-9]*")
@@ -201,11 +202,16 @@ def load(overrides: Mapping[str, Any], environment: Mapping[str, str] = os.envir
             raise SettingWrong(f"The settings file {file} cannot be read: {error}", target="config") from error
     issuers = _issuers(given.pop("issuers", {}), environment)
     names = [name for name in Settings.__struct_fields__ if name != "issuers"]
+    said: dict[str, Any] = {}
     for name in names:
         text = environment.get(f"FOLKMOOT_{name.upper()}")
         if text is not None:
-            given[name] = [part.strip() for part in text.split(",") if part.strip()] if name in _LISTS else text
-    given.update({name: overrides[name] for name in names if overrides.get(name) is not None})
+            said[name] = [part.strip() for part in text.split(",") if part.strip()] if name in _LISTS else text
+    for later in (said, {name: overrides[name] for name in names if overrides.get(name) is not None}):
+        if later.keys() & _DATABASE:
+            # Each says where the database is, so the later of them wins as well.
+            given = {name: value for name, value in given.items() if name not in _DATABASE}
+        given.update(later)
     try:
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:

@@ -82,6 +82,18 @@ def test_a_wrong_setting_is_named(given: dict[str, object], named: str) -> None:
     assert named in refused.value.message
 
 
+def test_the_later_word_wins_on_where_the_database_is_in_whichever_way_it_says_so(tmp_path: Path) -> None:
+    """A command beside the server may look at another database than the server's settings name."""
+    (tmp_path / "url").write_text("postgresql://moot:secret@db/moot\n")
+    (tmp_path / "folkmoot.toml").write_text(f'database_file = "{tmp_path / "url"}"\n')
+    file = {"config": str(tmp_path / "folkmoot.toml")}
+    assert load(file, {}).database == "postgresql://moot:secret@db/moot"
+    assert load({**file, "database": "postgresql://db/rehearsal"}, {}).database == "postgresql://db/rehearsal"
+    environment = {"FOLKMOOT_DATABASE": "postgresql://db/tried"}
+    assert load(file, environment).database == "postgresql://db/tried"
+    assert load({**file, "database_file": str(tmp_path / "url")}, environment).database == load(file, {}).database
+
+
 def test_a_database_may_be_named_in_a_file_that_is_a_secret(tmp_path: Path) -> None:
     (tmp_path / "url").write_text("postgresql://moot:secret@db/moot\n")
     settings = load({}, {"FOLKMOOT_DATABASE_FILE": str(tmp_path / "url")})
