@@ -13,11 +13,13 @@ import psycopg
 import pytest
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
+from psycopg import sql
 from sqlalchemy import create_engine
 
 from folkmoot import cli
 from folkmoot.store import migrate
 from folkmoot.store.migrations import online
+from tests import postgres
 from tests.harness import DATABASES
 from tests.unit.test_store import Place, execute, new_place, nothing  # noqa: F401  (a fixture)
 
@@ -100,6 +102,17 @@ def test_a_migration_does_not_wait_long_for_a_lock_and_comes_again(
         other.rollback()
     waiting.join(PATIENCE)
     assert migrate.current(fresh_database) == migrate.HEAD
+
+
+def test_a_database_that_keeps_no_utf_8_is_refused_by_its_name(fresh_database: str) -> None:
+    name = psycopg.conninfo.conninfo_to_dict(fresh_database)["dbname"]
+    with psycopg.connect(postgres.postgres_url(), autocommit=True) as administrator:
+        administrator.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(str(name))))
+        make = sql.SQL("CREATE DATABASE {} ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0")
+        administrator.execute(make.format(sql.Identifier(str(name))))
+    with pytest.raises(migrate.WrongEncoding, match="encoding is SQL_ASCII, and Folkmoot needs UTF8"):
+        migrate.upgrade(fresh_database)
+    assert migrate.current(fresh_database) is None
 
 
 def test_an_index_is_made_beside_a_writer(url: str) -> None:

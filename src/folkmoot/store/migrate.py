@@ -44,6 +44,10 @@ class DatabaseInUse(Refusal):
     """Others held locks in the database for too long; nothing was changed by the last step. Try again."""
 
 
+class WrongEncoding(Refusal):
+    """The database does not keep text as UTF-8."""
+
+
 class Standing(NamedTuple):
     """Where a database stands: its revision, None for an empty one, and the oldest revision whose code works on it."""
 
@@ -184,6 +188,13 @@ def _turn(url: str, deadline: float) -> Iterator[None]:
     import psycopg
 
     with psycopg.connect(url, prepare_threshold=None) as link:
+        # A cluster made without a locale makes such databases, and the driver gives bytes for their text.
+        encoding = link.info.parameter_status("server_encoding")
+        if encoding not in (None, "UTF8"):
+            raise WrongEncoding(
+                f"The database's encoding is {encoding}, and Folkmoot needs UTF8; make it anew: "
+                "createdb --encoding UTF8 --template template0 …"
+            )
         link.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         for wait in _waits():
             # Without parameters: the driver would leave open what it asked with them, and that keeps its snapshot.
