@@ -102,8 +102,11 @@ def listen(host: str, port: int, option: str) -> socket.socket:
         bound.bind((host, port))
     except OSError as error:
         bound.close()
+        remedy = "stop what uses it"
+        if isinstance(error, PermissionError):
+            remedy = "let this program have the low port (the capability CAP_NET_BIND_SERVICE)"
         raise PortTaken(
-            f"Cannot listen on {host}:{port} ({error.strerror}): stop what uses it, or choose another with {option}."
+            f"Cannot listen on {host}:{port} ({error.strerror}): {remedy}, or choose another with {option}."
         ) from error
     bound.listen(BACKLOG)
     return bound

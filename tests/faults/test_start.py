@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
 import subprocess
 import sys
 from http.client import HTTPConnection
@@ -10,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from folkmoot import server
 from folkmoot.store import migrate
 from tests.faults.clients import AT_ONCE, PATIENCE, running
 from tests.server import folkmoot, free_port
@@ -48,6 +52,22 @@ def test_a_database_file_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "folkmoot.db").write_text("Dear diary, " * 1000)
     assert "folkmoot.db" in refused("serve", "--data", str(tmp_path), *ports())
     assert (tmp_path / "folkmoot.db").read_text() == "Dear diary, " * 1000
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"), [(errno.EACCES, "CAP_NET_BIND_SERVICE"), (errno.EADDRINUSE, "stop what uses it")]
+)
+def test_a_port_that_cannot_be_had_comes_with_what_helps(
+    monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
+) -> None:
+    """Whether the system refuses a low port is for the one who runs this to say; so it is said for it here."""
+
+    def bind(_: socket.socket, __: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket.socket, "bind", bind)
+    with pytest.raises(server.PortTaken, match=rf"127.0.0.1:443 .*{remedy}.*--https-port"):
+        server.listen("127.0.0.1", 443, "--https-port")
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate"])
