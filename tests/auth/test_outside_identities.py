@@ -250,7 +250,7 @@ def test_permissions_are_said_in_many_words(graph: Graph) -> None:
 
 
 def test_without_provisioning_an_unknown_person_is_told_so(graph: Graph) -> None:
-    World(graph).refused(NotAdmitted, "not in this server's directory.*folkmoot person add")
+    World(graph).refused(NotAdmitted, "not in this server's directory.*folkmoot person add.*folkmoot person link")
 
 
 def test_the_first_sign_in_adds_the_person(graph: Graph) -> None:

@@ -67,6 +67,8 @@ def test_every_variable_is_a_setting() -> None:
 def test_the_settings_file_is_read(tmp_path: Path) -> None:
     settings = load({"config": str(DEPLOY / "folkmoot.toml")}, {})
     assert (settings.mode, settings.host, settings.metrics) == ("production", "127.0.0.1", True)
+    # Without it those whom the how-to adds could not sign in.
+    assert settings.issuers["main"].link == ("mail",)
 
 
 def test_the_container_s_environment_is_one_to_start_with(tmp_path: Path) -> None:
@@ -81,6 +83,7 @@ def test_the_container_s_environment_is_one_to_start_with(tmp_path: Path) -> Non
     assert variables["FOLKMOOT_DATABASE_FILE"] == "/run/secrets/database"
     settings = load({}, {**variables, "FOLKMOOT_DATABASE_FILE": str(tmp_path / "database")})
     assert settings.database == "postgresql://folkmoot:secret@database/folkmoot"
+    assert settings.issuers["main"].link == ("mail",)
     assert (settings.mode, settings.public_url, settings.log_format) == (
         "production",
         "https://moot.example.org",

@@ -13,7 +13,8 @@ from folkmoot.store.db import Snapshot, Tx
 
 _UNKNOWN = (
     "The access token is genuine, but its person is not in this server's directory, and people are not added at their "
-    "first sign-in. An operator can add them with `folkmoot person add`."
+    "first sign-in. An operator can add them with `folkmoot person add`, or say by `folkmoot person link` which of the "
+    "people who are there they are."
 )
 _DELETED = "The person whom the access token names was deleted from this server's directory."
 _NOT_IN_NICKNAME = re.compile(r"[^A-Za-z0-9._+-]+")
