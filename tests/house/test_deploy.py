@@ -109,6 +109,21 @@ def test_the_dockerfile_copies_what_is_there_and_is_let_in() -> None:
     assert user == ["10001:10001"]
 
 
+def test_the_image_is_built_of_what_is_pinned_and_holds_nothing_to_install_more_with() -> None:
+    # A syntax line would have each build run a program from a registry that nobody has checked.
+    assert "syntax=" not in DOCKERFILE
+    assert "pip uninstall --yes setuptools pip" in DOCKERFILE
+
+
+def test_a_migration_may_take_as_long_in_a_container_as_under_systemd() -> None:
+    """A server answers nothing before it is done; a check that has succeeded once no longer waits."""
+    patience = re.search(r"--start-period=(\w+)", DOCKERFILE)
+    unit = re.search(r"(?m)^TimeoutStartSec=(\d+)min$", (DEPLOY / "folkmoot.service").read_text())
+    assert patience is not None
+    assert unit is not None
+    assert patience[1] == f"{unit[1]}m"
+
+
 @contextmanager
 def answering(status: int) -> Iterator[int]:
     class Answering(BaseHTTPRequestHandler):
