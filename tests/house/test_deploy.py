@@ -6,6 +6,7 @@ Programs that read these files judge theirs where they are installed.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -26,6 +28,7 @@ from folkmoot.auth import certificates
 from folkmoot.auth.trust import Trust
 from folkmoot.config import Settings, load
 from folkmoot.metrics import PrometheusMeter
+from tests.server import free_port
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -203,22 +206,82 @@ def test_the_units_run_commands_that_there_are() -> None:
     assert int(seconds[1]) > settings.unready_seconds + settings.grace_seconds
 
 
-@needs("nginx")
-def test_nginx_takes_its_file(tmp_path: Path) -> None:
-    made = certificates.ensure(tmp_path / "certificates", [])
+def nginx_of(folder: Path) -> tuple[str, ...]:
+    """The command for nginx with our file, as one that needs nothing outside of `folder`."""
+    made = certificates.ensure(folder / "certificates", [])
     server = (DEPLOY / "nginx.conf").read_text()
     server = server.replace("/etc/letsencrypt/live/moot.example.org/fullchain.pem", str(made.certificate))
     server = server.replace("/etc/letsencrypt/live/moot.example.org/privkey.pem", str(made.key))
-    server = server.replace("/var/log/nginx/", f"{tmp_path}/")
-    (tmp_path / "nginx.conf").write_text(
-        f"pid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;\nevents {{}}\nhttp {{\naccess_log off;\n{server}}}\n"
+    server = server.replace("/var/log/nginx/", f"{folder}/")
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    places = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
+    (folder / "nginx.conf").write_text(
+        f"pid {folder}/pid;\nerror_log {folder}/error.log;\nevents {{}}\nhttp {{\n{places}access_log off;\n{server}}}\n"
     )
-    judged("nginx", "-t", "-q", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"))
+    return "nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")
+
+
+@needs("nginx")
+def test_nginx_takes_its_file(tmp_path: Path) -> None:
+    judged(*nginx_of(tmp_path), "-t", "-q")
+
+
+def put(url: str) -> int:
+    """What a proxy answers to a range of an upload while there is no server behind it."""
+    return httpx.put(url, content=b"range", headers={"Authorization": "Bearer secret"}, verify=False).status_code  # noqa: S501
+
+
+@needs("nginx")
+def test_nginx_writes_no_upload_s_path_down(tmp_path: Path) -> None:
+    command, port = nginx_of(tmp_path), free_port()
+    file = tmp_path / "nginx.conf"
+    text = re.sub(r"(?m)^ *listen (80|\[::\]).*\n", "", file.read_text())
+    text = text.replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl").replace(":8080", f":{free_port()}")
+    # The server that only redirects would listen on the port of HTTP.
+    file.write_text(text.replace("server {\n", f"server {{\n    listen 127.0.0.1:{free_port()};\n", 1))
+    judged(*command)
+    try:
+        assert put(f"https://127.0.0.1:{port}/uploads/nobodys-business") == 502
+    finally:
+        judged(*command, "-s", "quit")
+    assert " PUT 502 " in (tmp_path / "folkmoot.log").read_text()
+    logs = [(tmp_path / name).read_text() for name in ("folkmoot.log", "error.log")]
+    assert not re.search("nobodys-business|secret", "".join(logs))
 
 
 @needs("caddy")
 def test_caddy_takes_its_file() -> None:
     judged("caddy", "validate", "--adapter", "caddyfile", "--config", str(DEPLOY / "Caddyfile"))
+
+
+@needs("caddy")
+def test_caddy_writes_no_upload_s_path_down(tmp_path: Path) -> None:
+    file, port = tmp_path / "Caddyfile", free_port()
+    # Nobody is to change its settings while it runs; the port for that may be another program's here.
+    file.write_text((DEPLOY / "Caddyfile").read_text().replace("\n{\n", "\n{\n\tadmin off\n", 1))
+    environment = {
+        **os.environ,
+        "FOLKMOOT_HOSTNAME": f"http://127.0.0.1:{port}",
+        "FOLKMOOT_UPSTREAM": f"127.0.0.1:{free_port()}",
+        "XDG_CONFIG_HOME": str(tmp_path),
+        "XDG_DATA_HOME": str(tmp_path),
+    }
+    command = ("caddy", "run", "--adapter", "caddyfile", "--config", str(file))
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        said = ""
+        try:
+            for line in process.stderr:
+                said += line
+                if "serving initial configuration" in line:
+                    break
+            assert put(f"http://127.0.0.1:{port}/uploads/nobodys-business") in (502, 503)
+        finally:
+            process.terminate()
+            said += process.stderr.read()
+    # It tells both that there was a request, and that nobody answered it.
+    assert {"http.log.access.log0", "http.log.error.log0"} <= set(re.findall(r'"logger":"([^"]+)"', said))
+    assert not re.search("nobodys-business|secret", said)
 
 
 @needs("promtool")
