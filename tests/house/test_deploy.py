@@ -321,6 +321,28 @@ def test_the_how_to_gives_commands_files_and_settings_that_there_are() -> None:
     assert settings - set(Settings.__struct_fields__) == set()
 
 
+def test_the_how_to_builds_each_release_of_itself_alone() -> None:
+    """What pip finds in `build/` goes into the package, be it of this release or not."""
+    installs = re.findall(r"(?m)^.*pip install .*--no-build-isolation \.$", HOW_TO.read_text())
+    assert len(installs) == 2
+    assert [line for line in installs if not line.startswith("sudo rm -rf build && ")] == []
+
+
+def test_the_server_its_backups_and_commands_mean_one_database() -> None:
+    """One that a unit alone names is another than that of the commands beside it, which would say nothing of it."""
+    assert re.search(r"(?m)^#database_file = ", (DEPLOY / "folkmoot.toml").read_text())
+    assert [unit.name for unit in UNITS if "DATABASE" in unit.read_text()] == []
+
+
+@needs("jq")
+def test_the_how_to_finds_the_errors_in_a_journal_that_is_not_all_ours() -> None:
+    given = re.search(r"`journalctl -u folkmoot -o cat \| (jq [^`]+)`", HOW_TO.read_text())
+    assert given is not None
+    journal = 'Starting folkmoot.service - Folkmoot\n{"level":"info"}\nfolkmoot: no\n{"level":"error","message":"it"}\n'
+    done = subprocess.run(shlex.split(given[1]), input=journal, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"level": "error", "message": "it"}), done.stderr
+
+
 def test_every_setting_has_its_line_in_the_manual() -> None:
     table = (ROOT / "docs" / "manual" / "running.md").read_text()
     assert [name for name in Settings.__struct_fields__ if not re.search(rf"(?m)^\|.*`{name}`.*\|", table)] == []
