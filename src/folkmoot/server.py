@@ -105,8 +105,9 @@ def listen(host: str, port: int, option: str) -> socket.socket:
         remedy = "stop what uses it"
         if isinstance(error, PermissionError):
             remedy = "let this program have the low port (the capability CAP_NET_BIND_SERVICE)"
+        named = f"[{host}]" if ":" in host else host
         raise PortTaken(
-            f"Cannot listen on {host}:{port} ({error.strerror}): {remedy}, or choose another with {option}."
+            f"Cannot listen on {named}:{port} ({error.strerror}): {remedy}, or choose another with {option}."
         ) from error
     bound.listen(BACKLOG)
     return bound

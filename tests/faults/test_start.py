@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -66,8 +67,9 @@ def test_a_port_that_cannot_be_had_comes_with_what_helps(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(socket.socket, "bind", bind)
-    with pytest.raises(server.PortTaken, match=rf"127.0.0.1:443 .*{remedy}.*--https-port"):
-        server.listen("127.0.0.1", 443, "--https-port")
+    for host, named in (("127.0.0.1", "127.0.0.1:443"), ("::", "[::]:443")):
+        with pytest.raises(server.PortTaken, match=rf"{re.escape(named)} .*{remedy}.*--https-port"):
+            server.listen(host, 443, "--https-port")
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate"])
