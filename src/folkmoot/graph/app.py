@@ -170,7 +170,7 @@ class GraphDoor:
             scope[OPERATION] = row.address
             asked = _Asked(row, resolved, caller, scope, headers, receive)
             # Of a batch the items are counted, as they come in by the same door.
-            counted = row.address != "$batch" and self._throttle.limits(caller)
+            counted = row.address != "$batch" and self._throttle.counts(caller)
             answer = await (self._admit(asked) if counted or _has_body(headers) else self._answer(asked))
         except Refusal as refusal:
             if resolved is not None:

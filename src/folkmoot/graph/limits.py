@@ -107,7 +107,7 @@ class Throttle:
         self._counts: dict[tuple[str, ...], _Count] = {}
         self._under_way: dict[tuple[str, str], int] = {}
 
-    def limits(self, caller: Caller) -> bool:
+    def counts(self, caller: Caller) -> bool:
         """Whether there is anything to be counted of a caller."""
         return self._limits[caller.profile] is not OFF
 
