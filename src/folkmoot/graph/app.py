@@ -155,13 +155,15 @@ class GraphDoor:
         """
         headers = _headers(scope)
         request_id, client_request_id = self.request_ids(headers)
+        # Whether it may say how it is answered, and does.
+        prefers = self._development and b"prefer" in headers
         area: Area = "mail"
         profile: Profile = "strict"
         try:
             resolved = None
             if (document := _described(scope)) is not None:
                 return document, request_id, client_request_id
-            caller = sender if sender is not None and not self._prefers(headers) else await self._caller(headers)
+            caller = sender if sender is not None and not prefers else await self._caller(headers)
             scope[APPLICATION] = caller.application
             profile = caller.profile
             resolved = _resolved(scope["raw_path"].decode("latin-1"), profile)
@@ -171,7 +173,8 @@ class GraphDoor:
             asked = _Asked(row, resolved, caller, scope, headers, receive)
             # Of a batch the items are counted, as they come in by the same door.
             counted = row.address != "$batch" and self._throttle.counts(caller)
-            answer = await (self._admit(asked) if counted or _has_body(headers) else self._answer(asked))
+            has_body = b"content-length" in headers or b"transfer-encoding" in headers
+            answer = await (self._admit(asked) if counted or has_body else self._answer(asked))
         except Refusal as refusal:
             if resolved is not None:
                 area = next(iter(BY_ADDRESS[resolved.address].values())).area
@@ -182,7 +185,7 @@ class GraphDoor:
             answer = failed(
                 500, "generalException", message, None, (), request_id=request_id, client_request_id=client_request_id
             )
-        if resolved is not None and (preferred := self._asked_profile(headers)) is not None:
+        if prefers and resolved is not None and (preferred := self._asked_profile(headers)) is not None:
             # RFC 7240 §3. Said of refusals, too: they are what the profile decides.
             answer = _applied(answer, f"folkmoot.profile={preferred}")
         return answer, request_id, client_request_id
@@ -220,15 +223,12 @@ class GraphDoor:
         logged_id.set(request_id)
         return request_id, headers.get(b"client-request-id", b"").decode("latin-1")[:_ECHOED] or request_id
 
-    def _prefers(self, headers: Mapping[bytes, bytes]) -> bool:
-        """Whether a request may say how it is answered, and does."""
-        return self._development and b"prefer" in headers
-
     def _asked_profile(self, headers: Mapping[bytes, bytes]) -> Profile | None:
         """The profile that a request prefers, where that is heard."""
-        if not self._prefers(headers):
+        given = headers.get(b"prefer")
+        if not self._development or given is None:
             return None
-        asked = parse_prefer(headers[b"prefer"].decode("latin-1")).get("folkmoot.profile", "").lower()
+        asked = parse_prefer(given.decode("latin-1")).get("folkmoot.profile", "").lower()
         return "strict" if asked == "strict" else "extended" if asked == "extended" else None
 
     async def _caller(self, headers: Mapping[bytes, bytes]) -> Caller:
@@ -271,7 +271,7 @@ class GraphDoor:
                         raise NoSuchObject(resolved.keys["uniqueName"]) from None
                     raise
         options = _options(scope["query_string"])
-        if row.read is not None and row.method == "GET":
+        if row.area == "directory" and row.read is not None and row.method == "GET":
             options = _directory_rules(row, options, headers, caller.profile)
         prefer = parse_prefer(headers.get(b"prefer", b"").decode("latin-1")) if b"prefer" in headers else {}
         call = Call(
@@ -289,7 +289,9 @@ class GraphDoor:
         )
         row_read = row.read
         if row_read is not None and row.method == "GET":
-            read = _fitting(_granted(row_read, row, unless_granted), row, resolved)
+            read: Callable[[Snapshot, Call], Answer] = row_read
+            if unless_granted is not None or row.kinds is not None:
+                read = _fitting(_granted(row_read, row, unless_granted), row, resolved)
             answer = await self._store.read(lambda snapshot: read(snapshot, call), quick=row_read.quick(call))
             return filled(answer, self._store) if _may_hold_content(row, options) else answer
         if row.method != "GET":
@@ -406,10 +408,6 @@ def _headers(scope: Mapping[str, Any]) -> dict[bytes, bytes]:
     return dict(scope["headers"])
 
 
-def _has_body(headers: Mapping[bytes, bytes]) -> bool:
-    return b"content-length" in headers or b"transfer-encoding" in headers
-
-
 def _length(headers: Mapping[bytes, bytes]) -> int:
     """Bytes of the body as the client declares them; 0 where it does not."""
     declared = headers.get(b"content-length", b"")
@@ -467,8 +465,6 @@ def _row(resolved: Resolved, method: str, profile: Profile) -> Row:
 
 def _enough(row: Row, resolved: Resolved, caller: Caller) -> frozenset[str]:
     """The permissions of which the token must carry one. Raises `PersonRequired` where only a person has a self."""
-    if caller.kind == "person" and not row.own:
-        return row.delegated
     about_me = "user" not in resolved.keys and bool(resolved.steps) and resolved.steps[0][0] == "me"
     if caller.kind == "app":
         if about_me:
@@ -480,7 +476,10 @@ def _enough(row: Row, resolved: Resolved, caller: Caller) -> frozenset[str]:
 
 def _permitted(row: Row, resolved: Resolved, caller: Caller) -> bool:
     """Whether the token carries a permission that the row asks for. Raises as `_enough`."""
-    return not caller.personal and not caller.permissions.isdisjoint(_enough(row, resolved, caller))
+    if caller.personal:
+        return False
+    anybody = caller.kind == "person" and not row.own
+    return not caller.permissions.isdisjoint(row.delegated if anybody else _enough(row, resolved, caller))
 
 
 def _administers(snapshot: Snapshot, caller: Caller) -> bool:
@@ -530,7 +529,7 @@ async def _fingerprint(row: Row, resolved: Resolved, raw: bytes) -> str:
 
 def _directory_rules(row: Row, options: Options, headers: Mapping[bytes, bytes], profile: Profile) -> Options:
     """The options that hold for a collection of the directory (see `consistency`)."""
-    if row.area != "directory" or not isinstance(row.read, Page | Count):
+    if not isinstance(row.read, Page | Count):
         return options
     eventual = headers.get(b"consistencylevel", b"").strip().lower() == b"eventual"
     return checked(FEEDS[row.read.feed].noun, row.address, options, eventual=eventual, profile=profile)

@@ -38,10 +38,10 @@ class Snapshot(ABC):
     # Whether `expect` saves anything.
     expects = False
 
-    def __init__(self, instant: float) -> None:
+    def __init__(self, instant: float, memo: dict[Hashable, Any] | None = None) -> None:
         self.instant = instant
         self.now = int(instant)
-        self.memo: dict[Hashable, Any] = {}
+        self.memo: dict[Hashable, Any] = {} if memo is None else memo
 
     @abstractmethod
     def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]: ...

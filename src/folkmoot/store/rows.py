@@ -143,16 +143,16 @@ def standing(snapshot: Snapshot, caller: Caller, group: str) -> Standing | None:
 
     In a transaction this also takes the group's turn: other writers of the group wait until it ends.
     """
-    if isinstance(snapshot, Tx):
-        row = _standing_row(snapshot, caller.oid, group)
-        return None if row is None else _read_standing(caller, group, row)
     key = ("standing of", group, caller.oid)
-    found: Standing | None = snapshot.memo.get(key)
-    if found is None or found.caller is not caller:
-        row = _standing_row(snapshot, caller.oid, group)
-        if row is None:
-            return None
-        found = snapshot.memo[key] = _read_standing(caller, group, row)
+    known: Standing | None = snapshot.memo.get(key)
+    if known is not None and known.caller is caller:
+        return known
+    row = _standing_row(snapshot, caller.oid, group)
+    if row is None:
+        return None
+    found = _read_standing(caller, group, row)
+    if not isinstance(snapshot, Tx):  # which may change it
+        snapshot.memo[key] = found
     return found
 
 

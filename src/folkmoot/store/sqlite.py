@@ -88,10 +88,8 @@ class SqliteSnapshot(Snapshot):
     dialect: Dialect = "sqlite"
 
     def __init__(self, connection: sqlite3.Connection, instant: float, memo: dict[Hashable, Any] | None = None) -> None:
-        super().__init__(instant)
+        super().__init__(instant, memo)
         self._execute = connection.execute
-        if memo is not None:
-            self.memo = memo
 
     def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
         return _done(self._execute, text, parameters).fetchall()
