@@ -271,7 +271,7 @@ class GraphDoor:
                         raise NoSuchObject(resolved.keys["uniqueName"]) from None
                     raise
         options = _options(scope["query_string"])
-        if row.area == "directory" and row.read is not None and row.method == "GET":
+        if row.read is not None and row.method == "GET":
             options = _directory_rules(row, options, headers, caller.profile)
         prefer = parse_prefer(headers.get(b"prefer", b"").decode("latin-1")) if b"prefer" in headers else {}
         call = Call(
@@ -289,9 +289,7 @@ class GraphDoor:
         )
         row_read = row.read
         if row_read is not None and row.method == "GET":
-            read: Callable[[Snapshot, Call], Answer] = row_read
-            if unless_granted is not None or row.kinds is not None:
-                read = _fitting(_granted(row_read, row, unless_granted), row, resolved)
+            read = _fitting(_granted(row_read, row, unless_granted), row, resolved)
             answer = await self._store.read(lambda snapshot: read(snapshot, call), quick=row_read.quick(call))
             return filled(answer, self._store) if _may_hold_content(row, options) else answer
         if row.method != "GET":
@@ -465,21 +463,20 @@ def _row(resolved: Resolved, method: str, profile: Profile) -> Row:
 
 def _enough(row: Row, resolved: Resolved, caller: Caller) -> frozenset[str]:
     """The permissions of which the token must carry one. Raises `PersonRequired` where only a person has a self."""
+    if caller.kind == "person" and not row.own:
+        return row.delegated
     about_me = "user" not in resolved.keys and bool(resolved.steps) and resolved.steps[0][0] == "me"
     if caller.kind == "app":
         if about_me:
             raise PersonRequired
         return row.application if caller.profile == "strict" else row.extended
     oneself = about_me or resolved.keys.get("user", "").lower() in (caller.oid, caller.upn.lower())
-    return row.delegated | row.own if oneself and row.own else row.delegated
+    return row.delegated | row.own if oneself else row.delegated
 
 
 def _permitted(row: Row, resolved: Resolved, caller: Caller) -> bool:
     """Whether the token carries a permission that the row asks for. Raises as `_enough`."""
-    if caller.personal:
-        return False
-    anybody = caller.kind == "person" and not row.own
-    return not caller.permissions.isdisjoint(row.delegated if anybody else _enough(row, resolved, caller))
+    return not caller.personal and not caller.permissions.isdisjoint(_enough(row, resolved, caller))
 
 
 def _administers(snapshot: Snapshot, caller: Caller) -> bool:
@@ -529,7 +526,7 @@ async def _fingerprint(row: Row, resolved: Resolved, raw: bytes) -> str:
 
 def _directory_rules(row: Row, options: Options, headers: Mapping[bytes, bytes], profile: Profile) -> Options:
     """The options that hold for a collection of the directory (see `consistency`)."""
-    if not isinstance(row.read, Page | Count):
+    if row.area != "directory" or not isinstance(row.read, Page | Count):
         return options
     eventual = headers.get(b"consistencylevel", b"").strip().lower() == b"eventual"
     return checked(FEEDS[row.read.feed].noun, row.address, options, eventual=eventual, profile=profile)

@@ -184,8 +184,7 @@ class _Run:
         headers = {"request-id": request_id, "client-request-id": client_request_id, "OData-Version": "4.0"}
         if content_type is not None:
             headers["Content-Type"] = content_type
-        if answer.headers:
-            headers.update(answer.headers)
+        headers.update(answer.headers)
         self.answered[self._scopes[place].get(observe.OPERATION, "none"), item.method, answer.status] += 1
         self._found[place] = Response(item.id, answer.status, headers, msgspec.Raw(body))
 
@@ -231,14 +230,7 @@ def _nested(path: str) -> bool:
     return bool(segments) and segments[0].name.lower() == "$batch"
 
 
-async def _nothing() -> dict[str, Any]:
-    return {"type": "http.request", "body": b"", "more_body": False}
-
-
 def _once(body: bytes) -> Callable[[], Awaitable[dict[str, Any]]]:
-    if not body:
-        return _nothing
-
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}
 

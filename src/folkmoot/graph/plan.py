@@ -326,7 +326,7 @@ def plan_for(
 
     `make` makes a plan of another kind. Raises `BadClause` when a clause cannot be evaluated.
     """
-    texts, fleeting = _planned(options.texts)
+    texts, fleeting = _decisive(options.texts)
     key = (feed.name, caller.kind, caller.profile, kind, texts)
     plan = _PLANS.get(key)
     if plan is None:
@@ -341,7 +341,7 @@ def plan_for(
 
 
 @lru_cache(maxsize=1024)
-def _planned(texts: tuple[tuple[str, str], ...]) -> tuple[tuple[tuple[str, str], ...], bool]:
+def _decisive(texts: tuple[tuple[str, str], ...]) -> tuple[tuple[tuple[str, str], ...], bool]:
     """Those that a plan depends on, and whether it would hold the time at which it was made."""
     decisive = tuple([pair for pair in texts if pair[0] in _PLANNED])
     return decisive, any("now" in text.lower() for name, text in texts if name in ("$filter", "$expand"))

@@ -261,7 +261,7 @@ class _Reading:
     ) -> list[Row]:
         """The rows of a page, by the way that looks at the fewest."""
         if plan.few is None:
-            texts = None if cursor is None else plan.after_text(cursor)
+            texts = plan.after_text(cursor)
             if texts is None:
                 return self.snapshot.all(plan.page(cursor), **parameters)
             rows = self.snapshot.all(texts[0], **parameters)
@@ -334,9 +334,8 @@ def _context(plan: Plan, road: Road) -> str:
 
 def _planned(feed: Feed, options: Options, caller: Caller, now: int) -> tuple[Plan, searching.Asked | None]:
     """The plan for a collection, and what it is searched for."""
-    if options.search is not None or options.deltatoken is not None:
-        _unsearchable(feed, options)
-    asked = None if options.search is None or feed.directory else searching.asked(feed, options, caller)
+    _unsearchable(feed, options)
+    asked = None if feed.directory else searching.asked(feed, options, caller)
     if asked is None:
         return plan_for(feed, options, caller, now), None
 

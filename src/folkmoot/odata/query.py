@@ -150,11 +150,12 @@ def parse_expand(text: str) -> tuple[Expand, ...]:
 
 
 def to_query(texts: Iterable[tuple[str, str]], skiptoken: str | None) -> str:
-    """The percent-encoded query of `texts` (see `Options.texts`) and a `$skiptoken` of `tokens`, if there is one."""
+    """The percent-encoded query of `texts` (see `Options.texts`) and a `$skiptoken`, if there is one."""
     query = _query(tuple(texts))
     if skiptoken is None:
         return query
-    return f"{query}&$skiptoken={skiptoken}" if query else f"$skiptoken={skiptoken}"
+    token = f"$skiptoken={skiptoken if _PLAIN.fullmatch(skiptoken) else quote(skiptoken, safe=_READABLE)}"
+    return f"{query}&{token}" if query else token
 
 
 @lru_cache(maxsize=256)  # programs ask the same few questions, and each page of the answers has a link
@@ -162,6 +163,7 @@ def _query(texts: tuple[tuple[str, str], ...]) -> str:
     return "&".join([f"{name}={quote(value, safe=_READABLE)}" for name, value in texts])
 
 
+_PLAIN = re.compile(r"[\w-]*", re.ASCII)  # as ours are; to look is cheaper than to quote
 _READABLE = "$,()'/:;@*!=?"
 _SELECT_HINT = "Give property names separated by commas, such as id,from/emailAddress, or *"
 _EXPAND_HINT = "Give relationships separated by commas, such as members($select=id;$top=5)"

@@ -136,8 +136,7 @@ def written(several: Several, group: str, rows: list[tuple[Any, ...]]) -> Iterat
     while left:
         size = _SIZES[min(left, len(_SIZES) - 1)]
         statement, names = several.of(size)
-        values = rows[start] if size == 1 else chain.from_iterable(rows[start : start + size])
-        parameters = dict(zip(names, values, strict=True))
+        parameters = dict(zip(names, chain.from_iterable(rows[start : start + size]), strict=True))
         parameters["g"] = group
         yield statement, parameters
         start += size
