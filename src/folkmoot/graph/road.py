@@ -53,4 +53,6 @@ def _path(steps: tuple[tuple[str, str | None], ...]) -> str:
 
 @lru_cache(maxsize=4096)
 def _escape(key: str) -> str:
-    return quote(key.replace("'", "''"), safe="")
+    # An id ends in "=", and `quote` looks at each character of what holds one that must be escaped.
+    plain = key.rstrip("=")
+    return quote(plain.replace("'", "''"), safe="") + "%3D" * (len(key) - len(plain))
