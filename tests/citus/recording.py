@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from folkmoot.store import postgres, postgres_reads
+from folkmoot.store import postgres, postgres_reads, postgres_writer
 from folkmoot.store.db import Statement
 from tests.postgres_server import RUN
 
@@ -30,11 +30,11 @@ def begin() -> None:
     for owner, name in (
         (postgres.PostgresSnapshot, "_rows"),
         (postgres_reads.LoopSnapshot, "_rows"),
-        (postgres.PostgresTx, "_rows"),
-        (postgres.PostgresTx, "_run"),
+        (postgres_writer.PostgresTx, "_rows"),
+        (postgres_writer.PostgresTx, "_run"),
     ):
         setattr(owner, name, _noting(getattr(owner, name)))
-    asked = postgres.PostgresTx.all_of
+    asked = postgres_writer.PostgresTx.all_of
 
     def all_of(self: Any, wanted: Any) -> Any:
         for statement, parameters in wanted:
@@ -42,7 +42,7 @@ def begin() -> None:
             _note(text, {**defaults, **parameters})
         return asked(self, wanted)
 
-    setattr(postgres.PostgresTx, "all_of", all_of)  # noqa: B010  (a method is replaced)
+    setattr(postgres_writer.PostgresTx, "all_of", all_of)  # noqa: B010  (a method is replaced)
 
 
 def _noting(door: Callable[..., Any]) -> Callable[..., Any]:

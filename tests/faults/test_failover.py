@@ -17,8 +17,9 @@ from sqlalchemy import text
 from folkmoot.refusals import Busy, Refusal
 from folkmoot.store import migrate, postgres_replica
 from folkmoot.store.db import Snapshot, Statement
-from folkmoot.store.postgres import _INCARNATION, PostgresStore
+from folkmoot.store.postgres import PostgresStore
 from folkmoot.store.postgres_access import Access
+from folkmoot.store.postgres_writer import _INCARNATION
 from tests.postgres_server import REPLICATED, Server, private_server
 from tests.unit.test_store import PATIENCE, add, numbers, stored
 

@@ -695,7 +695,7 @@ def test_a_commit_is_not_taken_for_done_by_a_number_that_may_be_another_s(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a crash the database gives out again the numbers of transactions that had not come to the disk."""
-    monkeypatch.setattr("folkmoot.store.postgres._INCARNATION", b"SELECT random()::text")  # as if it had crashed
+    monkeypatch.setattr("folkmoot.store.postgres_writer._INCARNATION", b"SELECT random()::text")  # as if it had crashed
     with Between(url) as between, contextlib.closing(opened(between.url)) as store:
         store.write_here(add(1))
 
@@ -723,6 +723,7 @@ class Between:
         self.lost = False
         self._lose = False
         self._open: list[socket.socket] = [self._door]
+        self._clients: list[socket.socket] = []
 
     def __enter__(self) -> Between:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -733,6 +734,12 @@ class Between:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
+
+    def cut(self) -> None:
+        """Break what connections there are, of which the database hears when it next looks."""
+        for each in self._clients:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
 
     def lose_next_commit(self) -> None:
         """Break the connection on which the next commit is confirmed, instead of handing the confirmation on."""
@@ -745,6 +752,7 @@ class Between:
                 there = socket.socket(socket.AF_UNIX if isinstance(self._there, str) else socket.AF_INET)
                 there.connect(self._there)
                 self._open += [client, there]
+                self._clients.append(client)
                 threading.Thread(target=self._hand_on, args=(client, there, False), daemon=True).start()
                 threading.Thread(target=self._hand_on, args=(there, client, True), daemon=True).start()
 

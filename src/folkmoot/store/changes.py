@@ -9,7 +9,7 @@ from sqlalchemy import Select, and_, bindparam, cast, func, insert, literal, sel
 
 from folkmoot.model import Change
 from folkmoot.store import schema as s
-from folkmoot.store.db import Snapshot, Statement, Tx
+from folkmoot.store.db import Evidence, Snapshot, Statement, Tx
 from folkmoot.store.held import Several
 
 Kind = Literal["created", "updated", "deleted", "forwarded"]
@@ -63,8 +63,11 @@ _ADVANCE = Statement(
     .values(seq=bindparam("new_seq"), changed_at=bindparam("new_changed_at")),
     keeps_memo=True,
 )
+_LINE = Statement(
+    select(_c.seq).where(_c.group_id == bindparam("g"), _c.seq == bindparam("seq"), _c.item == bindparam("item"))
+)
 _COLUMNS = ("seq", "at", "kind", "noun", "item", "by", "parent")
-_AT = _COLUMNS.index("at")
+_AT, _ITEM = _COLUMNS.index("at"), _COLUMNS.index("item")
 _LINES = Several(s.changes, 6)
 
 _p, _t = s.posts.c, s.threads.c
@@ -153,8 +156,15 @@ def flush(tx: Tx) -> Iterable[str]:
         tx.run(_ADVANCE, g=group, new_seq=tx.heads[group], new_changed_at=lines[-1][_AT])
     for group, lines in log.items():
         tx.held.extend(_LINES, group, lines)
+        tx.evidence = (group, lines[-1][0], lines[-1][_ITEM])
     tx.let_go()
     return log.keys()
+
+
+def told(evidence: Evidence) -> tuple[str, dict[str, Any]]:
+    """What finds the line on PostgreSQL: a statement's text, and its parameters."""
+    group, seq, item = evidence
+    return _LINE.compiled("postgresql")[0], {"g": group, "seq": seq, "item": item}
 
 
 def head(snapshot: Snapshot, group: str) -> int:

@@ -38,10 +38,10 @@ class Snapshot(ABC):
     # Whether `expect` saves anything.
     expects = False
 
-    def __init__(self, instant: float, memo: dict[Hashable, Any] | None = None) -> None:
+    def __init__(self, instant: float, memo: dict[tuple[str, ...], Any] | None = None) -> None:
         self.instant = instant
         self.now = int(instant)
-        self.memo: dict[Hashable, Any] = {} if memo is None else memo
+        self.memo: dict[tuple[str, ...], Any] = {} if memo is None else memo
 
     @abstractmethod
     def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]: ...
@@ -63,6 +63,8 @@ class Snapshot(ABC):
         return rows[0] if rows else None
 
 
+# A line of the change log: group, number, item.
+Evidence = tuple[str, int, str]
 # A statement's text and its parameters.
 Asked = tuple[str, Mapping[str, Any]]
 
@@ -102,13 +104,16 @@ class Tx(Snapshot):
     One transaction serves a batch of functions in turn. `memo` holds what it has read of groups whose turn it has; a
     statement that is not known to be harmless empties it. `heads` holds the number of the last change of each such
     group, `log` each group's changes that are still to be written (see `changes.record`), `directory_log` those of the
-    directory, `held` the rows of posts and of what stands above them.
+    directory, `held` the rows of posts and of what stands above them. `forgot` says that the memo was emptied, and
+    `evidence`, in the end, what is found in the log if all this was committed; None where no change was recorded.
     """
 
     def __init__(self, ids: IdSource) -> None:
         super().__init__(0)
         self._ids = ids
         self.wrote = False
+        self.forgot = False
+        self.evidence: Evidence | None = None
         self.heads: dict[str, int] = {}
         self.log: dict[str, list[Row]] = {}
         self.directory_log: list[dict[str, Any]] = []
@@ -134,6 +139,7 @@ class Tx(Snapshot):
             self.let_go()
         if not statement.keeps_memo:
             self.memo.clear()
+            self.forgot = True
         text, defaults = statement.compiled(self.dialect)
         self._run(text, {**defaults, **parameters} if defaults else parameters)
 

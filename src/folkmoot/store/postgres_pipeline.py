@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus
+from psycopg.pq import ExecStatus, PipelineStatus
 from psycopg.pq.abc import PGresult
 
 Row = tuple[Any, ...]
@@ -33,12 +33,13 @@ _PARAMETER = re.compile(r"%\((?P<name>\w+)\)s|%%")
 
 
 class Sent:
-    """A statement that was sent, and what came back."""
+    """A statement that was sent, and what came back: of the end of a part, the first error up to there."""
 
-    __slots__ = ("done", "result")
+    __slots__ = ("done", "error", "result")
 
     def __init__(self) -> None:
         self.done = False
+        self.error: psycopg.Error | None = None
         self.result: PGresult | None = None
 
 
@@ -47,6 +48,8 @@ class Pipeline:
 
     After an error the server passes over what follows until the context ends. A transaction is the caller's to begin
     and to end. `meanwhile` is called when all is sent, and when an answer is late.
+
+    Instead of a context: `begin`, several parts that each end with `cut` and are waited for by `comes`, and `end`.
     """
 
     def __init__(self, connection: psycopg.Connection[Row], meanwhile: Callable[[], None] = lambda: None) -> None:
@@ -59,34 +62,73 @@ class Pipeline:
         self._named = 0
         self._waiting: deque[Sent] = deque()
         self._error: psycopg.Error | None = None
+        self._is_cut = True
         self._poll = select.poll()
 
     def __enter__(self) -> Pipeline:
-        self._waiting.clear()
-        self._fresh.clear()
-        self._error = None
-        self._libpq.enter_pipeline_mode()
+        self.begin()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._libpq.pipeline_sync()
-            self._send()
+            self.cut()
             self._meanwhile()
-            self._receive(self._expect())
-            self._libpq.exit_pipeline_mode()
+            self.end()
         except psycopg.Error:
-            self.connection.close()
             if error is None:
                 raise
+
+    def begin(self) -> None:
+        """Enter pipeline mode, where it is not entered."""
+        if self._libpq.pipeline_status == PipelineStatus.OFF:
+            self._waiting.clear()
+            self._fresh.clear()
+            self._error = None
+            self._is_cut = True
+            self._libpq.enter_pipeline_mode()
+
+    def cut(self) -> Sent:
+        """End a part: after an error the server passes over what follows until there."""
+        try:
+            self._libpq.pipeline_sync()
+            cut = self._expect()
+            self._is_cut = True
+            self._send()
+        except psycopg.Error:
+            self.connection.close()
+            raise
+        return cut
+
+    def end(self) -> None:
+        """Wait for all that was sent, and leave pipeline mode. Raises the first error there was."""
+        try:
+            if not self._is_cut:
+                self.cut()
+            if self._waiting:
+                self._receive(self._waiting[-1])
+            if self._libpq.pipeline_status != PipelineStatus.OFF:
+                self._libpq.exit_pipeline_mode()
+        except psycopg.Error:
+            self.connection.close()
+            raise
         if self._error is not None:
             # Those that were prepared behind what failed are not.
             for key in self._fresh:
                 self._prepared.pop(key, None)
-            if error is None:
-                raise self._error
+            raise self._error
+
+    def comes(self, cut: Sent, bell: int | None = None) -> bool:
+        """Wait until a part is done, or `bell` can be read, which is False. Raises the first error up to its end."""
+        try:
+            done = self._receive(cut, bell)
+        except psycopg.Error:
+            self.connection.close()
+            raise
+        if cut.error is not None:
+            raise cut.error
+        return done
 
     def send(self, text: str, parameters: Mapping[str, Any] | None = None) -> Sent:
         """Send a statement with parameters by name (`%(name)s`). What it gives is had by `rows`."""
@@ -136,24 +178,29 @@ class Pipeline:
         return name
 
     def _expect(self) -> Sent:
+        self._is_cut = False
         sent = Sent()
         self._waiting.append(sent)
         return sent
 
-    def _receive(self, last: Sent) -> None:
-        """Read what comes until `last` is answered."""
+    def _receive(self, last: Sent, bell: int | None = None) -> bool:
+        """Read what comes until `last` is answered, or `bell` can be read, which is False."""
         libpq = self._libpq
         self._send()
         while not last.done:
             while libpq.is_busy():
-                self._wait(select.POLLIN)
+                if bell is None:
+                    self._wait(select.POLLIN)
+                elif not self._hears(bell):
+                    return False
                 libpq.consume_input()
             result = libpq.get_result()
             if result is None:  # the end of one statement's results
                 self._waiting.popleft().done = True
                 continue
             if result.status == ExecStatus.PIPELINE_SYNC:  # which no such end follows
-                self._waiting.popleft().done = True
+                cut = self._waiting.popleft()
+                cut.done, cut.error = True, self._error
             elif result.status == ExecStatus.FATAL_ERROR:
                 if self._error is None:
                     self._error = error_from_result(result, encoding=self.connection.info.encoding)
@@ -164,11 +211,19 @@ class Pipeline:
                         self._prepared.clear()
             else:
                 self._waiting[0].result = result
+        return True
 
     def _send(self) -> None:
         while self._libpq.flush():
             self._wait(select.POLLIN | select.POLLOUT)
             self._libpq.consume_input()
+
+    def _hears(self, bell: int) -> bool:
+        """Wait for the server (True) or for `bell`."""
+        both = select.poll()
+        both.register(self._libpq.socket, select.POLLIN)
+        both.register(bell, select.POLLIN)
+        return any(ready != bell for ready, _ in both.poll())
 
     def _wait(self, event: int) -> None:
         self._poll.register(self._libpq.socket, event)

@@ -7,7 +7,7 @@ function that it serves.
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec.structs import replace
@@ -17,7 +17,9 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    case,
     delete,
+    func,
     insert,
     literal,
     null,
@@ -87,15 +89,21 @@ _THREAD_COLUMNS = (
 )
 
 
+_CALLER_THERE = (
+    s.groups.join(s.sequences, s.sequences.c.group_id == s.groups.c.group_id)
+    .outerjoin(_member, _holds(_member, "member"))
+    .outerjoin(_owner, _holds(_owner, "owner"))
+    .outerjoin(s.users, and_(s.users.c.id == bindparam("oid"), s.users.c.deleted_at.is_(null())))
+)
+_THERE = and_(s.groups.c.group_id == _G, s.sequences.c.group_id == _G, s.groups.c.deleted_at.is_(null()))
+
+
 def _standing(*, place: bool, thread: bool = False) -> Statement:
     """The group and the caller's place in it; with `place` also the thread `:t` and its conversation.
 
     With `thread` only which conversation the thread `:t` is in.
     """
-    source = s.groups.join(s.sequences, s.sequences.c.group_id == s.groups.c.group_id)
-    source = outerjoin(source, _member, _holds(_member, "member"))
-    source = outerjoin(source, _owner, _holds(_owner, "owner"))
-    source = outerjoin(source, s.users, and_(s.users.c.id == bindparam("oid"), s.users.c.deleted_at.is_(null())))
+    source = _CALLER_THERE
     columns: tuple[Column[Any], ...] = _STANDING_COLUMNS
     if place or thread:
         source = outerjoin(source, s.threads, and_(s.threads.c.group_id == _G, s.threads.c.id == bindparam("t")))
@@ -108,19 +116,36 @@ def _standing(*, place: bool, thread: bool = False) -> Statement:
             and_(s.conversations.c.group_id == _G, s.conversations.c.id == s.threads.c.conversation_id),
         )
         columns += _THREAD_COLUMNS + _CONVERSATION_COLUMNS
-    query = (
-        select(*columns)
-        .select_from(source)
-        .where(s.groups.c.group_id == _G, s.sequences.c.group_id == _G, s.groups.c.deleted_at.is_(null()))
-    )
-    return Statement(query, apart=not place)
+    return Statement(select(*columns).select_from(source).where(_THERE), apart=not place)
 
 
 _STANDING = _standing(place=False)
 _PLACE = _standing(place=True)
 _ENTRY = _standing(place=False, thread=True)
+_SAME_STANDING = Statement(
+    select(literal(1) // func.count())
+    .select_from(_CALLER_THERE)
+    .where(
+        _THERE,
+        *(
+            column.is_not_distinct_from(bindparam(f"was_{number}"))
+            for number, column in enumerate(_STANDING_COLUMNS)
+            if number != _SEQ
+        ),
+    ),
+    keeps_memo=True,
+    apart=True,
+)
 # The lock orders the writers of a group; SQLite has one writer and leaves it out.
 _TURN = Statement(select(s.sequences.c.seq).where(s.sequences.c.group_id == _G).with_for_update(), apart=True)
+# Asked for by a transaction that goes on with what another one knew: division by zero, unless it is still so.
+_SAME_TURN = Statement(
+    select(literal(1) // case((s.sequences.c.seq == bindparam("head"), literal(1)), else_=literal(0)))
+    .where(s.sequences.c.group_id == _G)
+    .with_for_update(),
+    keeps_memo=True,
+    apart=True,
+)
 _THREAD_SOURCE = s.threads.join(
     s.conversations,
     and_(s.conversations.c.group_id == s.threads.c.group_id, s.conversations.c.id == s.threads.c.conversation_id),
@@ -203,18 +228,39 @@ def take_turn(tx: Tx, group: str) -> None:
             tx.heads[group] = row[0]
 
 
+def go_on(tx: Tx) -> None:
+    """Take the turns of the groups whose heads `tx` has from an earlier transaction.
+
+    The database raises (division by zero), now or later, unless these heads, and each standing that is remembered, are
+    as they were.
+    """
+    for group, head in tx.heads.items():
+        tx.run(_SAME_TURN, g=group, head=head)
+    for key, row in tx.memo.items():
+        if key[0] == "standing":
+            was = {f"was_{number}": value for number, value in enumerate(row) if number != _SEQ}
+            tx.run(_SAME_STANDING, g=key[1], oid=key[2], **was)
+
+
 def prefetch(tx: Tx, hints: Iterable[Hint]) -> None:
-    """Read what a batch of functions will ask for in one round trip, and take their groups' turns."""
-    asked: dict[Hashable, tuple[Statement, dict[str, Any]]] = {}
+    """Read what a batch of functions will ask for in one round trip, and take their groups' turns.
+
+    Nothing is asked for where all is known.
+    """
+    asked: dict[tuple[str, ...], tuple[Statement, dict[str, Any]]] = {}
     threads: dict[str, dict[str, None]] = {}
     # Turns are taken in one order by all, or two servers could wait for each other.
-    for hint in sorted(hints, key=lambda hint: hint.group):
-        asked.setdefault(("turn", hint.group), (_TURN, {"g": hint.group}))
-        asked.setdefault(("standing", hint.group, hint.oid), (_STANDING, {"g": hint.group, "oid": hint.oid}))
-        if hint.thread is not None:
-            threads.setdefault(hint.group, {})[hint.thread] = None
+    for group, oid, thread, _ in sorted(hints, key=lambda hint: hint.group):
+        if group not in tx.heads:
+            asked.setdefault(("turn", group), (_TURN, {"g": group}))
+        if ("standing", group, oid) not in tx.memo:
+            asked.setdefault(("standing", group, oid), (_STANDING, {"g": group, "oid": oid}))
+        if thread is not None and ("thread", group, thread) not in tx.memo:
+            threads.setdefault(group, {})[thread] = None
     for group, wanted in threads.items():
         asked[("threads", group)] = (_THREADS, {"g": group, "ids": json.dumps(list(wanted))})
+    if not asked:
+        return
     for key, found in zip(asked, tx.all_of(list(asked.values())), strict=True):
         match key:
             case ("turn", str(group)) if found:

@@ -7,7 +7,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
@@ -87,7 +87,9 @@ class SqliteSnapshot(Snapshot):
 
     dialect: Dialect = "sqlite"
 
-    def __init__(self, connection: sqlite3.Connection, instant: float, memo: dict[Hashable, Any] | None = None) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, instant: float, memo: dict[tuple[str, ...], Any] | None = None
+    ) -> None:
         super().__init__(instant, memo)
         self._execute = connection.execute
 
@@ -179,7 +181,7 @@ class _Shared(NamedTuple):
 
     loop: asyncio.AbstractEventLoop
     connection: sqlite3.Connection
-    memo: dict[Hashable, Any]
+    memo: dict[tuple[str, ...], Any]
 
 
 class _Local(threading.local):

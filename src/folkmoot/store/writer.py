@@ -72,6 +72,10 @@ class Writer(ABC):
     def _pass_on(self, loop: asyncio.AbstractEventLoop) -> None:
         for job in self._gathered.pop(loop, ()):
             self._queue.put(job)
+        self._ring()
+
+    def _ring(self) -> None:  # noqa: B027  (most wait for nothing else)
+        """Say that there is something in the queue, to a thread that waits for something else, too. From any thread."""
 
     @property
     def waiting(self) -> int:
@@ -88,6 +92,7 @@ class Writer(ABC):
         for loop in list(self._gathered):
             self._pass_on(loop)
         self._queue.put(None)
+        self._ring()
         self._thread.join()
 
     @abstractmethod
@@ -114,39 +119,54 @@ class Writer(ABC):
         self._end()
 
     def _next(self) -> tuple[list[Job[Any]], bool]:
-        """The writes that wait, once there are any; and whether they are the last."""
+        """Writes that wait, once there are any; and whether they are the last."""
         batch: list[Job[Any]] = []
-        while len(batch) < BATCH_LIMIT:
+        share = 1
+        while len(batch) < share:
             try:
                 job = self._queue.get_nowait()
             except Empty:
                 if batch:
                     break
-                self.hand_over()
-                job = self._queue.get()
+                job = self._wait()
             if job is None:
                 return batch, True
+            if not batch:
+                share = self._share(self._queue.qsize() + 1)
             batch.append(job)
         return batch, False
+
+    def _share(self, waiting: int) -> int:
+        """Of so many that wait, how many at most are one batch."""
+        return BATCH_LIMIT
+
+    def _wait(self) -> Job[Any] | None:
+        """The next in the queue, which is empty."""
+        self.hand_over()
+        return self._queue.get()
 
     def _serve(self, batch: list[Job[Any]]) -> None:
         try:
             self._timed(batch)
-        except OutcomeUnknown as unknown:
-            # Running them again could write them twice. What was refused was refused before anything was written.
-            for job in batch:
-                if not job.outcome[0]:
-                    job.outcome = (True, unknown)
         except Exception as error:
-            if len(batch) == 1:
-                batch[0].outcome = (True, self._judge(error))
-            else:
-                if not isinstance(error, _Rollback):
-                    log.warning("a batch of %d writes is run again one by one: %r", len(batch), error)
-                self._one_by_one(batch, error)
+            self._failed(batch, error)
         self.hand_over()
         self._committed = batch
         self._to_tell, self._changed = self._changed, set()
+
+    def _failed(self, batch: list[Job[Any]], error: Exception) -> None:
+        """Give those of a batch that was undone their outcomes: those that can be committed alone are."""
+        if isinstance(error, OutcomeUnknown):
+            # Running them again could write them twice. What was refused was refused before anything was written.
+            for job in batch:
+                if not job.outcome[0]:
+                    job.outcome = (True, error)
+        elif len(batch) == 1:
+            batch[0].outcome = (True, self._judge(error))
+        else:
+            if not isinstance(error, _Rollback):
+                log.warning("a batch of %d writes is run again one by one: %r", len(batch), error)
+            self._one_by_one(batch, error)
 
     def hand_over(self) -> None:
         """Let those hear who wait for what was committed before, and those who follow it.

@@ -1,0 +1,74 @@
+"""What a writer knows of groups from its last batches: it writes by that in one message, instead of asking first.
+
+The message begins with a question that fails unless all is as it was (`rows.go_on`), and then nothing of it happens. In
+a group whose number is the same, nothing was changed: each change of what a writer remembers here is recorded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from folkmoot.store import rows
+from folkmoot.store.db import Hint, Tx
+
+# Seconds; what somebody changed by hand, past the change log, counts after so long.
+_LASTS = 5.0
+_MOST = 1000  # groups
+
+
+class _Known:
+    """Of one group: the number of its last change, what `Tx.memo` held, and when that was first read."""
+
+    __slots__ = ("head", "memo", "since")
+
+    def __init__(self, head: int) -> None:
+        self.head = head
+        self.memo: dict[tuple[str, ...], Any] = {}
+        self.since = time.monotonic()
+
+
+class Carried:
+    """What one writer knows of groups, for one thread. Whoever fails calls `forget`."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, _Known] = {}
+        # Those of the transaction that runs.
+        self._given: set[str] = set()
+
+    def forget(self) -> None:
+        """Know nothing any more."""
+        self._groups.clear()
+        self._given.clear()
+
+    def knows(self, hints: Sequence[Hint]) -> bool:
+        """Whether something is known of each group that is hinted at."""
+        oldest = time.monotonic() - _LASTS
+        groups = (self._groups.get(hint.group) for hint in hints)
+        return all(known is not None and known.since > oldest for known in groups)
+
+    def give(self, tx: Tx, hints: Sequence[Hint]) -> None:
+        """Let `tx` begin with what is known of what is hinted at, and fail if that is no longer so."""
+        for group, oid, thread, _ in sorted(hints, key=lambda hint: hint.group):
+            known = self._groups[group]
+            tx.heads[group] = known.head
+            keys = [("standing", group, oid)]
+            if thread is not None and (found := known.memo.get(("thread", group, thread))) is not None:
+                keys += [("thread", group, thread), ("conversation", group, found.conversation)]
+            tx.memo.update((key, known.memo[key]) for key in keys if key in known.memo)
+        self._given.update(tx.heads)
+        rows.go_on(tx)
+
+    def keep(self, tx: Tx) -> None:
+        """Remember what `tx` knew in the end, once it is committed."""
+        if tx.forgot or len(self._groups) > _MOST:
+            self.forget()
+        for group, head in tx.heads.items():
+            if group in self._given and group in self._groups:
+                self._groups[group].head = head
+            else:
+                self._groups[group] = _Known(head)
+        for key, value in tx.memo.items():
+            self._groups[key[1]].memo[key] = value
+        self._given.clear()

@@ -1,0 +1,396 @@
+"""How writes get to PostgreSQL: a batch's statements in a pipeline, and the next batch before the last is on disk.
+
+What a batch asks first is known mostly from the one before (`carrying`). It is sent by that then, in one message, and
+while the database carries it out the next one is made ready. Only what is on disk is answered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from queue import Empty
+from typing import Any, Literal
+
+import psycopg
+from psycopg import errors
+from psycopg.pq import TransactionStatus
+
+from folkmoot import observe
+from folkmoot.observe import log
+from folkmoot.refusals import Busy, OutcomeUnknown
+from folkmoot.store import changes, rows
+from folkmoot.store.carrying import Carried
+from folkmoot.store.db import Dialect, Evidence, Hint, Job, Row, Statement, Tx
+from folkmoot.store.ids import IdSource
+from folkmoot.store.postgres_access import (
+    Connection,
+    Door,
+    Unreachable,
+    may_be_tried_again,
+    refusal,
+    wrong_server,
+)
+from folkmoot.store.postgres_pipeline import Pipeline, Sent
+from folkmoot.store.wake import Wake
+from folkmoot.store.writer import Writer
+
+# How long it is asked what became of a commit on which the connection broke.
+_ASK_SECONDS = 5.0
+# Seconds before each further try of what the database undid, about: two that stood in each other's way must not meet
+# again.
+_TRIES = (0.005, 0.05, 0.2)
+# Another one after each start, also after that which follows a crash of one of its processes (it forgets its counts
+# then): numbers of transactions that had not come to the disk are given out again.
+_INCARNATION = (
+    b"SELECT pg_postmaster_start_time()::text || ' ' || coalesce((SELECT stats_reset::text FROM pg_stat_bgwriter), '')"
+)
+# A session, as no other one is called, and how it is ended.
+_SESSION = b"SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+_END_SESSION = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s::timestamptz"
+)
+# So many batches are on their way at most: one that the database carries out, and one that waits for that.
+_AHEAD = 2
+# Fewer writes are not parted into two batches.
+_LEAST = 4
+
+
+class PostgresTx(Tx):
+    """A write inside a writer's transaction."""
+
+    dialect: Dialect = "postgresql"
+
+    def __init__(self, pipeline: Pipeline, ids: IdSource) -> None:
+        super().__init__(ids)
+        self._pipeline = pipeline
+
+    def _rows(self, text: str, parameters: Mapping[str, Any]) -> list[Row]:
+        return self._pipeline.rows(self._pipeline.send(text, parameters))
+
+    def _run(self, text: str, parameters: Mapping[str, Any]) -> None:
+        self._pipeline.send(text, parameters)
+
+    def all_of(self, asked: Sequence[tuple[Statement, Mapping[str, Any]]]) -> list[list[Row]]:
+        # Sent one after the other, then read: the pipeline makes it one round trip.
+        all_sent = []
+        for statement, parameters in asked:
+            if self.held and not statement.apart:
+                self.let_go()
+            text, defaults = statement.compiled(self.dialect)
+            all_sent.append(self._pipeline.send(text, {**defaults, **parameters}))
+        return self._pipeline.all_rows(all_sent)
+
+
+class _Ahead:
+    """A batch that was sent, and whose commit is waited for later."""
+
+    __slots__ = ("began", "changed", "evidence", "jobs", "sent")
+
+    def __init__(self, jobs: list[Job[Any]], began: float) -> None:
+        self.jobs = jobs
+        self.began = began
+        self.changed: set[str] = set()
+        # What is found in the log if it was committed; None where nothing was changed.
+        self.evidence: Evidence | None = None
+        self.sent = Sent()
+
+
+class PostgresWriter(Writer):
+    """One of the writers; a group's writes always go to the same one, so they never wait for each other's locks."""
+
+    def __init__(self, door: Door, number: int, clock: Callable[[], float], ids: IdSource, wake: Wake) -> None:
+        self._door = door
+        self._connection: Connection | None = None
+        self._pipeline: Pipeline | None = None
+        self._incarnation = ""
+        self._session: Row | None = None
+        self._carried = Carried()
+        self._ahead: deque[_Ahead] = deque()
+        self._goes_ahead = False
+        # Rung when something is in the queue while the database is waited for.
+        self._bell, self._rope = socket.socketpair()
+        self._rope.setblocking(False)
+        self._listens = False
+        settings = f", {door.access.settings(local=True)}" if door.pooled else ""
+        self._first = f"SELECT pg_current_xact_id()::text{settings}"
+        super().__init__(f"writer-{number}", clock, ids, wake)
+
+    # ── ahead ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _share(self, waiting: int) -> int:
+        most = super()._share(waiting)
+        # Where nothing is on its way, one half is carried out while the other is made ready.
+        return min(most, max(_LEAST, -(-waiting // 2))) if self._goes_ahead and not self._ahead else most
+
+    def _serve(self, batch: list[Job[Any]]) -> None:
+        self._goes_ahead = self._send_ahead(batch)
+        if not self._goes_ahead:
+            self._settle_all()
+            super()._serve(batch)
+
+    def _send_ahead(self, jobs: list[Job[Any]]) -> bool:
+        """Send a batch by what is known of its groups. False, and it is not there, where something must be asked."""
+        began = time.perf_counter()
+        hints = _brief(jobs)
+        while hints is not None and len(self._ahead) >= _AHEAD:
+            self._settle()
+        if hints is None or self._pipeline is None or not self._carried.knows(hints):
+            return False
+        batch, tx = _Ahead(jobs, began), PostgresTx(self._pipeline, self._ids)
+        try:
+            self._pipeline.begin()
+            self._pipeline.send("BEGIN")
+            self._carried.give(tx, hints)
+            rows.prefetch(tx, hints)
+            self._perform(jobs, tx)
+        except Exception:
+            # If it is not for what had been known, it comes again.
+            self._carried.forget()
+            return False
+        if tx.evidence is None and not all(job.outcome[0] for job in jobs):
+            # Nothing would show whether it was committed, should the connection break.
+            self._carried.forget()
+            return False
+        batch.evidence = tx.evidence
+        batch.changed, self._changed = self._changed, set()
+        self._carried.keep(tx)
+        self._ahead.append(batch)
+        try:
+            self._pipeline.send("COMMIT")
+            batch.sent = self._pipeline.cut()
+        except psycopg.Error:
+            self._pipeline.connection.close()  # whoever waits for it will see
+        self.hand_over()
+        return True
+
+    def _settle(self, bell: int | None = None) -> None:
+        """Wait until the oldest of the batches that were sent is on disk, or `bell` can be read."""
+        assert self._pipeline is not None  # noqa: S101  (it has sent them)
+        oldest = self._ahead[0]
+        try:
+            if not self._pipeline.comes(oldest.sent, bell):
+                return
+        except psycopg.Error as error:
+            observe.meter.rolled_back()
+            self._fell_through(error)
+            return
+        self._ahead.popleft()
+        observe.meter.committed(len(oldest.jobs), time.perf_counter() - oldest.began)
+        self._is_done(oldest)
+
+    def _is_done(self, batch: _Ahead) -> None:
+        self._committed = [*self._committed, *batch.jobs]
+        self._to_tell |= batch.changed
+
+    def _settle_all(self) -> None:
+        while self._ahead:
+            self._settle()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Leave pipeline mode, and undo what was begun there and not ended."""
+        if self._pipeline is not None:
+            # Whoever is concerned by an error has heard of it.
+            with contextlib.suppress(psycopg.Error):
+                self._pipeline.end()
+            self._undo(self._pipeline.connection)
+
+    def _fell_through(self, error: psycopg.Error) -> None:
+        """The oldest batch failed with `error`, and with it those that were sent after it: each once more."""
+        assert self._pipeline is not None  # noqa: S101  (it has sent them)
+        batches, self._ahead = list(self._ahead), deque()
+        self._carried.forget()
+        self._leave()
+        if wrong_server(error):
+            self._pipeline.connection.close()
+        elif self._pipeline.connection.closed:
+            batches = self._not_committed(batches)
+        elif self._for_group(error):
+            # It has waited long enough.
+            oldest = batches.pop(0)
+            self._failed(oldest.jobs, error)
+            self._is_done(oldest)
+        for batch in batches:
+            super()._serve(batch.jobs)
+
+    def _not_committed(self, batches: list[_Ahead]) -> list[_Ahead]:
+        """Those of `batches`, on which the connection broke, that never came to the disk and never will.
+
+        The session that carries them out may not have noticed yet, so it is ended first.
+        """
+        session, deadline = self._session, time.monotonic() + _ASK_SECONDS
+        while True:
+            try:
+                connection = self._open()
+                if session is None or not connection.execute(_END_SESSION, session).fetchall():
+                    while batches and _is_in_log(connection, batches[0].evidence):
+                        self._is_done(batches.pop(0))
+                    return batches
+            except psycopg.Error as error:
+                log.warning("what became of a commit is not known yet: %r", error)
+            if time.monotonic() > deadline:
+                for batch in batches:
+                    self._failed(batch.jobs, OutcomeUnknown())
+                    self._is_done(batch)
+                return []
+            time.sleep(0.05)  # the server is starting, or the session is still being ended
+
+    def _wait(self) -> Job[Any] | None:
+        self.hand_over()
+        while self._ahead:
+            self._listens = len(self._ahead) < _AHEAD
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                self._settle(self._bell.fileno() if self._listens else None)
+                self._hush()
+                self.hand_over()
+            else:
+                self._listens = False
+                return job
+        self._listens = False
+        return self._queue.get()
+
+    def _ring(self) -> None:
+        if self._listens:
+            with contextlib.suppress(BlockingIOError):  # it rings
+                self._rope.send(b".")
+
+    def _hush(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._bell.recv(4096, socket.MSG_DONTWAIT)
+
+    # ── one after the other ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _attempt(self, jobs: Sequence[Job[Any]]) -> None:
+        for wait in (*_TRIES, None):
+            try:
+                self._once(jobs)
+            except psycopg.Error as error:
+                if wait is None or not may_be_tried_again(error):
+                    raise
+            else:
+                return
+            time.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  (only spreads those who try again)
+
+    def _once(self, jobs: Sequence[Job[Any]]) -> None:
+        """Run `jobs` in one transaction and commit; what it raises was undone, but for `OutcomeUnknown`."""
+        connection = self._connection
+        if connection is None or connection.closed:
+            connection = self._open()
+        if self._pipeline is None or self._pipeline.connection is not connection:
+            self._pipeline = Pipeline(connection, self.hand_over)
+        hints = _brief(jobs)
+        number: str | None = None
+        try:
+            with self._pipeline as pipeline:
+                pipeline.send("BEGIN")
+                numbered = pipeline.send(self._first)
+                tx = PostgresTx(pipeline, self._ids)
+                if len(jobs) > 1:
+                    rows.prefetch(tx, (job.hint for job in jobs if job.hint is not None))
+                self._perform(jobs, tx)
+                number = pipeline.rows(numbered)[0][0]
+                pipeline.send("COMMIT")
+        except BaseException as error:
+            self._undo(connection)
+            if wrong_server(error):
+                connection.close()
+            # On a connection that goes on, an error of the commit says that it was none.
+            lost = number is not None and connection.closed and isinstance(error, psycopg.OperationalError)
+            self._carried.forget()
+            if number is None or not lost or not self._was_committed(number):
+                raise
+        else:
+            # Whatever is not brief may change what is known, and need not be told of in the log.
+            if hints is None or self._door.pooled:
+                self._carried.forget()
+            else:
+                self._carried.keep(tx)
+
+    def _open(self) -> Connection:
+        self.hand_over()
+        if self._connection is not None:
+            self._connection.close()
+        # Another server may answer now, to which the last writes had not come.
+        self._carried.forget()
+        connection = self._connection = self._door.open()
+        self._incarnation = connection.execute(_INCARNATION).fetchall()[0][0]
+        self._session = connection.execute(_SESSION).fetchone()
+        return connection
+
+    def _was_committed(self, number: str) -> bool:
+        """Whether the transaction `number`, on whose commit the connection broke, is on disk after all.
+
+        Raises `OutcomeUnknown` when the database does not come back in time to say, or not the same one: after a crash
+        or a failover the number may have been given to another transaction, if this one had not come to the disk.
+        """
+        deadline = time.monotonic() + _ASK_SECONDS
+        incarnation = self._incarnation
+        while True:
+            status = None
+            try:
+                connection = self._open()
+                status = connection.execute("SELECT pg_xact_status(%s::xid8)", (number,)).fetchall()[0][0]
+            except errors.InvalidParameterValue:
+                return False  # no transaction had this number yet
+            except psycopg.OperationalError:
+                pass
+            if status == "aborted":
+                return False
+            if status == "committed":
+                if incarnation != self._incarnation:
+                    raise OutcomeUnknown
+                return True
+            if time.monotonic() > deadline:
+                raise OutcomeUnknown
+            time.sleep(0.05)  # the server is starting, or has not yet noticed that the connection is gone
+
+    def _undo(self, connection: Connection) -> None:
+        try:
+            if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
+                connection.execute("ROLLBACK")
+        except psycopg.Error:
+            connection.close()
+
+    def _translate(self, error: Exception) -> Exception:
+        return counted("write", error)
+
+    def _for_all(self, error: Exception) -> bool:
+        return isinstance(error, Unreachable)
+
+    def _for_group(self, error: Exception) -> bool:
+        return isinstance(error, (errors.LockNotAvailable, errors.QueryCanceled))
+
+    def _end(self) -> None:
+        self._settle_all()
+        self.hand_over()
+        self._bell.close()
+        self._rope.close()
+        if self._connection is not None:
+            self._connection.close()
+
+
+def counted(doing: Literal["read", "write"], error: Exception) -> Exception:
+    """The refusal that an error means, counted where the database could not do it."""
+    found = refusal(error)
+    if isinstance(found, Busy):
+        observe.meter.database_failed(doing)
+    return found
+
+
+def _brief(jobs: Sequence[Job[Any]]) -> list[Hint] | None:
+    """The hints of writes that are all brief, or None."""
+    hints = [job.hint for job in jobs if job.hint is not None and job.hint.brief]
+    return hints if len(hints) == len(jobs) else None
+
+
+def _is_in_log(connection: Connection, evidence: Evidence | None) -> bool:
+    if evidence is None:
+        return False
+    text, parameters = changes.told(evidence)
+    return connection.execute(text.encode(), parameters).fetchone() is not None
