@@ -20,7 +20,7 @@ from folkmoot.config import Settings
 from folkmoot.model import Caller, PostDraft, ThreadAmendment, ThreadDraft
 from folkmoot.ops import access, conversations, posts, threads
 from folkmoot.refusals import NotFound, Refusal, ThreadLocked
-from folkmoot.store import integrity
+from folkmoot.store import carrying, integrity
 from folkmoot.store import schema as s
 from folkmoot.store.db import Hint, Statement, Store, Tx
 from folkmoot.store.postgres import PostgresStore
@@ -223,6 +223,22 @@ def test_what_was_sent_after_a_batch_that_fell_through_is_written_after_it(serve
     texts = [f"reply {number}" for number in range(60)]
     assert all(isinstance(each, str) for each in server.together([server.replying(text) for text in texts]))
     assert server.contents() == ["first", "second", "third", *texts]
+    assert server.wrong() == []
+
+
+def test_servers_that_write_in_turn_ask_first(
+    server: Server, other: Server, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would go by what the other has changed since, and write everything twice."""
+    monkeypatch.setattr(carrying, "_RESTS", 3600.0)
+    server.reply("second")
+    other.reply("third")
+    server.reply("fourth")
+    asked.clear()
+    for number in range(5):
+        server.reply(f"{number}")
+        other.reply(f"{number} too")
+    assert len([text for text in asked if "FOR UPDATE" in text]) >= 9
     assert server.wrong() == []
 
 

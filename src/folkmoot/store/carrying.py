@@ -16,6 +16,8 @@ from folkmoot.store.db import Hint, Tx
 # Seconds; what somebody changed by hand, past the change log, counts after so long.
 _LASTS = 5.0
 _MOST = 1000  # groups
+# Seconds in which nothing is kept after something was not so: another server writes there, and would again.
+_RESTS = 1.0
 
 
 class _Known:
@@ -36,6 +38,12 @@ class Carried:
         self._groups: dict[str, _Known] = {}
         # Those of the transaction that runs.
         self._given: set[str] = set()
+        self._rests_until = 0.0
+
+    def doubt(self) -> None:
+        """Know nothing, and nothing more for a while: something was not so."""
+        self.forget()
+        self._rests_until = time.monotonic() + _RESTS
 
     def forget(self) -> None:
         """Know nothing any more."""
@@ -64,6 +72,8 @@ class Carried:
         """Remember what `tx` knew in the end, once it is committed."""
         if tx.forgot or len(self._groups) > _MOST:
             self.forget()
+        if time.monotonic() < self._rests_until:
+            return
         for group, head in tx.heads.items():
             if group in self._given and group in self._groups:
                 self._groups[group].head = head

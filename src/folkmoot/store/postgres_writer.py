@@ -149,7 +149,7 @@ class PostgresWriter(Writer):
             self._perform(jobs, tx)
         except Exception:
             # If it is not for what had been known, it comes again.
-            self._carried.forget()
+            self._carried.doubt()
             return False
         if tx.evidence is None and not all(job.outcome[0] for job in jobs):
             # Nothing would show whether it was committed, should the connection break.
@@ -203,7 +203,7 @@ class PostgresWriter(Writer):
         """The oldest batch failed with `error`, and with it those that were sent after it: each once more."""
         assert self._pipeline is not None  # noqa: S101  (it has sent them)
         batches, self._ahead = list(self._ahead), deque()
-        self._carried.forget()
+        self._carried.doubt()
         self._leave()
         if wrong_server(error):
             self._pipeline.connection.close()
