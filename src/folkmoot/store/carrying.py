@@ -7,7 +7,7 @@ a group whose number is the same, nothing was changed: each change of what a wri
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from folkmoot.store import rows
@@ -20,65 +20,66 @@ _MOST = 1000  # groups
 _RESTS = 1.0
 
 
-class _Known:
+class Known:
     """Of one group: the number of its last change, what `Tx.memo` held, and when that was first read."""
 
     __slots__ = ("head", "memo", "since")
 
-    def __init__(self, head: int) -> None:
-        self.head = head
+    def __init__(self) -> None:
+        self.head = 0
         self.memo: dict[tuple[str, ...], Any] = {}
         self.since = time.monotonic()
 
 
 class Carried:
-    """What one writer knows of groups, for one thread. Whoever fails calls `forget`."""
+    """What one writer knows of groups, for one thread. Whoever fails calls `forget`, or `doubt`."""
 
     def __init__(self) -> None:
-        self._groups: dict[str, _Known] = {}
-        # Those of the transaction that runs.
-        self._given: set[str] = set()
+        self._groups: dict[str, Known] = {}
         self._rests_until = 0.0
+
+    def forget(self) -> None:
+        """Know nothing any more."""
+        self._groups.clear()
 
     def doubt(self) -> None:
         """Know nothing, and nothing more for a while: something was not so."""
         self.forget()
         self._rests_until = time.monotonic() + _RESTS
 
-    def forget(self) -> None:
-        """Know nothing any more."""
-        self._groups.clear()
-        self._given.clear()
-
-    def knows(self, hints: Sequence[Hint]) -> bool:
-        """Whether something is known of each group that is hinted at."""
+    def of(self, hints: Sequence[Hint]) -> dict[str, Known] | None:
+        """What is known of the groups that are hinted at; None where nothing is known of one."""
         oldest = time.monotonic() - _LASTS
-        groups = (self._groups.get(hint.group) for hint in hints)
-        return all(known is not None and known.since > oldest for known in groups)
+        found: dict[str, Known] = {}
+        for hint in hints:
+            known = self._groups.get(hint.group)
+            if known is None or known.since < oldest:
+                return None
+            found[hint.group] = known
+        return found
 
-    def give(self, tx: Tx, hints: Sequence[Hint]) -> None:
-        """Let `tx` begin with what is known of what is hinted at, and fail if that is no longer so."""
-        for group, oid, thread, _ in sorted(hints, key=lambda hint: hint.group):
-            known = self._groups[group]
-            tx.heads[group] = known.head
-            keys = [("standing", group, oid)]
-            if thread is not None and (found := known.memo.get(("thread", group, thread))) is not None:
-                keys += [("thread", group, thread), ("conversation", group, found.conversation)]
-            tx.memo.update((key, known.memo[key]) for key in keys if key in known.memo)
-        self._given.update(tx.heads)
-        rows.go_on(tx)
-
-    def keep(self, tx: Tx) -> None:
+    def keep(self, tx: Tx, begun_with: Mapping[str, Known]) -> None:
         """Remember what `tx` knew in the end, once it is committed."""
         if tx.forgot or len(self._groups) > _MOST:
             self.forget()
         if time.monotonic() < self._rests_until:
             return
         for group, head in tx.heads.items():
-            if group in self._given and group in self._groups:
-                self._groups[group].head = head
-            else:
-                self._groups[group] = _Known(head)
+            known = begun_with[group] if group in begun_with and not tx.forgot else Known()
+            known.head = head
+            self._groups[group] = known
         for key, value in tx.memo.items():
             self._groups[key[1]].memo[key] = value
-        self._given.clear()
+
+
+def go_on(tx: Tx, hints: Sequence[Hint], begin_with: Mapping[str, Known]) -> None:
+    """Let `tx` begin with what is known of what is hinted at, and fail if that is no longer so."""
+    # In the order in which turns are taken (`rows.prefetch`).
+    for group, oid, thread, _ in sorted(hints, key=lambda hint: hint.group):
+        known = begin_with[group]
+        tx.heads[group] = known.head
+        keys = [("standing", group, oid)]
+        if thread is not None and (found := known.memo.get(("thread", group, thread))) is not None:
+            keys += [("thread", group, thread), ("conversation", group, found.conversation)]
+        tx.memo.update((key, known.memo[key]) for key in keys if key in known.memo)
+    rows.go_on(tx)

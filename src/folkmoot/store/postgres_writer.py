@@ -23,7 +23,7 @@ from folkmoot import observe
 from folkmoot.observe import log
 from folkmoot.refusals import Busy, OutcomeUnknown
 from folkmoot.store import changes, rows
-from folkmoot.store.carrying import Carried
+from folkmoot.store.carrying import Carried, go_on
 from folkmoot.store.db import Dialect, Evidence, Hint, Job, Row, Statement, Tx
 from folkmoot.store.ids import IdSource
 from folkmoot.store.postgres_access import (
@@ -138,13 +138,14 @@ class PostgresWriter(Writer):
         hints = _brief(jobs)
         while hints is not None and len(self._ahead) >= _AHEAD:
             self._settle()
-        if hints is None or self._pipeline is None or not self._carried.knows(hints):
+        known = None if hints is None else self._carried.of(hints)
+        if hints is None or known is None or self._pipeline is None:
             return False
         batch, tx = _Ahead(jobs, began), PostgresTx(self._pipeline, self._ids)
         try:
             self._pipeline.begin()
             self._pipeline.send("BEGIN")
-            self._carried.give(tx, hints)
+            go_on(tx, hints, known)
             rows.prefetch(tx, hints)
             self._perform(jobs, tx)
         except Exception:
@@ -157,7 +158,7 @@ class PostgresWriter(Writer):
             return False
         batch.evidence = tx.evidence
         batch.changed, self._changed = self._changed, set()
-        self._carried.keep(tx)
+        self._carried.keep(tx, known)
         self._ahead.append(batch)
         try:
             self._pipeline.send("COMMIT")
@@ -310,7 +311,7 @@ class PostgresWriter(Writer):
             if hints is None or self._door.pooled:
                 self._carried.forget()
             else:
-                self._carried.keep(tx)
+                self._carried.keep(tx, {})
 
     def _open(self) -> Connection:
         self.hand_over()
