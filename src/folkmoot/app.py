@@ -21,7 +21,7 @@ from folkmoot.auth.published import NotPublished, parse_keys
 from folkmoot.auth.publisher import publisher_app, publisher_path
 from folkmoot.auth.secrets import check_password
 from folkmoot.auth.tokens import GRAPH_AUDIENCES, AnyOrigin, TrustedIssuer, Validator
-from folkmoot.config import Settings, SettingWrong
+from folkmoot.config import DatabaseAway, Settings, SettingWrong
 from folkmoot.graph.app import VERSION, GraphDoor
 from folkmoot.graph.limits import parse_limits
 from folkmoot.graph.notifications import Notifications
@@ -134,7 +134,7 @@ def reaching(settings: Settings) -> Iterator[None]:
         try:
             yield
         except (sqlite3.DatabaseError, DBAPIError) as error:
-            raise SettingWrong(
+            raise DatabaseAway(
                 f"The database file {database(settings)} cannot be used: {error}.", target="data"
             ) from error
         return
@@ -145,7 +145,7 @@ def reaching(settings: Settings) -> Iterator[None]:
         yield
     except (psycopg.OperationalError, OperationalError) as error:
         said = " ".join(str(error).split())
-        raise SettingWrong(f"The database cannot be reached: {said}", target="database") from error
+        raise DatabaseAway(f"The database cannot be reached: {said}", target="database") from error
 
 
 def migrated(settings: Settings, patience: float = migrate.PATIENCE) -> None:

@@ -10,7 +10,7 @@ from importlib import import_module
 
 from folkmoot import logs
 from folkmoot.commands import serving
-from folkmoot.config import load
+from folkmoot.config import DatabaseAway, SettingWrong, load
 from folkmoot.refusals import Refusal
 
 # The module of `folkmoot.commands` that adds each command and what is below it.
@@ -32,7 +32,10 @@ _COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command; exits with 1 and one line on standard error when it is refused."""
+    """Run one command; exits with 1 and one line on standard error when it is refused.
+
+    A server exits with 78 (EX_CONFIG of sysexits.h) where a setting is wrong, which another start would not mend.
+    """
     # The data directory holds keys and everybody's words: for the one who runs the server alone.
     os.umask(0o077)
     given = sys.argv[1:] if arguments is None else arguments
@@ -47,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.run(options, settings)
         sys.stdout.flush()
     except Refusal as refusal:
-        sys.exit(f"folkmoot: {refusal.message}")
+        for_ever = isinstance(refusal, SettingWrong) and not isinstance(refusal, DatabaseAway)
+        print(f"folkmoot: {refusal.message}", file=sys.stderr)
+        sys.exit(os.EX_CONFIG if for_ever and options.run is serving.serve else 1)
     except BrokenPipeError:
         if options.run is serving.serve:
             raise  # of something else than what it prints

@@ -21,6 +21,10 @@ class SettingWrong(Refusal):
     """A setting cannot be used."""
 
 
+class DatabaseAway(SettingWrong):
+    """The database cannot be used now. The setting that names it may be right, and another try may succeed."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an operator can say. Each setting has the same name in the file, and as FOLKMOOT_NAME in the environment."""
 

@@ -148,19 +148,24 @@ def test_a_taken_port_is_said_with_the_option_to_change(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "status", "said"),
     [
-        (("token", "--person", "Nobody"), "Nobody is called 'Nobody'"),
-        (("token", "--app", "nothing"), "No application is called 'nothing'"),
-        (("token", "--scope", "all of it"), "'all of it' is not the name of a permission"),
-        (("token", "--lifetime", "0"), "--lifetime"),
-        (("serve", "--host", "0.0.0.0"), "--development-beyond-loopback"),  # noqa: S104
-        (("serve", "--database", "oracle://x"), "postgresql://"),
+        (("token", "--person", "Nobody"), 1, "Nobody is called 'Nobody'"),
+        (("token", "--app", "nothing"), 1, "No application is called 'nothing'"),
+        (("token", "--scope", "all of it"), 1, "'all of it' is not the name of a permission"),
+        (("token", "--lifetime", "0"), 1, "--lifetime"),
+        (("token", "--database", "oracle://x"), 1, "postgresql://"),
+        (("serve", "--host", "0.0.0.0"), 78, "--development-beyond-loopback"),  # noqa: S104
+        (("serve", "--database", "oracle://x"), 78, "postgresql://"),
+        (("serve", "--database", "postgresql:///?host=/nowhere"), 1, "The database cannot be reached"),
     ],
 )
-def test_what_cannot_be_done_is_one_clear_line(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_done_is_one_clear_line(
+    tmp_path: Path, arguments: tuple[str, ...], status: int, said: str
+) -> None:
+    """A server whose setting is wrong ends with a status of its own, so that it is not started again."""
     done = _run(*arguments, "--data", str(tmp_path))
-    assert done.returncode == 1
+    assert done.returncode == status
     assert done.stderr.startswith("folkmoot: ")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
