@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -151,6 +152,29 @@ def test_what_is_known_is_not_asked_for_again(server: Server, asked: list[str]) 
     assert asked == []
     assert server.contents() == ["first", "second", "third", *(f"reply {number}" for number in range(100))]
     assert server.wrong() == []
+
+
+def test_an_answer_does_not_wait_for_what_takes_long_after_it(server: Server, url: str) -> None:
+    """Something that may be long comes while a batch is on its way: whoever is in that hears of it before."""
+    server.reply("second")
+    heard = threading.Event()
+
+    async def both() -> None:
+        hint = Hint(GROUP, ADELE.oid, server.thread, brief=True)
+        with psycopg.connect(url) as link:
+            link.execute("SELECT seq FROM sequences WHERE group_id = %s FOR UPDATE", (GROUP,))
+            first = asyncio.create_task(server.store.write(server.replying("third"), key=GROUP, hint=hint))
+            await asyncio.sleep(0)
+            await asyncio.to_thread(until_one_waits, url)
+            second = asyncio.create_task(server.store.write(lambda tx: heard.wait(PATIENCE), key=GROUP))
+            await asyncio.sleep(0)
+            while any(writer.waiting for writer in server.store.writers):  # noqa: ASYNC110  (a thread takes it)
+                await asyncio.sleep(0)
+        await first
+        heard.set()
+        assert await second, "the first was answered when the second had ended"
+
+    asyncio.run(both())
 
 
 def test_what_another_server_did_to_a_thread_is_kept(server: Server, other: Server) -> None:

@@ -129,7 +129,10 @@ class PostgresWriter(Writer):
     def _serve(self, batch: list[Job[Any]]) -> None:
         self._goes_ahead = self._send_ahead(batch)
         if not self._goes_ahead:
-            self._settle_all()
+            if self._ahead:
+                self._settle_all()
+                self.hand_over()  # what comes now may take long
+            self._leave()
             super()._serve(batch)
 
     def _send_ahead(self, jobs: list[Job[Any]]) -> bool:
@@ -190,7 +193,6 @@ class PostgresWriter(Writer):
     def _settle_all(self) -> None:
         while self._ahead:
             self._settle()
-        self._leave()
 
     def _leave(self) -> None:
         """Leave pipeline mode, and undo what was begun there and not ended."""
