@@ -50,9 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.run(options, settings)
         sys.stdout.flush()
     except Refusal as refusal:
-        for_ever = isinstance(refusal, SettingWrong) and not isinstance(refusal, DatabaseAway)
-        print(f"folkmoot: {refusal.message}", file=sys.stderr)
-        sys.exit(os.EX_CONFIG if for_ever and options.run is serving.serve else 1)
+        said = f"folkmoot: {refusal.message}"
+        wrong = isinstance(refusal, SettingWrong) and not isinstance(refusal, DatabaseAway)
+        if not wrong or options.run is not serving.serve:
+            sys.exit(said)
+        print(said, file=sys.stderr)
+        sys.exit(os.EX_CONFIG)
     except BrokenPipeError:
         if options.run is serving.serve:
             raise  # of something else than what it prints
