@@ -266,6 +266,21 @@ def test_servers_that_write_in_turn_ask_first(
     assert server.wrong() == []
 
 
+def test_what_falls_through_again_and_again_is_written_each_time(
+    server: Server, other: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carrying, "_RESTS", 0.0)
+    texts = [f"{number} of {who}" for number in range(12) for who in ("one", "two")]
+    for text in texts:
+        (server if text.endswith("one") else other).reply(text)
+    monkeypatch.setattr(carrying, "_RESTS", 3600.0)
+    server.reply("asked first")
+    other.reply("too")
+    server.reply("last")
+    assert server.contents() == ["first", *texts, "asked first", "too", "last"]
+    assert server.wrong() == []
+
+
 def test_an_answer_lost_after_the_commit_is_found_out(url: str, server: Server) -> None:
     """The connection breaks when the database has committed, and while another batch is on its way after it."""
     with Between(url) as between, contextlib.closing(opened(between.url)) as store:
@@ -280,6 +295,41 @@ def test_an_answer_lost_after_the_commit_is_found_out(url: str, server: Server) 
         assert [each for each in found if not isinstance(each, str)] == []
         assert mine.contents() == ["first", "second", "third", *texts]
         assert mine.wrong() == []
+
+
+def test_what_is_committed_behind_a_batch_that_changed_nothing_is_found(url: str, server: Server) -> None:
+    """Of a batch of refusals the log does not tell; the connection breaks when it has, and the next one is done."""
+    with (
+        Between(url) as between,
+        contextlib.closing(opened(between.url)) as store,
+        psycopg.connect(url) as link,
+        ThreadPoolExecutor(2) as meanwhile,
+    ):
+        mine = Server(store)
+        mine.thread = server.thread
+        mine.reply("second")
+
+        def refuse(tx: Tx) -> None:
+            raise NotFound
+
+        link.execute("SELECT seq FROM sequences WHERE group_id = %s FOR UPDATE", (GROUP,))
+        refused = meanwhile.submit(mine.together, [refuse])
+        until_one_waits(url)
+        replied = meanwhile.submit(mine.together, [mine.replying("third")])
+        until_sent(store)
+        between.lose_next_commit()
+        link.rollback()
+        assert isinstance(refused.result(PATIENCE)[0], NotFound)
+        assert isinstance(replied.result(PATIENCE)[0], str)
+        assert between.lost
+        assert mine.contents() == ["first", "second", "third"]
+
+
+def until_sent(store: Store) -> None:
+    """Until two batches are on their way."""
+    deadline = time.monotonic() + PATIENCE
+    while not any(len(getattr(writer, "_ahead")) == 2 for writer in store.writers):  # noqa: B009  (a test looks inside)
+        assert time.monotonic() < deadline, "the second is not sent"
 
 
 def test_a_session_that_goes_on_without_its_server_writes_nothing_twice(url: str, server: Server) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Select, and_, bindparam, cast, func, insert, literal, sel
 
 from folkmoot.model import Change
 from folkmoot.store import schema as s
-from folkmoot.store.db import Evidence, Snapshot, Statement, Tx
+from folkmoot.store.db import Evidence, Row, Snapshot, Statement, Tx
 from folkmoot.store.held import Several
 
 Kind = Literal["created", "updated", "deleted", "forwarded"]
@@ -67,7 +67,8 @@ _LINE = Statement(
     select(_c.seq).where(_c.group_id == bindparam("g"), _c.seq == bindparam("seq"), _c.item == bindparam("item"))
 )
 _COLUMNS = ("seq", "at", "kind", "noun", "item", "by", "parent")
-_AT, _ITEM = _COLUMNS.index("at"), _COLUMNS.index("item")
+_AT, _KIND, _NOUN, _ITEM = (_COLUMNS.index(name) for name in ("at", "kind", "noun", "item"))
+_MADE = ("post", "thread", "conversation", "attachment")
 _LINES = Several(s.changes, 6)
 
 _p, _t = s.posts.c, s.threads.c
@@ -156,9 +157,16 @@ def flush(tx: Tx) -> Iterable[str]:
         tx.run(_ADVANCE, g=group, new_seq=tx.heads[group], new_changed_at=lines[-1][_AT])
     for group, lines in log.items():
         tx.held.extend(_LINES, group, lines)
-        tx.evidence = (group, lines[-1][0], lines[-1][_ITEM])
+        tx.evidence = tx.evidence or _evidence(group, lines)
     tx.let_go()
     return log.keys()
+
+
+def _evidence(group: str, lines: Iterable[Row]) -> Evidence | None:
+    """A line of an item whose id was made for it, so that no other transaction can have written the same."""
+    return next(
+        ((group, line[0], line[_ITEM]) for line in lines if line[_KIND] == "created" and line[_NOUN] in _MADE), None
+    )
 
 
 def told(evidence: Evidence) -> tuple[str, dict[str, Any]]:

@@ -105,7 +105,7 @@ class Tx(Snapshot):
     statement that is not known to be harmless empties it. `heads` holds the number of the last change of each such
     group, `log` each group's changes that are still to be written (see `changes.record`), `directory_log` those of the
     directory, `held` the rows of posts and of what stands above them. `forgot` says that the memo was emptied, and
-    `evidence`, in the end, what is found in the log if all this was committed; None where no change was recorded.
+    `evidence`, in the end, what is found in the log only if all this was committed; None where nothing would tell.
     """
 
     def __init__(self, ids: IdSource) -> None:

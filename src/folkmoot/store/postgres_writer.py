@@ -94,7 +94,7 @@ class _Ahead:
         self.jobs = jobs
         self.began = began
         self.changed: set[str] = set()
-        # What is found in the log if it was committed; None where nothing was changed.
+        # What is found in the log only if it was committed; None where nothing was changed.
         self.evidence: Evidence | None = None
         self.sent = Sent()
 
@@ -203,37 +203,43 @@ class PostgresWriter(Writer):
             self._undo(self._pipeline.connection)
 
     def _fell_through(self, error: psycopg.Error) -> None:
-        """The oldest batch failed with `error`, and with it those that were sent after it: each once more."""
+        """The oldest batch failed with `error`. Run it, and those sent after it, once more, unless they are there."""
         assert self._pipeline is not None  # noqa: S101  (it has sent them)
         batches, self._ahead = list(self._ahead), deque()
+        oldest = batches[0]
         self._carried.doubt()
         self._leave()
         if wrong_server(error):
             self._pipeline.connection.close()
-        elif self._pipeline.connection.closed:
+        else:
             batches = self._not_committed(batches)
-        elif self._for_group(error):
+        if batches and batches[0] is oldest and self._for_group(error):
             # It has waited long enough.
-            oldest = batches.pop(0)
+            batches.remove(oldest)
             self._failed(oldest.jobs, error)
             self._is_done(oldest)
         for batch in batches:
             super()._serve(batch.jobs)
 
     def _not_committed(self, batches: list[_Ahead]) -> list[_Ahead]:
-        """Those of `batches`, on which the connection broke, that never came to the disk and never will.
+        """Those of `batches` that never came to the disk and never will.
 
-        The session that carries them out may not have noticed yet, so it is ended first.
+        Where the connection broke, the session that carries them out may not have noticed yet, so it is ended first.
         """
-        session, deadline = self._session, time.monotonic() + _ASK_SECONDS
+        assert self._pipeline is not None  # noqa: S101  (it has sent them)
+        connection, session = self._pipeline.connection, self._session
+        deadline = time.monotonic() + _ASK_SECONDS
         while True:
             try:
-                connection = self._open()
-                if session is None or not connection.execute(_END_SESSION, session).fetchall():
-                    while batches and _is_in_log(connection, batches[0].evidence):
-                        self._is_done(batches.pop(0))
-                    return batches
+                if connection.closed:
+                    connection = self._open()
+                    if session is None or not connection.execute(_END_SESSION, session).fetchall():
+                        return self._missing(connection, batches)
+                    connection.close()
+                else:
+                    return self._missing(connection, batches)
             except psycopg.Error as error:
+                connection.close()
                 log.warning("what became of a commit is not known yet: %r", error)
             if time.monotonic() > deadline:
                 for batch in batches:
@@ -241,6 +247,13 @@ class PostgresWriter(Writer):
                     self._is_done(batch)
                 return []
             time.sleep(0.05)  # the server is starting, or the session is still being ended
+
+    def _missing(self, connection: Connection, batches: Sequence[_Ahead]) -> list[_Ahead]:
+        """Those of which the log does not tell. One that changed nothing can as well be run again."""
+        there = [batch for batch in batches if batch.evidence and _is_in_log(connection, batch.evidence)]
+        for batch in there:
+            self._is_done(batch)
+        return [batch for batch in batches if batch not in there]
 
     def _wait(self) -> Job[Any] | None:
         self.hand_over()
@@ -356,7 +369,8 @@ class PostgresWriter(Writer):
     def _undo(self, connection: Connection) -> None:
         try:
             if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
-                connection.execute("ROLLBACK")
+                # The driver prepares what it runs often, and gives up all that is prepared when it then sees a ROLLBACK.
+                connection.execute("ROLLBACK", prepare=False)
         except psycopg.Error:
             connection.close()
 
@@ -392,8 +406,6 @@ def _brief(jobs: Sequence[Job[Any]]) -> list[Hint] | None:
     return hints if len(hints) == len(jobs) else None
 
 
-def _is_in_log(connection: Connection, evidence: Evidence | None) -> bool:
-    if evidence is None:
-        return False
+def _is_in_log(connection: Connection, evidence: Evidence) -> bool:
     text, parameters = changes.told(evidence)
-    return connection.execute(text.encode(), parameters).fetchone() is not None
+    return connection.execute(text.encode(), parameters, prepare=False).fetchone() is not None
