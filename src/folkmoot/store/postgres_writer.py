@@ -369,7 +369,7 @@ class PostgresWriter(Writer):
     def _undo(self, connection: Connection) -> None:
         try:
             if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
-                # The driver prepares what it runs often, and gives up all that is prepared when it then sees a ROLLBACK.
+                # Where the driver has prepared something itself it gives up all that is prepared with a ROLLBACK.
                 connection.execute("ROLLBACK", prepare=False)
         except psycopg.Error:
             connection.close()
