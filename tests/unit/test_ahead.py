@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, select
 
 from folkmoot import lab
 from folkmoot.config import Settings
-from folkmoot.model import Caller, PostDraft, ThreadAmendment, ThreadDraft
+from folkmoot.model import Caller, ThreadAmendment, ThreadDraft
 from folkmoot.ops import access, conversations, posts, threads
 from folkmoot.refusals import NotFound, Refusal, ThreadLocked
 from folkmoot.store import carrying, integrity
@@ -28,21 +28,13 @@ from folkmoot.store.postgres import PostgresStore
 from folkmoot.store.postgres_access import Access
 from folkmoot.store.postgres_writer import PostgresTx
 from tests.harness import Graph
+from tests.unit.test_held import ADELE, ALEX, GROUP, draft
 from tests.unit.test_store import PATIENCE, Between, end_connections, new_place, opened, until_one_waits
 
-GROUP = next(group.id for group in lab.GROUPS if group.visibility == "Public")
-ADELE, ALEX = (
-    Caller(kind="person", oid=each.id, tenant="", application="", permissions=frozenset(), name=each.name)
-    for each in lab.PEOPLE[:2]
-)
 _p, _t = s.posts.c, s.threads.c
 CONTENTS = Statement(select(_p.content).where(_p.group_id == bindparam("g")).order_by(_p.version))
 THREAD = Statement(select(_t.topic, _t.unique_senders).where(_t.group_id == bindparam("g"), _t.id == bindparam("t")))
 Verb = Callable[[Tx], Any]
-
-
-def draft(text: str) -> PostDraft:
-    return PostDraft(content_type="text", content=text, preview=text)
 
 
 class Server:
@@ -184,8 +176,8 @@ def test_what_another_server_did_to_a_thread_is_kept(server: Server, other: Serv
     server.reply("fourth")
     topic, senders = server.store.read_here(lambda snapshot: snapshot.all(THREAD, g=GROUP, t=server.thread))[0]
     assert topic == "Renamed"
-    assert ADELE.name in senders
-    assert ALEX.name in senders
+    assert lab.PEOPLE[0].name in senders
+    assert lab.PEOPLE[1].name in senders
     assert server.contents() == ["first", "second", "third", "fourth"]
     assert server.wrong() == []
 
@@ -380,7 +372,10 @@ def test_a_server_that_ends_writes_what_waits(url: str) -> None:
 
 def until_another_waits(url: str) -> None:
     """Until those who wait for a lock now wait no more, and somebody else does."""
-    waiting = "SELECT coalesce(array_agg(pid), '{}') FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    waiting = (
+        "SELECT coalesce(array_agg(pid), '{}') FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
     with psycopg.connect(url, autocommit=True) as link:
         before = link.execute(waiting).fetchall()[0][0]
         deadline = time.monotonic() + PATIENCE

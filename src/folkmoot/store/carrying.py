@@ -1,7 +1,7 @@
 """What a writer knows of groups from its last batches: it writes by that in one message, instead of asking first.
 
-The message begins with a question that fails unless all is as it was (`rows.go_on`), and then nothing of it happens. In
-a group whose number is the same, nothing was changed: each change of what a writer remembers here is recorded.
+The message begins with a question that fails unless all is as it was (`rows.make_sure`), and then nothing of it
+happens. In a group whose number is the same nothing was changed: each change of what a writer remembers is recorded.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ class Carried:
         """Remember what `tx` knew in the end, once it is committed."""
         if tx.forgot or len(self._groups) > _MOST:
             self.forget()
+            begun_with = {}
         if time.monotonic() < self._rests_until:
             return
         for group, head in tx.heads.items():
-            known = begun_with[group] if group in begun_with and not tx.forgot else Known()
+            known = self._groups[group] = begun_with.get(group) or Known()
             known.head = head
-            self._groups[group] = known
         for key, value in tx.memo.items():
             self._groups[key[1]].memo[key] = value
 
@@ -82,4 +82,4 @@ def go_on(tx: Tx, hints: Sequence[Hint], begin_with: Mapping[str, Known]) -> Non
         if thread is not None and (found := known.memo.get(("thread", group, thread))) is not None:
             keys += [("thread", group, thread), ("conversation", group, found.conversation)]
         tx.memo.update((key, known.memo[key]) for key in keys if key in known.memo)
-    rows.go_on(tx)
+    rows.make_sure(tx)

@@ -16,16 +16,12 @@ from psycopg.pq import TransactionStatus
 
 from folkmoot import observe
 from folkmoot.store.db import Asked, Dialect, Expecting, ReadFunction, Row, Store
-from folkmoot.store.postgres_access import (
-    Access,
-    Connection,
-    Door,
-)
+from folkmoot.store.postgres_access import Access, Connection, Door, counted
 from folkmoot.store.postgres_link import PostgresLink
 from folkmoot.store.postgres_pipeline import Pipeline
 from folkmoot.store.postgres_reads import LoopConnections
 from folkmoot.store.postgres_replica import Replica
-from folkmoot.store.postgres_writer import PostgresWriter, counted
+from folkmoot.store.postgres_writer import PostgresWriter
 from folkmoot.store.watch import Watch
 
 T = TypeVar("T")

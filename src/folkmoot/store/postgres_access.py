@@ -186,6 +186,14 @@ def refusal(error: Exception) -> Exception:
     return error
 
 
+def counted(doing: Literal["read", "write"], error: Exception) -> Exception:
+    """The refusal that an error means, counted where the database could not do it."""
+    found = refusal(error)
+    if isinstance(found, Busy):
+        observe.meter.database_failed(doing)
+    return found
+
+
 # After these another try may succeed, perhaps with another server. LockNotAvailable is an OperationalError.
 _PASSING = (
     psycopg.OperationalError,

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from queue import Empty
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import errors
@@ -21,7 +21,7 @@ from psycopg.pq import TransactionStatus
 
 from folkmoot import observe
 from folkmoot.observe import log
-from folkmoot.refusals import Busy, OutcomeUnknown
+from folkmoot.refusals import OutcomeUnknown
 from folkmoot.store import changes, rows
 from folkmoot.store.carrying import Carried, go_on
 from folkmoot.store.db import Dialect, Evidence, Hint, Job, Row, Statement, Tx
@@ -30,14 +30,15 @@ from folkmoot.store.postgres_access import (
     Connection,
     Door,
     Unreachable,
+    counted,
     may_be_tried_again,
-    refusal,
     wrong_server,
 )
 from folkmoot.store.postgres_pipeline import Pipeline, Sent
 from folkmoot.store.wake import Wake
 from folkmoot.store.writer import Writer
 
+T = TypeVar("T")
 # How long it is asked what became of a commit on which the connection broke.
 _ASK_SECONDS = 5.0
 # Seconds before each further try of what the database undid, about: two that stood in each other's way must not meet
@@ -88,11 +89,12 @@ class PostgresTx(Tx):
 class _Ahead:
     """A batch that was sent, and whose commit is waited for later."""
 
-    __slots__ = ("began", "changed", "evidence", "jobs", "sent")
+    __slots__ = ("began", "changed", "evidence", "jobs", "pipeline", "sent")
 
-    def __init__(self, jobs: list[Job[Any]], began: float) -> None:
+    def __init__(self, jobs: list[Job[Any]], pipeline: Pipeline) -> None:
         self.jobs = jobs
-        self.began = began
+        self.pipeline = pipeline
+        self.began = time.perf_counter()
         self.changed: set[str] = set()
         # What is found in the log only if it was committed; None where nothing was changed.
         self.evidence: Evidence | None = None
@@ -137,17 +139,18 @@ class PostgresWriter(Writer):
 
     def _send_ahead(self, jobs: list[Job[Any]]) -> bool:
         """Send a batch by what is known of its groups. False, and it is not there, where something must be asked."""
-        began = time.perf_counter()
         hints = _brief(jobs)
-        while hints is not None and len(self._ahead) >= _AHEAD:
-            self._settle()
-        known = None if hints is None else self._carried.of(hints)
-        if hints is None or known is None or self._pipeline is None:
+        if hints is None:
             return False
-        batch, tx = _Ahead(jobs, began), PostgresTx(self._pipeline, self._ids)
+        while len(self._ahead) >= _AHEAD:
+            self._settle()
+        known, pipeline = self._carried.of(hints), self._pipeline
+        if known is None or pipeline is None:
+            return False
+        batch, tx = _Ahead(jobs, pipeline), PostgresTx(pipeline, self._ids)
         try:
-            self._pipeline.begin()
-            self._pipeline.send("BEGIN")
+            pipeline.begin()
+            pipeline.send("BEGIN")
             go_on(tx, hints, known)
             rows.prefetch(tx, hints)
             self._perform(jobs, tx)
@@ -164,27 +167,27 @@ class PostgresWriter(Writer):
         self._carried.keep(tx, known)
         self._ahead.append(batch)
         try:
-            self._pipeline.send("COMMIT")
-            batch.sent = self._pipeline.cut()
+            pipeline.send("COMMIT")
+            batch.sent = pipeline.cut()
         except psycopg.Error:
-            self._pipeline.connection.close()  # whoever waits for it will see
+            pipeline.connection.close()  # whoever waits for it will see
         self.hand_over()
         return True
 
-    def _settle(self, bell: int | None = None) -> None:
-        """Wait until the oldest of the batches that were sent is on disk, or `bell` can be read."""
-        assert self._pipeline is not None  # noqa: S101  (it has sent them)
+    def _settle(self, bell: int | None = None) -> bool:
+        """Wait until the oldest of the batches that were sent has its outcomes, or `bell` can be read (False)."""
         oldest = self._ahead[0]
         try:
-            if not self._pipeline.comes(oldest.sent, bell):
-                return
+            if not oldest.pipeline.comes(oldest.sent, bell):
+                return False
         except psycopg.Error as error:
             observe.meter.rolled_back()
             self._fell_through(error)
-            return
+            return True
         self._ahead.popleft()
         observe.meter.committed(len(oldest.jobs), time.perf_counter() - oldest.began)
         self._is_done(oldest)
+        return True
 
     def _is_done(self, batch: _Ahead) -> None:
         self._committed = [*self._committed, *batch.jobs]
@@ -204,15 +207,15 @@ class PostgresWriter(Writer):
 
     def _fell_through(self, error: psycopg.Error) -> None:
         """The oldest batch failed with `error`. Run it, and those sent after it, once more, unless they are there."""
-        assert self._pipeline is not None  # noqa: S101  (it has sent them)
         batches, self._ahead = list(self._ahead), deque()
         oldest = batches[0]
+        connection = oldest.pipeline.connection
         self._carried.doubt()
         self._leave()
         if wrong_server(error):
-            self._pipeline.connection.close()
+            connection.close()
         else:
-            batches = self._not_committed(batches)
+            batches = self._not_committed(connection, batches)
         if batches and batches[0] is oldest and self._for_group(error):
             # It has waited long enough.
             batches.remove(oldest)
@@ -221,32 +224,30 @@ class PostgresWriter(Writer):
         for batch in batches:
             super()._serve(batch.jobs)
 
-    def _not_committed(self, batches: list[_Ahead]) -> list[_Ahead]:
-        """Those of `batches` that never came to the disk and never will.
+    def _not_committed(self, connection: Connection, batches: list[_Ahead]) -> list[_Ahead]:
+        """Those of `batches`, sent on `connection`, that never came to the disk and never will.
 
-        Where the connection broke, the session that carries them out may not have noticed yet, so it is ended first.
+        Where it broke, the session that carries them out may not have noticed yet, so that is ended first.
         """
-        assert self._pipeline is not None  # noqa: S101  (it has sent them)
-        connection, session = self._pipeline.connection, self._session
-        deadline = time.monotonic() + _ASK_SECONDS
-        while True:
-            try:
-                if connection.closed:
-                    connection = self._open()
-                    if session is None or not connection.execute(_END_SESSION, session).fetchall():
-                        return self._missing(connection, batches)
-                    connection.close()
-                else:
-                    return self._missing(connection, batches)
-            except psycopg.Error as error:
-                connection.close()
-                log.warning("what became of a commit is not known yet: %r", error)
-            if time.monotonic() > deadline:
-                for batch in batches:
-                    self._failed(batch.jobs, OutcomeUnknown())
-                    self._is_done(batch)
-                return []
-            time.sleep(0.05)  # the server is starting, or the session is still being ended
+        session = self._session
+
+        def once_it_has_ended(connection: Connection) -> list[_Ahead] | None:
+            if session is not None and connection.execute(_END_SESSION, session).fetchall():
+                return None
+            return self._missing(connection, batches)
+
+        try:
+            if not connection.closed:
+                return self._missing(connection, batches)
+        except psycopg.Error:
+            connection.close()
+        try:
+            return self._find_out(once_it_has_ended)
+        except OutcomeUnknown as unknown:
+            for batch in batches:
+                self._failed(batch.jobs, unknown)
+                self._is_done(batch)
+            return []
 
     def _missing(self, connection: Connection, batches: Sequence[_Ahead]) -> list[_Ahead]:
         """Those of which the log does not tell. One that changed nothing can as well be run again."""
@@ -262,8 +263,8 @@ class PostgresWriter(Writer):
             try:
                 job = self._queue.get_nowait()
             except Empty:
-                self._settle(self._bell.fileno() if self._listens else None)
-                self._hush()
+                if not self._settle(self._bell.fileno() if self._listens else None):
+                    self._hush()
                 self.hand_over()
             else:
                 self._listens = False
@@ -300,7 +301,6 @@ class PostgresWriter(Writer):
             connection = self._open()
         if self._pipeline is None or self._pipeline.connection is not connection:
             self._pipeline = Pipeline(connection, self.hand_over)
-        hints = _brief(jobs)
         number: str | None = None
         try:
             with self._pipeline as pipeline:
@@ -323,7 +323,7 @@ class PostgresWriter(Writer):
                 raise
         else:
             # Whatever is not brief may change what is known, and need not be told of in the log.
-            if hints is None or self._door.pooled:
+            if _brief(jobs) is None or self._door.pooled:
                 self._carried.forget()
             else:
                 self._carried.keep(tx, {})
@@ -345,24 +345,32 @@ class PostgresWriter(Writer):
         Raises `OutcomeUnknown` when the database does not come back in time to say, or not the same one: after a crash
         or a failover the number may have been given to another transaction, if this one had not come to the disk.
         """
-        deadline = time.monotonic() + _ASK_SECONDS
         incarnation = self._incarnation
-        while True:
-            status = None
+
+        def once_it_is_known(connection: Connection) -> bool | None:
             try:
-                connection = self._open()
                 status = connection.execute("SELECT pg_xact_status(%s::xid8)", (number,)).fetchall()[0][0]
             except errors.InvalidParameterValue:
                 return False  # no transaction had this number yet
-            except psycopg.OperationalError:
-                pass
-            if status == "aborted":
-                return False
-            if status == "committed":
-                if incarnation != self._incarnation:
-                    raise OutcomeUnknown
-                return True
+            if status == "committed" and incarnation != self._incarnation:
+                raise OutcomeUnknown
+            return {"aborted": False, "committed": True}.get(status)
+
+        return self._find_out(once_it_is_known)
+
+    def _find_out(self, ask: Callable[[Connection], T | None]) -> T:
+        """What `ask` gives on a new connection, as soon as it can tell. Raises `OutcomeUnknown` if that takes long."""
+        deadline = time.monotonic() + _ASK_SECONDS
+        while True:
+            failure: psycopg.Error | None = None
+            try:
+                found = ask(self._open())
+            except psycopg.Error as error:
+                found, failure = None, error
+            if found is not None:
+                return found
             if time.monotonic() > deadline:
+                log.warning("what became of a commit cannot be found out: %r", failure)
                 raise OutcomeUnknown
             time.sleep(0.05)  # the server is starting, or has not yet noticed that the connection is gone
 
@@ -390,14 +398,6 @@ class PostgresWriter(Writer):
         self._rope.close()
         if self._connection is not None:
             self._connection.close()
-
-
-def counted(doing: Literal["read", "write"], error: Exception) -> Exception:
-    """The refusal that an error means, counted where the database could not do it."""
-    found = refusal(error)
-    if isinstance(found, Busy):
-        observe.meter.database_failed(doing)
-    return found
 
 
 def _brief(jobs: Sequence[Job[Any]]) -> list[Hint] | None:

@@ -228,7 +228,7 @@ def take_turn(tx: Tx, group: str) -> None:
             tx.heads[group] = row[0]
 
 
-def go_on(tx: Tx) -> None:
+def make_sure(tx: Tx) -> None:
     """Take the turns of the groups whose heads `tx` has from an earlier transaction.
 
     The database raises (division by zero), now or later, unless these heads, and each standing that is remembered, are
