@@ -37,7 +37,7 @@ def fill(settings: Settings, conversations: int, posts_each: int) -> list[str]:
             numbers = range(start, min(start + _CHUNK, total))
             posts = [_post(store, made[number // posts_each], number) for number in numbers]
             _add(store, rows.ADD_POST, posts)
-            _add(store, search.ADD, [_words(store, post) for post in posts])
+            _index(store, posts)
         ours = s.sequences.c.group_id == tenant.GROUP
         advance = Statement(s.sequences.update().where(ours).values(seq=total, changed_at=0))
         store.write_here(lambda tx: tx.run(advance))
@@ -61,6 +61,14 @@ def _add(store: Store, statement: Statement, values: list[dict[str, Any]]) -> No
                 tx.run(statement, **each)
 
         store.write_here(add)
+
+
+def _index(store: Store, posts: list[dict[str, Any]]) -> None:
+    def add(tx: Tx) -> None:
+        for post in posts:
+            search.add(tx, **_words(post))
+
+    store.write_here(add)
 
 
 def _summary(last: int) -> dict[str, Any]:
@@ -117,14 +125,15 @@ def _post(store: Store, thread: str, number: int) -> dict[str, Any]:
     }
 
 
-def _words(store: Store, post: dict[str, Any]) -> dict[str, str]:
-    return search.indexed(
-        store.dialect,
-        group=tenant.GROUP,
-        conversation=post["conversation_id"],
-        thread=post["thread_id"],
-        post=post["id"],
-        topics=(tenant.TOPIC, tenant.TOPIC),
-        authors=(tenant.PERSON_NAME, tenant.PERSON_ADDRESS),
-        body=search.body_words(post["content_type"], post["content"]),
-    )
+def _words(post: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "group": tenant.GROUP,
+        "conversation": post["conversation_id"],
+        "thread": post["thread_id"],
+        "post": post["id"],
+        "topics": (tenant.TOPIC, tenant.TOPIC),
+        "authors": (tenant.PERSON_NAME, tenant.PERSON_ADDRESS),
+        "body": search.body_words(post["content_type"], post["content"]),
+        "attached": False,
+        "version": post["version"],
+    }

@@ -78,8 +78,13 @@ _S_POST = """INSERT INTO posts (group_id, id, conversation_id, thread_id, in_rep
         created_at, modified_at, version)
     VALUES (:g, :p, :c, :t, NULL, :me, :name, :address, :name, :address, :type, :content, '[]', '[]', 0, :now, :now,
         :now, :seq - 2)"""
-_S_WORDS = """INSERT INTO post_words (group_id, conversation_id, thread_id, post_id, words)
-    VALUES (:g, :c, :t, :p, :words)"""
+_S_WORDS = (
+    """INSERT INTO indexed_posts (number, group_id, conversation_id, thread_id, post_id, words)
+    VALUES (:number, :g, :c, :t, :p, :words)""",
+    "INSERT INTO post_words (rowid, words) VALUES (:number, :words)",
+)
+# The server's numbers are less.
+_NUMBERS = 9 * 10**18
 _S_CHANGES = """INSERT INTO changes (group_id, seq, at, kind, noun, item, by, parent) VALUES
     (:g, :seq - 2, :now, 'created', 'post', :p, :me, :t),
     (:g, :seq - 1, :now, :kind, 'thread', :t, :me, :c),
@@ -92,12 +97,12 @@ _S_CREATE = (
         preview, is_locked, to_recipients, cc_recipients, started_by, created_at)
     VALUES (:g, :t, :c, :topic, 0, :now, json_array(:name), :preview, 0, :to, '[]', :me, :now)""",
     _S_POST,
-    _S_WORDS,
+    *_S_WORDS,
     _S_CHANGES,
 )
 _S_REPLY = (
     _S_POST,
-    _S_WORDS,
+    *_S_WORDS,
     f"""UPDATE threads SET last_delivered_at = max(last_delivered_at, :now), unique_senders = {_SENDERS},
         preview = :preview WHERE group_id = :g AND id = :t""",  # noqa: S608  (no text from outside)
     f"""UPDATE conversations SET last_delivered_at = max(last_delivered_at, :now), unique_senders = {_SENDERS},
@@ -136,6 +141,7 @@ class FloorSqlite(FloorStore):
         execute("BEGIN IMMEDIATE")
         for what, values, _ in batch:
             values["seq"] = execute(_S_ADVANCE, values).fetchone()[0]
+            values["number"] = _NUMBERS + values["seq"]
             for statement in _S_STATEMENTS[what]:
                 execute(statement, values)
         execute("COMMIT")

@@ -12,7 +12,7 @@ import asyncio
 import shutil
 import sqlite3
 from base64 import b64encode, urlsafe_b64decode
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -634,8 +634,21 @@ class Workshop:
 
 
 _TABLES = [table.name for table in schema.meta.sorted_tables]
-_EMPTY = "; ".join(f"DELETE FROM {name}" for name in reversed(_TABLES))  # noqa: S608  (our own tables' names)
-_REFILL = "; ".join(f"INSERT INTO {name} SELECT * FROM seeded.{name}" for name in _TABLES)  # noqa: S608
+# On SQLite `post_words` is an index of another table, and is made anew from that.
+_SQLITE_TABLES = [name if name != "post_words" else "indexed_posts" for name in _TABLES]
+
+
+def _emptied(tables: Sequence[str]) -> str:
+    return "; ".join(f"DELETE FROM {name}" for name in reversed(tables))  # noqa: S608  (our own tables' names)
+
+
+def _refilled(tables: Sequence[str]) -> str:
+    return "; ".join(f"INSERT INTO {name} SELECT * FROM seeded.{name}" for name in tables)  # noqa: S608
+
+
+_EMPTY, _REFILL = _emptied(_TABLES), _refilled(_TABLES)
+_EMPTY_SQLITE = _emptied(_SQLITE_TABLES)
+_REFILL_SQLITE = f"{_refilled(_SQLITE_TABLES)}; INSERT INTO post_words (post_words) VALUES ('rebuild')"  # noqa: S608
 
 Opened = tuple[Callable[[Clock], Store], Callable[[], None]]
 
@@ -683,7 +696,7 @@ def _seeded_sqlite(folder: Path) -> Iterator[Opened]:
             connection.execute("ATTACH ? AS seeded", [str(seeded)])
 
             def reset() -> None:
-                connection.executescript(f"BEGIN; {_EMPTY}; {_REFILL}; COMMIT")
+                connection.executescript(f"BEGIN; {_EMPTY_SQLITE}; {_REFILL_SQLITE}; COMMIT")
 
             yield lambda clock: SqliteStore(file, clock), reset
 

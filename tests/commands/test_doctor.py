@@ -18,7 +18,7 @@ from folkmoot.store.postgres import PostgresStore
 from folkmoot.store.sqlite import SqliteStore
 from tests.harness import GROUP, PERSON, Graph
 
-_OTHER_WORDS = "UPDATE post_words SET post_id = {sales} WHERE post_id IN (SELECT id FROM posts WHERE content = 'Last')"
+_OTHER_WORDS = "UPDATE {rows} SET post_id = {sales} WHERE post_id IN (SELECT id FROM posts WHERE content = 'Last')"
 
 # (the rule that it breaks, what it says, how it is broken)
 BROKEN = (
@@ -47,6 +47,18 @@ BROKEN = (
 )  # fmt: skip
 
 
+# What only SQLite's index of words has.
+BROKEN_ON_SQLITE = (
+    (
+        "looks for post",
+        "UPDATE indexed_posts SET number = number + 2097152 "
+        "WHERE post_id IN (SELECT id FROM posts WHERE content = 'Last')",
+    ),
+    ("not found by $search", "UPDATE post_words SET words = replace(words, ' †a ', ' ')"),
+    ("not found by $search", "UPDATE post_words SET words = words || ' †a' WHERE words NOT LIKE '%†a%'"),
+)
+
+
 @pytest.fixture
 def asked(
     graph: Graph, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -66,8 +78,8 @@ def asked(
     else:
         assert isinstance(graph.store, SqliteStore)
         words = ["--data", str(graph.store._path.parent)]
-        for each in graph.store._path.parent.iterdir():
-            each.chmod(0o600)
+        for each in graph.store._path.parent.rglob("*"):
+            each.chmod(0o700 if each.is_dir() else 0o600)
 
     def ask(*more: str) -> tuple[int, list[Any]]:
         capsys.readouterr()
@@ -87,7 +99,8 @@ def asked(
 
 
 def broken(graph: Graph, statement: str) -> None:
-    statement = statement.format(sales=f"'{GROUP['SalesAndMarketing']}'", adele=f"'{PERSON['AdeleV']}'")
+    rows = "indexed_posts" if graph.database == "sqlite" else "post_words"
+    statement = statement.format(sales=f"'{GROUP['SalesAndMarketing']}'", adele=f"'{PERSON['AdeleV']}'", rows=rows)
     if isinstance(graph.store, PostgresStore):
         with psycopg.connect(graph.store._url) as link:
             link.execute(statement.encode())
@@ -118,6 +131,17 @@ def test_what_is_broken_is_found(
     assert [each for each in found if says in each["says"] and each["advice"]], said
     assert status == (1 if found[0]["state"] == "wrong" else 0)
     assert rule not in {each["check"] for each in said if each["state"] == "ok"} or rule == "content"
+
+
+@pytest.mark.parametrize("graph", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("says", "statement"), BROKEN_ON_SQLITE)
+def test_what_is_broken_in_the_words_is_found(
+    graph: Graph, asked: Callable[..., tuple[int, list[Any]]], says: str, statement: str
+) -> None:
+    broken(graph, statement)
+    status, said = asked()
+    assert {each["check"] for each in said if each["state"] == "wrong" and says in each["says"]} == {"words"}
+    assert status == 1
 
 
 def test_what_is_wrong_around_the_database_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

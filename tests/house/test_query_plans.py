@@ -34,6 +34,7 @@ SMALL = (
     ("AS unseen", "", "4,000 changes are looked at, or 1,000 posts, and never more"),
     ("FROM groups \nWHERE", "SCAN groups USING INDEX", "walked along its key from where the page begins"),
     ("AS MATERIALIZED", "", "what the index of words found; of what is ranked, 1,000 posts at most"),
+    ("json_each(:found)", "ORDER BY", "the items of a page, which the index of words found"),
     ("AS some", "", "what the index of words found, so many rows and not all"),
     ("row_number() OVER", "", "each of the posts that go with a thread is written down"),
     (", 1, 100)", "RIGHT PART OF ORDER BY", "topics that begin with the same hundred characters"),

@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from sqlalchemy import create_engine, delete, select
 
 from folkmoot.graph import searching
@@ -175,7 +177,7 @@ def test_the_best_are_the_same_whether_words_are_common_or_rare(
 @pytest.mark.parametrize("few", [0, 2_000])
 def test_pages_neither_lose_nor_repeat(graph: Graph, monkeypatch: pytest.MonkeyPatch, walk: int, few: int) -> None:
     """Whichever way a page is found, while others are posted."""
-    for name in ("WALK", "WINDOW", "AT_ONCE", "SOME", "LONG"):
+    for name in ("WALK", "WINDOW", "AT_ONCE", "SOME", "LONG", "MATCHES", "RUN", "BESIDE"):
         monkeypatch.setattr(searching, name, walk)
     _PLANS.clear()  # which may hold another LONG
     monkeypatch.setattr(searching, "FEW", few)
@@ -222,8 +224,93 @@ def test_no_row_is_looked_at_twice_and_none_where_the_index_has_fewer(
     monkeypatch.setattr(db.Snapshot, "all", noting)
     whole = adele.get(f"{CONVERSATIONS}?$search=walrus&$select=topic").value
     assert [item["topic"] for item in whole if item["topic"].isdigit()] == ["29", "2", "1", "0"]
-    # SQLite asks its index after the first two; PostgreSQL looks at eight times as many behind the first two.
-    assert walked == ([(2, False)] if graph.database == "sqlite" else [(1, False), (15, True)])
+    # SQLite's index has them in order; PostgreSQL looks at eight times as many behind the first two.
+    assert walked == ([] if graph.database == "sqlite" else [(1, False), (15, True)])
+
+
+def go_on(graph: Graph) -> None:
+    """Set the clock after the last id that was made: the store's ids ascend though the clock was set back."""
+    last = graph.store.ids.new(0)
+    graph.clock.now = int(last[:8] + last[9:13], 16) // 1000 + 1
+
+
+@pytest.mark.parametrize("beside", [0, 100])
+@pytest.mark.parametrize("moments", [0, 1])
+def test_a_long_conversation_hides_no_other(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, beside: int, moments: int
+) -> None:
+    """Whether others began in the same millisecond, and some of its threads later, or not."""
+    monkeypatch.setattr(searching, "MATCHES", 2)
+    monkeypatch.setattr(searching, "BESIDE", beside)
+    _PLANS.clear()
+    go_on(graph)
+    adele, extended = graph.as_("AdeleV"), graph.as_app("extended")
+    old = adele.start("Old", "walrus")
+    graph.clock.advance(moments)
+    talk = adele.start("Talk", "seal")
+    others = [adele.start(f"Other {number}", "walrus" if number % 2 else "seal") for number in range(6)]
+    graph.clock.advance(moments)
+    new = adele.start("New", "walrus")
+    graph.clock.advance(1)
+    late = {"topic": "Late", "posts": [{"body": {"content": "walrus"}}]}
+    threads = [adele.post(f"{talk.conversation_path}/threads", late).json["id"] for _ in range(3)]
+    for number in range(40):
+        adele.reply(talk, f"walrus {number}")
+    adele.reply(old, "walrus")
+    found = [new, *(others[number] for number in (5, 3, 1)), talk, old]
+    for size in (1, 2, 20):
+        paged = adele.everything(f"{CONVERSATIONS}?$search=walrus&$top={size}")
+        assert [item["id"] for item in paged] == [place.conversation for place in found]
+        paged = extended.everything(f"{THREADS}?$search=walrus&$top={size}")
+        ours = [*(place.thread for place in found[:4]), *reversed(threads), talk.thread, old.thread]
+        assert [item["id"] for item in paged] == ours
+    counted = adele.get(f"{CONVERSATIONS}?$search=walrus&$filter=topic eq 'Talk'&$count=true&$top=1")
+    assert counted.ids == [talk.conversation]
+    assert counted.json["@odata.count"] == 1
+
+
+def test_a_long_conversation_leaves_room_among_the_best(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"RANKED": 60, "TOGETHER": 20, "ENOUGH": 10}.items():
+        monkeypatch.setattr(searching, name, value)
+    _PLANS.clear()
+    go_on(graph)
+    adele, extended = graph.as_("AdeleV"), graph.as_app("extended")
+    best = adele.start("Walrus", "walrus walrus walrus")
+    graph.clock.advance(1)
+    talk = adele.start("Talk", "seal")
+    for number in range(80):
+        adele.reply(talk, f"a walrus, and {number} other words")
+        graph.clock.advance(1)
+    if graph.database == "sqlite":
+        assert adele.get(f"{CONVERSATIONS}?$search=walrus&$orderby=relevance").ids == [
+            best.conversation,
+            talk.conversation,
+        ]
+    # Within a thread there is nothing else to make room for.
+    assert len(extended.get(f"{talk.thread_path()}/posts?$search=walrus&$orderby=relevance&$top=100").ids) == 60
+
+
+def test_posts_are_found_by_the_attachments_that_they_have_now(graph: Graph) -> None:
+    adele, extended = graph.as_("AdeleV"), graph.as_app("extended")
+    place = adele.start("Walrus", "tusks")
+    adele.start("Seal", "tusks")
+    assert topics(adele, "tusks hasAttachments:true") == []
+    held = adele.attach(place)
+    inline = adele.attach(place, isInline=True)
+    for text in ("tusks hasAttachments:true", "hasAttachments:true"):
+        for more in ("", "&$orderby=relevance"):
+            assert topics(adele, text, more) == ["Walrus"]
+    assert ask(extended, THREADS, "tusks hasAttachments:true").ids == [place.thread]
+    assert len(ask(extended, f"{place.thread_path()}/posts", "tusks hasAttachments:true").ids) == 1
+    assert topics(adele, "tusks hasAttachments:false") == ["Seal"]
+    assert adele.patch(place.thread_path(), {"topic": "Narwhal"}).status == 200
+    assert topics(adele, "subject:walrus hasAttachments:true") == ["Walrus"]  # of the conversation
+    assert ask(extended, THREADS, "narwhal hasAttachments:true").ids == [place.thread]
+    assert adele.delete(held.attachment_path()).status == 204
+    assert topics(adele, "tusks hasAttachments:true") == []
+    assert topics(adele, "tusks hasAttachments:false") == ["Seal", "Walrus"]
+    assert adele.delete(inline.attachment_path()).status == 204
+    index_is_true(graph)
 
 
 def test_a_token_belongs_to_its_search(library: Library) -> None:
@@ -353,25 +440,44 @@ def index_is_true(graph: Graph) -> None:
     assert all(row[1] for row in indexed)
 
 
-def test_the_migration_indexes_what_is_there(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_migrations_index_what_is_there(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     adele = graph.as_("AdeleV")
-    place = adele.start("Größe", "one", group="Mark8")
+    place = adele.attach(adele.start("Größe", "one", group="Mark8"))
     adele.patch(place.thread_path(), {"topic": "Renamed"})
     for number in range(5):
         adele.reply(place, f"reply {number} 日本語")
     adele.start("HTML", body={"contentType": "html", "content": "<p>It &amp; <b>that</b></p>"})
-    before = graph.store.read_here(lambda snapshot: snapshot.all(_INDEXED))
-    graph.run(Statement(delete(s.post_words)))
-    migration = import_module("folkmoot.store.migrations.versions.0006_search")
-    monkeypatch.setattr(migration, "_BATCH", 3)
+    before = indexed(graph)
     store: Any = graph.store
     sqlite = graph.database == "sqlite"
+    first, in_order = (
+        import_module(f"folkmoot.store.migrations.versions.{name}") for name in ("0006_search", "0013_in_order")
+    )
+    monkeypatch.setattr(first, "_BATCH", 3)
     engine = create_engine(migrate.sqlite_url(store._path) if sqlite else migrate.postgres_url(store._url))
     with engine.begin() as connection:
-        migration._fill(connection, graph.database)
+        context = MigrationContext.configure(connection)
+        with Operations.context(context):
+            if sqlite:
+                connection.exec_driver_sql("DROP TABLE post_words")
+                connection.exec_driver_sql("DROP TABLE indexed_posts")
+                first.upgrade()
+                in_order.upgrade()
+            else:
+                connection.execute(delete(s.post_words))
+                first._fill(connection, "postgresql")
     engine.dispose()
-    assert graph.store.read_here(lambda snapshot: snapshot.all(_INDEXED)) == before
+    assert indexed(graph) == before
     assert topics(adele, "html that") == ["HTML"]
+    assert ask(graph.as_app("extended"), f"/groups/{GROUP['Mark8']}/threads", "renamed hasAttachments:true").ids == [
+        place.thread
+    ]
+
+
+def indexed(graph: Graph) -> list[tuple[str, list[str]]]:
+    """The posts that are indexed, and their words."""
+    rows = graph.store.read_here(lambda snapshot: snapshot.all(_INDEXED))
+    return [(post, sorted(words.split())) for post, words in rows]
 
 
 def test_the_index_holds_what_was_posted(library: Library) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy import bindparam, select
+from sqlalchemy import text as sql
 
 from folkmoot import lab
 from folkmoot.model import Caller, PostDraft, ThreadDraft
 from folkmoot.ops import access, conversations, posts, threads
 from folkmoot.refusals import NotFound
-from folkmoot.store import postgres_pipeline, rows
+from folkmoot.store import postgres_pipeline, rows, search
 from folkmoot.store import schema as s
 from folkmoot.store.db import Snapshot, Statement, Tx
 from folkmoot.store.postgres import connect
@@ -24,6 +26,7 @@ from tests.harness import Graph
 from tests.unit.test_store import together
 
 GROUP = next(group.id for group in lab.GROUPS if group.visibility == "Public")
+SECOND = next(group.id for group in lab.GROUPS if group.visibility == "Private")
 ADELE = Caller(kind="person", oid=lab.PEOPLE[0].id, tenant="", application="", permissions=frozenset())
 ALEX = Caller(kind="person", oid=lab.PEOPLE[1].id, tenant="", application="", permissions=frozenset())
 
@@ -34,6 +37,8 @@ OF_THREAD = Statement(
     .order_by(_p.received_at, _p.id)
 )
 SENDERS = Statement(select(_c.unique_senders, _c.preview).where(_c.group_id == bindparam("g"), _c.id == bindparam("c")))
+NUMBERED = Statement(sql("SELECT rowid, conversation_id FROM post_words WHERE words MATCH 'walrus' ORDER BY rowid"))
+CHECK = Statement(sql("INSERT INTO post_words (post_words, rank) VALUES ('integrity-check', 1)"))
 LOG = Statement(select(_x.seq).where(_x.group_id == bindparam("g")).order_by(_x.seq))
 
 
@@ -187,3 +192,40 @@ def test_few_statements_stay_prepared(pipeline: Pipeline, monkeypatch: pytest.Mo
             for number in range(5):
                 assert pipeline.rows(pipeline.send(f"SELECT {number}, {round}")) == [(number, round)]
     assert pipeline.connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (3,)
+
+
+@pytest.mark.parametrize("graph", ["sqlite"], indirect=True)
+def test_words_are_numbered_as_conversations_began(graph: Graph) -> None:
+    """Of all groups in one go: FTS5 would write what it has to the disk before each number that is less. Here all posts
+    want the same number among those of their conversation."""
+    old, new = (f"019a0000-000{number}-7000-8000-000000000000" for number in (1, 2))
+    other = "019a0000-0002-7abc-8000-000000000000"  # began in the same millisecond
+    last = "ffffffff-ffff-4fff-bfff-ffffffffffff"  # an id that is not time-ordered
+    rows = [
+        (GROUP, new), (GROUP, old), (SECOND, last), (SECOND, other), (GROUP, new), (SECOND, new), (SECOND, old),
+    ]  # fmt: skip
+
+    def add(tx: Tx) -> list[tuple[Any, ...]]:
+        for times in range(2):
+            for number, (group, conversation) in enumerate(rows):
+                post = f"{times}{number:07}-0000-7000-8000-000000000000"
+                names = {"group": group, "conversation": conversation, "thread": conversation, "post": post}
+                search.add(tx, **names, topics=("", ""), authors=(), body="walrus", attached=False, version=7)
+            tx.let_go()
+        return tx.all(NUMBERED)
+
+    found = graph.store.write_here(add)
+    assert Counter(conversation for _, conversation in found) == {old: 4, new: 6, other: 2, last: 2}
+    numbers = [number for number, _ in found]
+    assert [conversation for _, conversation in found] == sorted(
+        (conversation for _, conversation in found), key=search.first
+    )
+    assert [conversation for _, conversation in found][:2] == [last] * 2
+    assert found[-1][1] == old
+    assert numbers == sorted(set(numbers))
+    for number, conversation in found:
+        moment = search.moment(number)
+        assert moment.first == search.first(conversation) <= number < moment.end <= 2**63
+        assert moment.since <= conversation < moment.until
+    # What failed has left nothing behind in the index.
+    graph.store.write_here(lambda tx: tx.run(CHECK))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import psycopg
@@ -17,13 +19,13 @@ from psycopg import sql
 from sqlalchemy import create_engine
 
 from folkmoot import cli
-from folkmoot.store import migrate
+from folkmoot.store import migrate, search
 from folkmoot.store.migrations import online
 from tests import postgres
-from tests.harness import DATABASES
 from tests.unit.test_store import Place, execute, new_place, nothing  # noqa: F401  (a fixture)
 
 BEFORE = "0009"
+words_in_order = import_module("folkmoot.store.migrations.versions.0013_in_order")
 SOURCE = Path(__file__).parents[2]
 PATIENCE = 120
 
@@ -41,19 +43,14 @@ def test_a_newer_database_that_was_only_added_to_is_used_as_it_is(nothing: Place
     migrate.upgrade(nothing)
     execute(nothing, "UPDATE alembic_version SET version_num = '9999'")
     migrate.upgrade(nothing)
-    assert migrate.standing(nothing) == ("9999", "0009")
+    assert migrate.standing(nothing) == ("9999", "0013" if isinstance(nothing, Path) else "0009")
     assert migrate.standing(nothing).complete
 
 
-@pytest.mark.parametrize("database", DATABASES)
-def test_the_release_before_runs_on_this_schema(database: str, tmp_path: Path) -> None:
+def test_the_release_before_runs_on_this_schema(tmp_path: Path) -> None:
     """Its code, out of the history: a day in a group, on a database that this release has migrated."""
-    code = tmp_path / "before"
-    archive = the_release_before()
-    code.mkdir()
-    subprocess.run(["tar", "-x", "-C", str(code)], input=archive, check=True)
-    assert f'HEAD = "{BEFORE}"' in (code / "src/folkmoot/store/migrate.py").read_text()
-    with new_place(database, tmp_path) as place:
+    code = the_release_before(tmp_path)
+    with new_place("postgresql", tmp_path) as place:
         script = Path(__file__).with_name("a_day.py")
         done = subprocess.run(
             [sys.executable, str(script), str(code / "src"), str(tmp_path / "data"), str(place)],
@@ -66,7 +63,34 @@ def test_the_release_before_runs_on_this_schema(database: str, tmp_path: Path) -
         assert done.stdout.split() == ["0009", "201", "202", "201", "200", "2", "204", "404"]
 
 
-def the_release_before() -> bytes:
+def test_the_release_before_refuses_a_file_of_this_schema(tmp_path: Path) -> None:
+    """One server at a time has it, and what the one before writes for searches would be in no table."""
+    code = the_release_before(tmp_path)
+    with new_place("sqlite", tmp_path) as place:
+        start = f"import pathlib; from folkmoot.store import migrate; migrate.upgrade(pathlib.Path({str(place)!r}))"
+        done = subprocess.run(
+            [sys.executable, "-c", start],
+            env={"PYTHONPATH": str(code / "src")},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        assert "SchemaTooNew: The database was made by a newer release of Folkmoot" in done.stderr
+        assert done.returncode == 1
+
+
+def the_release_before(folder: Path) -> Path:
+    """Where its source is unpacked."""
+    code = folder / "before"
+    archive = its_archive()
+    code.mkdir()
+    subprocess.run(["tar", "-x", "-C", str(code)], input=archive, check=True)
+    assert f'HEAD = "{BEFORE}"' in (code / "src/folkmoot/store/migrate.py").read_text()
+    return code
+
+
+def its_archive() -> bytes:
     """The source as it was before the newest migration, as a tar archive."""
 
     def git(*arguments: str) -> bytes:
@@ -78,6 +102,40 @@ def the_release_before() -> bytes:
         return git("archive", f"{added}^", "src")
     except (subprocess.CalledProcessError, FileNotFoundError):
         pytest.skip("the history of this checkout does not reach back to the release before")
+
+
+def test_words_come_into_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are there already, whichever release has written them, with a word for those that have attachments."""
+    place = tmp_path / "folkmoot.db"
+    migrate.upgrade(place, to="0012")
+    conversations = [f"019a0000-000{number}-7000-8000-000000000000" for number in (3, 1, 2, 1)]
+    with contextlib.closing(sqlite3.connect(place)) as file, file:
+        needed = [row[1] for row in file.execute("PRAGMA table_info(posts)") if row[3]]
+        for number, id in enumerate(conversations):
+            post = {"group_id": "g", "id": f"post 00000{number}", "has_attachments": number % 2, "version": number}
+            marks = ", ".join("?" * len(needed))
+            file.execute(
+                f"INSERT INTO posts ({', '.join(needed)}) VALUES ({marks})",  # noqa: S608
+                [post.get(name, "") for name in needed],
+            )
+            file.execute(
+                "INSERT INTO post_words (group_id, conversation_id, thread_id, post_id, words) VALUES (?, ?, ?, ?, ?)",
+                ("g", id, id, post["id"], f"walrus{number}"),
+            )
+    monkeypatch.setattr(words_in_order, "_BATCH", 3)
+    migrate.upgrade(place)
+    with contextlib.closing(sqlite3.connect(place)) as file:
+        found = file.execute("SELECT conversation_id, rowid, post_id, words FROM post_words ORDER BY rowid").fetchall()
+        matches = file.execute("SELECT post_id FROM post_words WHERE words MATCH 'walrus3'").fetchall()
+    assert [row[0] for row in found] == sorted(conversations, reverse=True)
+    assert [search.moment(row[1]).first for row in found] == [search.first(row[0]) for row in found]
+    assert [row[2:] for row in found] == [
+        ("post 000000", "walrus0"),
+        ("post 000002", "walrus2"),
+        ("post 000003", "walrus3 †a"),
+        ("post 000001", "walrus1 †a"),
+    ]
+    assert matches == [("post 000003",)]
 
 
 # ── locks ────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -246,7 +246,7 @@ def _fts(connection: Any) -> Iterator[Told]:
 
     try:
         connection.execute("BEGIN")
-        connection.execute("INSERT INTO post_words (post_words) VALUES ('integrity-check')")
+        connection.execute("INSERT INTO post_words (post_words, rank) VALUES ('integrity-check', 1)")
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
             yield Told("index", "skipped", "somebody else writes; stop the server to have the index of words looked at")

@@ -26,7 +26,8 @@ Row = tuple[Any, ...]
 EXTENSION: Final = "com.example.ticket"
 PROPERTY: Final = "String {66f5a359-4659-4830-9070-00047ec6ac6e} Name Ticket"
 
-# The columns of the rows, in this order. Every table here, parents first, has all of its columns.
+# The columns of the rows, in this order. Every table here, parents first, has all of its columns. On SQLite the number
+# of a row of `post_words` stands before them.
 COLUMNS: Final = {
     "conversations": (
         *("group_id", "id", "topic", "has_attachments", "last_delivered_at", "unique_senders", "preview"),
@@ -48,7 +49,7 @@ COLUMNS: Final = {
     "blobs": ("group_id", "blob_id", "at", "post_id", "data"),
     "extensions": ("group_id", "post_id", "folded", "id", "name", "data"),
     "single_values": ("group_id", "post_id", "key", "thread_id", "given", "value", "start", "whole", "number"),
-    "post_words": ("group_id", "conversation_id", "thread_id", "post_id", "words"),
+    "post_words": ("conversation_id", "thread_id", "post_id", "words", "group_id"),
     "changes": ("group_id", "seq", "at", "kind", "noun", "item", "by", "parent"),
 }
 
@@ -271,8 +272,11 @@ class _Block:
             topics=(thread.topic, conversation.topic),
             authors=(name, address, name, address),
             body=body.words,
+            attached=has,
+            version=seq + 1,
         )
-        rows["post_words"].append((g, c, t, post, words["words"]))
+        row = (c, t, post, words["words"], g)
+        rows["post_words"].append((words["number"], *row) if self._dialect == "sqlite" else row)
         thread.told.deliver(name, has, at, body.preview)
         if opens and not begins:
             # What `threads.restate` sums up: the names of the threads in the order of their ids.

@@ -14,7 +14,7 @@ from folkmoot.filling.content import COLUMNS, Made
 from folkmoot.model import Recipient
 from folkmoot.ops import posts
 from folkmoot.store.db import Dialect
-from folkmoot.store.search import OPTIMIZE_WORDS
+from folkmoot.store.search import OPTIMIZE_WORDS, add_rows
 
 # How much memory SQLite may take for words before it sorts them into the index, in bytes, and what it takes by itself.
 _HASH: Final = 64 * 1_048_576
@@ -95,7 +95,7 @@ class SqliteSink(Sink):
             "PRAGMA busy_timeout = 60000",
         ):
             self._connection.execute(pragma)
-        self._inserts = {name: _insert(name, columns) for name, columns in COLUMNS.items()}
+        self._inserts = {name: _insert(name, columns) for name, columns in COLUMNS.items() if name != "post_words"}
 
     def heads(self) -> dict[str, int]:
         return dict(self._connection.execute("SELECT group_id, seq FROM sequences").fetchall())
@@ -113,9 +113,10 @@ class SqliteSink(Sink):
                 if advanced.rowcount != 1:
                     connection.execute("ROLLBACK")
                     return False
-                for name, rows in made.rows.items():
-                    connection.executemany(self._inserts[name], rows)
+                for name, insert in self._inserts.items():
+                    connection.executemany(insert, made.rows[name])
                 self._go_on(made)
+            add_rows(connection, [row for made in blocks for row in made.rows["post_words"]])
             # Another value would stay with the index, and cost every server memory.
             self._hash(_OWN_HASH)
             connection.execute("COMMIT")

@@ -46,9 +46,9 @@ class SearchBy:
     """How `$search` finds the rows of a feed.
 
     `item` is the column of `post_words` that holds their `key`, `of_post` that of `posts`; `above` are further columns
-    of it that a row knows, so that its posts are found by key; `letter` is the kind of place that a row is (see
-    `store.search.place`). `within` are the places that the feed's parameters name. `strict`: also for strict
-    applications (CSDL: Searchable).
+    of it that a row knows, its conversation first, so that its posts are found by key; `letter` is the kind of place
+    that a row is (see `store.search.place`). `within` are the places that the feed's parameters name. `strict`: also
+    for strict applications (CSDL: Searchable).
     """
 
     item: Sql
@@ -59,6 +59,11 @@ class SearchBy:
     within: Mapping[str, str]
     conversation_topics: bool = False
     strict: bool = False
+
+    @property
+    def conversation(self) -> Sql:
+        """The column with the row's conversation."""
+        return self.above[0][1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

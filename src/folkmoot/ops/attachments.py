@@ -13,6 +13,7 @@ from folkmoot.model import Attachment, AttachmentDraft, Place, Post, Standing
 from folkmoot.ops import access
 from folkmoot.refusals import ThreadLocked
 from folkmoot.store import attachments as rows
+from folkmoot.store import search
 from folkmoot.store.changes import next_seq, record
 from folkmoot.store.db import Tx
 
@@ -68,7 +69,10 @@ def restate(tx: Tx, place: Place, post: Post, kind: Literal["created", "deleted"
     by = standing.caller.oid
     record(tx, group, by, ("updated", "post", post.id, post.thread))
     record(tx, group, by, (kind, "attachment", attachment, post.id))
-    rows.touch_post(tx, group, post.id, version, rows.holds_attachments(tx, group, "post", post.id))
+    has = rows.holds_attachments(tx, group, "post", post.id)
+    rows.touch_post(tx, group, post.id, version, has)
+    topics = (place.thread.topic, place.conversation.topic)
+    search.restate_attachments(tx, group, post.conversation, post.thread, post.id, topics, has)
     has = rows.holds_attachments(tx, group, "thread", post.thread)
     if has != bool(place.thread.has_attachments):
         rows.mark(tx, group, "thread", post.thread, has)

@@ -103,6 +103,8 @@ def insert(
     """
     id = tx.new_id()
     from_ = (draft.from_ or sender).email_address
+    attached = attachments.tell_of(draft.attachments)
+    version = next_seq(tx, standing.group)
     tx.add(
         rows.POSTS,
         standing.group,
@@ -119,11 +121,11 @@ def insert(
         content=draft.content,
         new_participants=_encode(draft.new_participants).decode() if draft.new_participants else "[]",
         categories=_encode(draft.categories).decode() if draft.categories else "[]",
-        has_attachments=attachments.tell_of(draft.attachments),
+        has_attachments=attached,
         received_at=received,
         created_at=received,
         modified_at=received,
-        version=next_seq(tx, standing.group),
+        version=version,
     )
     extensions.insert(tx, standing.group, thread, id, draft)
     address = sender.email_address
@@ -136,6 +138,8 @@ def insert(
         topics=topics,
         authors=(from_.name, from_.address, address.name, address.address),
         body=search.body_words(draft.content_type, draft.content) if draft.words is None else draft.words,
+        attached=attached,
+        version=version,
     )
     return id
 

@@ -155,9 +155,11 @@ class Tx(Snapshot):
 
     def let_go(self) -> None:
         """Write what is held back."""
-        for statement, parameters in self.held.taken():
-            text, _ = statement.compiled(self.dialect)
-            self._run(text, parameters)
+        self.held.write(self._write_held)
+
+    def _write_held(self, statement: Statement, parameters: Mapping[str, Any]) -> None:
+        text, _ = statement.compiled(self.dialect)
+        self._run(text, parameters)
 
     def all_of(self, asked: Sequence[tuple[Statement, Mapping[str, Any]]]) -> list[list[Row]]:
         """The rows of several reads, in one round trip where there are any."""

@@ -7,10 +7,10 @@ thread up to date once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import BindParameter, Table, bindparam, insert, update
 from sqlalchemy.ext.compiler import compiles
@@ -18,6 +18,11 @@ from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from folkmoot.store.statements import Statement
+
+T = TypeVar("T")
+# By group: rows, as `Several.pick` gave them.
+Groups = Mapping[str, Mapping[Any, tuple[Any, ...]]]
+Run = Callable[[Statement, Mapping[str, Any]], None]
 
 # How many rows are written by one statement where so many are left: a few texts serve any number of rows.
 _SIZES = [0, 1, 2, 3, *[4] * 2, *[6] * 2, *[8] * 4, *[12] * 4, *[16] * 8, *[24] * 8, 32]
@@ -45,6 +50,15 @@ class Several:
             made = (Statement(expression, keeps_memo=True, apart=True), tuple(n for row in names for n in row.values()))
             self._made[count] = made
         return made
+
+    def write(self, groups: Groups, run: Run) -> None:
+        """Write the rows of some groups, in their order."""
+        for group, rows in groups.items():
+            for part in parts(list(rows.values())):
+                statement, names = self.of(len(part))
+                parameters = dict(zip(names, chain.from_iterable(part), strict=True))
+                parameters["g"] = group
+                run(statement, parameters)
 
     def _insert(self, names: list[dict[str, str]]) -> ClauseElement:
         rows: list[dict[str, BindParameter[Any]]] = [
@@ -122,22 +136,18 @@ class Held:
     def _of(self, several: Several, group: str) -> dict[Any, tuple[Any, ...]]:
         return self._rows.setdefault(several, {}).setdefault(group, {})
 
-    def taken(self) -> Iterator[tuple[Statement, dict[str, Any]]]:
-        """The statements that write what was held back, and their parameters; it is held no more."""
+    def write(self, run: Run) -> None:
+        """Write what was held back; it is held no more."""
         rows, self._rows = self._rows, {}
         for several in sorted(rows, key=lambda each: each.rank):
-            for group, of_group in rows[several].items():
-                yield from written(several, group, list(of_group.values()))
+            several.write(rows[several], run)
 
 
-def written(several: Several, group: str, rows: list[tuple[Any, ...]]) -> Iterator[tuple[Statement, dict[str, Any]]]:
-    """The statements that write rows of a group, in their order, and their parameters."""
+def parts(rows: list[T]) -> Iterator[list[T]]:
+    """Rows in pieces, each of which is written by one statement."""
     start, left = 0, len(rows)
     while left:
         size = _SIZES[min(left, len(_SIZES) - 1)]
-        statement, names = several.of(size)
-        parameters = dict(zip(names, chain.from_iterable(rows[start : start + size]), strict=True))
-        parameters["g"] = group
-        yield statement, parameters
+        yield rows[start : start + size]
         start += size
         left -= size

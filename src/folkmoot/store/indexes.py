@@ -24,6 +24,10 @@ _NUMBERS: dict[str, Any] = {"sqlite_where": text("whole IS NOT NULL"), "postgres
 
 Index("conversations_attachments_idx", _c.group_id, _c.id, **_WITH_ATTACHMENTS)
 Index("threads_attachments_idx", _t.group_id, _t.id, **_WITH_ATTACHMENTS)
+# A search of threads comes by their conversations. SQLite has an index of words for it.
+Index("threads_found_idx", _t.group_id, _t.conversation_id, _t.id, postgresql_where=text("has_attachments")).ddl_if(
+    dialect="postgresql"
+)
 Index("threads_locked_idx", _t.group_id, _t.id, **_LOCKED)
 Index("posts_attachments_idx", _p.group_id, _p.thread_id, _p.received_at, _p.id, **_WITH_ATTACHMENTS)
 Index("post_words_words_idx", s.post_words.c.words, postgresql_using="gin").ddl_if(dialect="postgresql")

@@ -17,6 +17,7 @@ from folkmoot.store import everywhere
 from folkmoot.store import schema as s
 from folkmoot.store.db import Row, Snapshot, Statement, Store
 from folkmoot.store.dialect import AnyOf
+from folkmoot.store.search import ATTACHED, first, moment
 
 MOST = 5
 """So many findings of one kind in one group are named; that there are more is seen when those are gone."""
@@ -145,10 +146,12 @@ _STATEMENTS = [(rule, _of_group(query), says) for rule, query, says in _RULES]
 
 _WORDS = {
     "sqlite": (
-        # A virtual table has no key: each post is found by the word that names it.
-        "SELECT x.id FROM posts x WHERE x.group_id = :g AND NOT EXISTS (SELECT 1 FROM post_words w "
-        "WHERE w.words MATCH '\"†p' || replace(x.id, '-', '') || '\"' "
-        "AND w.group_id = :g AND w.thread_id = x.thread_id)"
+        # A virtual table has no key: each post is found by the word that names it, and that of those with attachments.
+        "SELECT x.id FROM posts x WHERE x.group_id = :g AND NOT EXISTS (SELECT 1 FROM post_words w "  # noqa: S608
+        "JOIN indexed_posts i ON i.number = w.rowid "
+        "WHERE w.words MATCH '\"†p' || replace(x.id, '-', '') || CASE WHEN x.has_attachments "
+        f'THEN \'" AND "{ATTACHED}"\' ELSE \'" NOT "{ATTACHED}"\' END '
+        "AND i.group_id = :g AND i.thread_id = x.thread_id)"
     ),
     "postgresql": (
         "SELECT x.id FROM posts x WHERE x.group_id = :g AND NOT EXISTS (SELECT 1 FROM post_words w "
@@ -165,7 +168,10 @@ _NO_POST = {
 }
 # On SQLite in the order of the rows, since there is no other.
 _PAGE_OF_WORDS = Statement(
-    text("SELECT w.rowid, w.group_id, w.post_id FROM post_words w WHERE w.rowid > :after ORDER BY w.rowid LIMIT 2000")
+    text(
+        "SELECT number, group_id, post_id, conversation_id FROM indexed_posts "
+        "WHERE number > :after ORDER BY number LIMIT 2000"
+    )
 )
 _POSTS = Statement(select(s.posts.c.id).where(AnyOf(s.posts.c.group_id, "groups"), AnyOf(s.posts.c.id, "ids")))
 
@@ -346,6 +352,8 @@ def _words_of_nothing(store: Store) -> Iterator[list[Wrong]]:
         after = rows[-1][0]
         yield [
             Wrong("words", group, f"$search knows post {post}, which is not there")
-            for _, group, post in rows
             if post not in known
+            else Wrong("words", group, f"$search looks for post {post} where its conversation is not")
+            for number, group, post, conversation in rows
+            if post not in known or moment(number).first != first(conversation)
         ][:MOST]

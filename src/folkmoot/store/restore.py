@@ -22,7 +22,7 @@ from folkmoot.store import schema as s
 from folkmoot.store.archive import Archive, BackupDamaged, BackupTooNew, Row, TablePart, sync_folder
 from folkmoot.store.backup import TABLES
 from folkmoot.store.db import Dialect
-from folkmoot.store.search import OPTIMIZE_WORDS, body_words, indexed
+from folkmoot.store.search import OPTIMIZE_WORDS, add_rows, body_words, indexed
 from folkmoot.store.wake import DIRECTORY
 
 # Tables that tell what is lost where a database is replaced.
@@ -245,7 +245,7 @@ def _load_server(driver: Any, table: TablePart, rows: Iterable[list[Any]]) -> It
 
 _POSTS = """
     SELECT p.group_id, p.conversation_id, p.thread_id, p.id, t.topic, c.topic, p.content_type, p.content,
-           p.from_name, p.from_address, p.sender_name, p.sender_address
+           p.version, p.has_attachments, p.from_name, p.from_address, p.sender_name, p.sender_address
     FROM posts p
     JOIN threads t ON t.group_id = p.group_id AND t.id = p.thread_id
     JOIN conversations c ON c.group_id = p.group_id AND c.id = p.conversation_id
@@ -265,12 +265,12 @@ def _words(connection: Connection, dialect: Dialect) -> Progress:
     indexes = list(s.post_words.indexes) if dialect == "postgresql" else []
     for index in indexes:
         index.drop(connection)
-    names = ("group_id", "conversation_id", "thread_id", "post_id", "words")
+    names = ("conversation_id", "thread_id", "post_id", "words", "group_id")
     listed = ", ".join(names)
     at, count = {"group_id": _NO_ID, "id": _NO_ID}, 0
     while found := connection.execute(posts, {**at, "batch": _INDEXED}).fetchall():
         rows = []
-        for group, conversation, thread, post, topic, of_conversation, content_type, content, *authors in found:
+        for group, conversation, thread, post, topic, of_conversation, type, content, version, has, *authors in found:
             row = indexed(
                 dialect,
                 group=str(group),
@@ -279,15 +279,17 @@ def _words(connection: Connection, dialect: Dialect) -> Progress:
                 post=str(post),
                 topics=(topic, of_conversation),
                 authors=authors,
-                body=body_words(content_type, content),
+                body=body_words(type, content),
+                attached=bool(has),
+                version=version,
             )
-            rows.append([row[name] for name in names])
+            rows.append(row)
         if dialect == "sqlite":
-            driver.executemany(f"INSERT INTO post_words ({listed}) VALUES (?, ?, ?, ?, ?)", rows)  # noqa: S608
+            add_rows(driver, [tuple([row[name] for name in ("number", *names)]) for row in rows])
         else:
             with driver.cursor() as cursor, cursor.copy(f"COPY post_words ({listed}) FROM STDIN".encode()) as copy:
-                for each in rows:
-                    copy.write_row(each)
+                for row in rows:
+                    copy.write_row([row[name] for name in names])
         at = {"group_id": str(found[-1][0]), "id": str(found[-1][3])}
         count += len(found)
         yield "post_words", count

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    DDL,
     UUID,
     BigInteger,
     Boolean,
@@ -26,6 +27,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    event,
     func,
     literal_column,
     text,
@@ -473,11 +475,20 @@ post_words = Table(
     _guid("post_id", key=True),
     Column("words", WORDS, nullable=False),
 )
-# The tokenizer splits at blanks and leaves the rest as `odata.words` made it.
+# FTS5 gives matches by number, and rows in the order of their numbers would be written all over a table. So what it is
+# an index of is a table to which rows are appended. The tokenizer splits at blanks and leaves the rest as `odata.words`
+# made it. Nobody asks how many words a row has.
+INDEXED_POSTS_ON_SQLITE = (
+    "CREATE TABLE indexed_posts (number INTEGER NOT NULL CONSTRAINT indexed_posts_number_key UNIQUE, "
+    "group_id TEXT NOT NULL, conversation_id TEXT NOT NULL, thread_id TEXT NOT NULL, post_id TEXT NOT NULL, "
+    "words TEXT NOT NULL)"
+)
 POST_WORDS_ON_SQLITE = (
     "CREATE VIRTUAL TABLE post_words USING fts5(group_id UNINDEXED, conversation_id UNINDEXED, thread_id UNINDEXED, "
-    "post_id UNINDEXED, words, tokenize = 'ascii')"
+    "post_id UNINDEXED, words, tokenize = 'ascii', content = 'indexed_posts', content_rowid = 'number', columnsize = 0)"
 )
+_DDL = DDL(INDEXED_POSTS_ON_SQLITE)  # type: ignore[no-untyped-call, unused-ignore]
+event.listen(post_words, "before_create", _DDL.execute_if(dialect="sqlite"))
 
 
 @compiles(CreateTable, "sqlite")

@@ -1,21 +1,43 @@
 """Full text: what is indexed of a post, and the SQL of finding it, which the two databases spell differently.
 
-SQLite has a virtual table of FTS5, PostgreSQL a tsvector under a GIN index; both get the words that `odata.words`
-makes, and so find the same. A word's first character says where it stood: none in the body, `§` in the thread's topic,
-`‡` in the conversation's where that is another, `¶` in the author's name or address. `†g…`, `†c…`, `†t…` stand for the
-group, conversation and thread, so that a search within one passes over what others hold.
+SQLite has a virtual table of FTS5 over one of rows, PostgreSQL a tsvector under a GIN index; both get the words that
+`odata.words` makes, and so find the same. A word's first character says where it stood: none in the body, `§` in the
+thread's topic, `‡` in the conversation's where that is another, `¶` in the author's name or address. `†g…`, `†c…` and
+`†t…` stand for the group, conversation and thread, so that a search within one passes over what others hold. On SQLite,
+where nothing but words can be looked for, `†p…` stands for the post and `†a` is a word of those with attachments.
+
+On SQLite rows have numbers in the order in which conversations began, the newest first (`number`): FTS5, which gives
+matches by number, so gives them in the order of the page, which costs what it shows.
 
 Verbs write and remove these rows in the transaction of the post: nothing cascades into a virtual table.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
-from typing import Any
+from functools import cache, lru_cache
+from itertools import chain
+from operator import itemgetter
+from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, Boolean, ColumnElement, Double, and_, bindparam, delete, insert, select, tuple_
+from msgspec import json
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Boolean,
+    ColumnElement,
+    Double,
+    and_,
+    bindparam,
+    delete,
+    literal,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from folkmoot.mime import html
@@ -23,13 +45,21 @@ from folkmoot.odata.search import And, Node, Not, Or, Words
 from folkmoot.odata.words import in_place, words
 from folkmoot.store import schema as s
 from folkmoot.store.db import Dialect, Snapshot, Statement, Tx
-from folkmoot.store.held import Several
+from folkmoot.store.held import Groups, Run, Several, parts
 
 # What a tsvector holds: 16,383 places and a megabyte. A post is found by so much of its beginning.
 MOST_WORDS = 15_000
 MOST_BYTES = 500_000
 
-_TOPIC, _CONVERSATION_TOPIC, _AUTHOR, _PLACE = "§", "‡", "¶", "†"
+# With what a word begins that stood in the body, a topic or an author's name, or that is none of those.
+BODY, TOPIC, CONVERSATION_TOPIC, AUTHOR, _PLACE = "", "§", "‡", "¶", "†"
+FIELDS: Mapping[str | None, tuple[str, ...]] = {
+    "from": (AUTHOR,),
+    "subject": (TOPIC, CONVERSATION_TOPIC),
+    "body": (BODY,),
+    None: (BODY, TOPIC, CONVERSATION_TOPIC, AUTHOR),
+}
+ATTACHED = f"{_PLACE}a"
 _brief = lru_cache(maxsize=4096)(words)
 # The places of the words of most posts, as a tsvector is written: put together, they need not be for each word.
 _NUMBERS = tuple(f":{number} " for number in range(1, 1001))
@@ -68,22 +98,28 @@ def indexed(
     topics: tuple[str, str],
     authors: Iterable[str | None],
     body: str,
-) -> dict[str, str]:
-    """A row of `post_words`. `topics` are the thread's and the conversation's; `body` is what `body_words` gave."""
+    attached: bool,
+    version: int,
+) -> dict[str, Any]:
+    """A row of `post_words`, and its number on SQLite. `topics` are the thread's and the conversation's; `body` is what
+    `body_words` gave."""
     found = [place("g", group), place("c", conversation), place("t", thread)]
     if dialect == "sqlite":
-        found.append(place("p", post))  # a virtual table has no key to find it by
+        found.append(place("p", post))
+        if attached:
+            found.append(ATTACHED)
         if body:
             found.append(body)
     else:
         found += body.split()
     topic, of_conversation = topics
-    found += [f"{_TOPIC}{word}" for word in _brief(topic)]
+    found += [f"{TOPIC}{word}" for word in _brief(topic)]
     if of_conversation != topic:
-        found += [f"{_CONVERSATION_TOPIC}{word}" for word in _brief(of_conversation)]
+        found += [f"{CONVERSATION_TOPIC}{word}" for word in _brief(of_conversation)]
     for author in dict.fromkeys(authors):
-        found += [f"{_AUTHOR}{word}" for word in _brief(author or "")]
+        found += [f"{AUTHOR}{word}" for word in _brief(author or "")]
     return {
+        "number": number(conversation, version),
         "group_id": group,
         "conversation_id": conversation,
         "thread_id": thread,
@@ -107,15 +143,128 @@ def _tsvector(found: list[str]) -> str:
 # little at a time.
 OPTIMIZE_WORDS = "INSERT INTO post_words (post_words) VALUES ('optimize')"
 
-# For those who fill a database row by row; verbs hold rows back.
-ADD = Statement(insert(s.post_words), keeps_memo=True)
-WORDS = Several(s.post_words, 3)
+# A number of a row on SQLite, the newest the least: 42 bits of the milliseconds in which its conversation began, which
+# its id has (RFC 9562 §5.7), and 21 that tell apart what began then: of the number of the change that made the post. So
+# what comes together stands together, and two want one number only where two groups, or millions of changes, meet.
+_ROOM = 21
+_TAIL = (1 << _ROOM) - 1
+_LAST_MOMENT = (1 << 42) - 1
+
+
+def first(conversation: str) -> int:
+    """The least number that a row of a conversation can have on SQLite. Of one that began later it is no greater."""
+    return _LAST_MOMENT - min(int(conversation[:8] + conversation[9:13], 16), _LAST_MOMENT) << _ROOM
+
+
+def number(conversation: str, version: int) -> int:
+    """The number on SQLite of a post that the change `version` of its group has made or changed."""
+    return first(conversation) | ~version & _TAIL
+
+
+class Moment(NamedTuple):
+    """What began in one millisecond: the first number of its rows, the one after their last, and between which texts
+    the ids of its conversations are (from `since` on, before `until`)."""
+
+    first: int
+    end: int
+    since: str
+    until: str
+
+
+def moment(number: int) -> Moment:
+    """The moment in which a row's conversation began, by its number."""
+    place = number >> _ROOM
+    ms = _LAST_MOMENT - place
+    since, until = f"{ms:012x}", f"{ms + 1:012x}" if place else "g" * 12
+    return Moment(place << _ROOM, place + 1 << _ROOM, f"{since[:8]}-{since[8:]}", f"{until[:8]}-{until[8:]}")
+
+
+class _InOrder(Several):
+    """Rows of any groups on SQLite, numbered: in the table to which they are appended, and in the index of words."""
+
+    def __init__(self) -> None:
+        super().__init__(s.post_words, 3)
+        self.pick = itemgetter("number", *self.columns)
+        self.columns = ("number", *self.columns, "group_id")
+
+    def write(self, groups: Groups, run: Run) -> None:
+        rows = [(*row, group) for group, of_group in groups.items() for row in of_group.values()]
+        # By ascending numbers: before a lesser one FTS5 would write to the disk what it has.
+        rows.sort(key=itemgetter(0))
+        for part in parts(rows):
+            statement, names = self.of(len(part))
+            try:
+                run(statement, dict(zip(names, chain.from_iterable(part), strict=True)))
+            except sqlite3.IntegrityError:
+                part = sorted(self.beside(row, run) for row in part)
+            index, names = _indexing(len(part))
+            values = chain.from_iterable([(number, group, words) for number, *_, words, group in part])
+            run(index, dict(zip(names, values, strict=True)))
+
+    def beside(self, row: tuple[Any, ...], run: Run) -> tuple[Any, ...]:
+        """Append a row whose number another may have, and return it with the one that it got. Raises `IntegrityError`
+        where two million have all there are."""
+        statement, names = self.of(1)
+        number, *rest = row
+        for step in range(1, _TAIL):
+            try:
+                run(statement, dict(zip(names, (number, *rest), strict=True)))
+            except sqlite3.IntegrityError:
+                number = number & ~_TAIL | number + step & _TAIL
+            else:
+                break
+        return (number, *rest)
+
+    def _insert(self, names: list[dict[str, str]]) -> ClauseElement:
+        rows = ", ".join(f"(:{', :'.join(row.values())})" for row in names)
+        return text(f"INSERT INTO indexed_posts ({', '.join(self.columns)}) VALUES {rows}")  # noqa: S608  (names of our own)
+
+
+@cache
+def _indexing(count: int) -> tuple[Statement, tuple[str, ...]]:
+    names = [(f"number_{each}", f"group_id_{each}", f"words_{each}") for each in range(count)]
+    rows = ", ".join(f"(:{', :'.join(row)})" for row in names)
+    statement = Statement(text(f"INSERT INTO post_words (rowid, group_id, words) VALUES {rows}"))  # noqa: S608
+    return statement, tuple(chain.from_iterable(names))
+
+
+_IN_ORDER = _InOrder()
+_ONE = f"INSERT INTO indexed_posts ({', '.join(_IN_ORDER.columns)}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608
+_WORDS: Mapping[Dialect, Several] = {"sqlite": _IN_ORDER, "postgresql": Several(s.post_words, 3)}
 
 
 def add(tx: Tx, **post: Any) -> None:
     """Index a post that was inserted (the arguments of `indexed`)."""
     row = indexed(tx.dialect, **post)
-    tx.add(WORDS, row.pop("group_id"), **row)
+    tx.add(_WORDS[tx.dialect], row.pop("group_id"), **row)
+
+
+def add_rows(connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Add rows to a database file, for those who fill it with many at once. Each has its number, conversation, thread,
+    post, words and group."""
+    waiting = iter(sorted(rows, key=itemgetter(0)))
+    row: tuple[Any, ...] = ()
+    (before,) = connection.execute("SELECT coalesce(max(rowid), 0) FROM indexed_posts").fetchone()
+
+    def each() -> Iterator[tuple[Any, ...]]:
+        nonlocal row
+        for row in waiting:  # noqa: UP028  (it says at which it ended)
+            yield row
+
+    def run(statement: Statement, parameters: Mapping[str, Any]) -> None:
+        connection.execute(statement.compiled("sqlite")[0], parameters)
+
+    while True:
+        try:
+            connection.executemany(_ONE, each())
+        except sqlite3.IntegrityError:
+            _IN_ORDER.beside(row, run)
+        else:
+            break
+    connection.execute(
+        "INSERT INTO post_words (rowid, words) SELECT number, words FROM indexed_posts WHERE rowid > ? ORDER BY number",
+        (before,),
+    )
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -190,79 +339,57 @@ def _matches_in_on_postgresql(element: MatchesIn, compiler: SQLCompiler, **kw: A
     return f"{column} @@ (CAST({query} AS tsquery) && CAST({word} AS tsquery))"
 
 
-class Weighed(ColumnElement[Any]):
-    """What `Score` judges a row by; it stands beside the condition that the row matches."""
-
-    inherit_cache = False
-
-    def __init__(self, words: ColumnElement[Any]) -> None:
-        self.words = words
-
-
-@compiles(Weighed, "sqlite")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
-def _weighed_on_sqlite(_: Weighed, __: SQLCompiler, **___: Any) -> str:
-    return "-bm25(post_words)"
-
-
-@compiles(Weighed, "postgresql")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
-def _weighed_on_postgresql(element: Weighed, compiler: SQLCompiler, **kw: Any) -> str:
-    text: str = compiler.process(element.words, **kw)
-    return text
-
-
 class Score(ColumnElement[float]):
-    """How well a row matches, from what `Weighed` gave; more is better. Each database has a measure of its own."""
+    """How well words match the query in a parameter, by PostgreSQL's measure; more is better."""
 
     inherit_cache = False
     type = Double()
 
-    def __init__(self, weighed: ColumnElement[Any], parameter: str) -> None:
-        self.weighed = weighed
+    def __init__(self, words: ColumnElement[Any], parameter: str) -> None:
+        self.words = words
         self.query: BindParameter[str] = bindparam(parameter)
-
-
-@compiles(Score, "sqlite")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
-def _score_on_sqlite(element: Score, compiler: SQLCompiler, **kw: Any) -> str:
-    text: str = compiler.process(element.weighed, **kw)
-    return text
 
 
 @compiles(Score, "postgresql")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
 def _score_on_postgresql(element: Score, compiler: SQLCompiler, **kw: Any) -> str:
-    weighed, query = compiler.process(element.weighed, **kw), compiler.process(element.query, **kw)
-    return f"ts_rank({weighed}, CAST({query} AS tsquery))"
+    words, query = compiler.process(element.words, **kw), compiler.process(element.query, **kw)
+    return f"ts_rank({words}, CAST({query} AS tsquery))"
 
 
-class Newest(ColumnElement[Any]):
-    """Orders posts that match: the last that were indexed first on SQLite, which has them so, by id elsewhere."""
+class Number(ColumnElement[int]):
+    """The number of a row on SQLite; see `number`."""
 
     inherit_cache = False
+    type = BigInteger()
 
 
-@compiles(Newest, "sqlite")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
-def _newest_on_sqlite(_: Newest, __: SQLCompiler, **___: Any) -> str:
-    return "post_words.rowid DESC"
+@compiles(Number, "sqlite")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
+def _number_on_sqlite(_: Number, __: SQLCompiler, **___: Any) -> str:
+    return "post_words.rowid"
 
 
-@compiles(Newest, "postgresql")  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
-def _newest_on_postgresql(_: Newest, __: SQLCompiler, **___: Any) -> str:
-    return "post_words.post_id DESC"
-
-
-def query(dialect: Dialect, text: Node | None, places: Mapping[str, str], *, conversation_topics: bool) -> str:
+def query(
+    dialect: Dialect,
+    text: Node | None,
+    places: Mapping[str, str],
+    *,
+    conversation_topics: bool,
+    attached: bool | None,
+) -> str:
     """A tree of words as the database's own query, within `places` (letter → id, the group among them).
 
-    `conversation_topics`: a conversation's own topic is found, too.
+    `conversation_topics`: a conversation's own topic is found, too. `attached`: posts with attachments are wanted, and
+    no others; where the index knows which these are, it gives them only.
     """
     within = [_term(dialect, (place(letter, id),), beginning=False) for letter, id in places.items()]
-    topics = (_TOPIC, _CONVERSATION_TOPIC) if conversation_topics else (_TOPIC,)
-    fields = {"from": (_AUTHOR,), "subject": topics, "body": ("",), None: ("", *topics, _AUTHOR)}
+    if attached and dialect == "sqlite":
+        within.append(_term(dialect, (ATTACHED,), beginning=False))
     both, either = (" AND ", " OR ") if dialect == "sqlite" else (" & ", " | ")
 
     def spelt(node: Node) -> str:
         match node:
             case Words(given, field, beginning):
-                marks = fields[field]
+                marks = (mark for mark in FIELDS[field] if conversation_topics or mark != CONVERSATION_TOPIC)
                 each = [_term(dialect, tuple(mark + word for word in given), beginning=beginning) for mark in marks]
                 return f"({either.join(each)})"
             case And(parts) if dialect == "sqlite" and (without := [part for part in parts if isinstance(part, Not)]):
@@ -316,13 +443,48 @@ _OF_POST = and_(
     _w.post_id == bindparam("p"),
     Within(_w.words, "p", bindparam("p")),
 )
-_REMOVE_POST = Statement(delete(s.post_words).where(_OF_POST), keeps_memo=True)
-_REMOVE_CONVERSATION = Statement(delete(s.post_words).where(_OF_CONVERSATION), keeps_memo=True)
-_REMOVE_THREAD = Statement(delete(s.post_words).where(_OF_THREAD), keeps_memo=True)
+
+
+class _Removal:
+    """Of rows of `post_words`, and on SQLite of those that it is an index of: it reads there what it had of them."""
+
+    def __init__(self, condition: ColumnElement[bool]) -> None:
+        self._numbers = Statement(select(Number()).select_from(s.post_words).where(condition))
+        self._removal = Statement(delete(s.post_words).where(condition), keeps_memo=True)
+
+    def remove(self, tx: Tx, **keys: str) -> None:
+        if tx.dialect == "postgresql":
+            tx.run(self._removal, **keys)
+            return
+        numbers = tx.all(self._numbers, **keys)
+        tx.run(self._removal, **keys)
+        tx.run(_REMOVE_ROWS, numbers=json.encode([number for (number,) in numbers]).decode())
+
+
+_REMOVE_ROWS = Statement(
+    text("DELETE FROM indexed_posts WHERE number IN (SELECT value FROM json_each(:numbers))"), keeps_memo=True
+)
+_CONVERSATION, _THREAD, _POST = _Removal(_OF_CONVERSATION), _Removal(_OF_THREAD), _Removal(_OF_POST)
+
+# For SQLite.
+_WITH_WORD = Statement(
+    select(literal(1))
+    .select_from(s.post_words)
+    .where(_w.group_id == bindparam("g"), Within(_w.words, "p", bindparam("p")), Matches(_w.words, "word"))
+)
 
 _AT: BindParameter[int] = bindparam("at", type_=_p.received_at.type)
 _ID: BindParameter[str] = bindparam("id", type_=_p.id.type)
-_TOLD = (_p.content_type, _p.content, _p.from_name, _p.from_address, _p.sender_name, _p.sender_address)
+_TOLD = (
+    _p.version,
+    _p.has_attachments,
+    _p.content_type,
+    _p.content,
+    _p.from_name,
+    _p.from_address,
+    _p.sender_name,
+    _p.sender_address,
+)
 _ONE_POST = Statement(select(*_TOLD).where(_p.group_id == bindparam("g"), _p.id == bindparam("id")))
 _STORED = (
     select(_p.received_at, _p.id, *_TOLD)
@@ -337,17 +499,17 @@ _NO_ID = "00000000-0000-0000-0000-000000000000"
 
 def remove_conversation(tx: Tx, group: str, conversation: str) -> None:
     """Let nothing of a conversation be found any more."""
-    tx.run(_REMOVE_CONVERSATION, g=group, c=conversation)
+    _CONVERSATION.remove(tx, g=group, c=conversation)
 
 
 def remove_thread(tx: Tx, group: str, conversation: str, thread: str) -> None:
     """Let nothing of a thread be found any more."""
-    tx.run(_REMOVE_THREAD, g=group, c=conversation, t=thread)
+    _THREAD.remove(tx, g=group, c=conversation, t=thread)
 
 
 def remove_post(tx: Tx, group: str, conversation: str, thread: str, post: str) -> None:
     """Let a post be found no more."""
-    tx.run(_REMOVE_POST, g=group, c=conversation, t=thread, p=post)
+    _POST.remove(tx, g=group, c=conversation, t=thread, p=post)
 
 
 def amend_post(tx: Tx, group: str, conversation: str, thread: str, post: str, topics: tuple[str, str]) -> None:
@@ -355,7 +517,7 @@ def amend_post(tx: Tx, group: str, conversation: str, thread: str, post: str, to
     remove_post(tx, group, conversation, thread, post)
     found = tx.one(_ONE_POST, g=group, id=post)
     if found is not None:
-        content_type, content, *authors = found
+        version, attached, content_type, content, *authors = found
         body = body_words(content_type, content)
         add(
             tx,
@@ -366,13 +528,23 @@ def amend_post(tx: Tx, group: str, conversation: str, thread: str, post: str, to
             topics=topics,
             authors=authors,
             body=body,
+            attached=bool(attached),
+            version=version,
         )
+
+
+def restate_attachments(
+    tx: Tx, group: str, conversation: str, thread: str, post: str, topics: tuple[str, str], attached: bool
+) -> None:
+    """Let the index know whether a post has attachments now, as its row does."""
+    if tx.dialect == "sqlite" and attached != (tx.one(_WITH_WORD, g=group, p=post, word=f'"{ATTACHED}"') is not None):
+        amend_post(tx, group, conversation, thread, post, topics)
 
 
 def rename_thread(tx: Tx, group: str, conversation: str, thread: str, topics: tuple[str, str]) -> None:
     """Index a thread's posts anew under its topic. It costs what posting them did, all but the disk."""
     remove_thread(tx, group, conversation, thread)
-    for post, body, authors in _stored(tx, group, thread):
+    for post, version, attached, body, authors in _stored(tx, group, thread):
         add(
             tx,
             group=group,
@@ -382,12 +554,17 @@ def rename_thread(tx: Tx, group: str, conversation: str, thread: str, topics: tu
             topics=topics,
             authors=authors,
             body=body,
+            attached=attached,
+            version=version,
         )
 
 
-def _stored(snapshot: Snapshot, group: str, thread: str) -> Iterator[tuple[str, str, tuple[str | None, ...]]]:
-    """Of each post of a thread its id, the words of its body, and its authors' names and addresses."""
+def _stored(
+    snapshot: Snapshot, group: str, thread: str
+) -> Iterator[tuple[str, int, bool, str, tuple[str | None, ...]]]:
+    """Of each post of a thread its id, its version, whether it has attachments, the words of its body, and its authors'
+    names and addresses."""
     at, id = -(2**62), _NO_ID
     while found := snapshot.all(_POSTS, g=group, t=thread, at=at, id=id):
-        for at, id, content_type, content, *authors in found:  # noqa: B007  (where the next page begins)
-            yield id, body_words(content_type, content), tuple(authors)
+        for at, id, version, attached, type, content, *authors in found:  # noqa: B007  (where the next page begins)
+            yield id, version, bool(attached), body_words(type, content), tuple(authors)

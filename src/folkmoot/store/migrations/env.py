@@ -15,7 +15,9 @@ def note(ctx: Any, step: Any, heads: Any, run_args: Any) -> None:
     script = step.up_revision
     if script.revision >= "0010":  # which made the table
         ctx.connection.execute(delete(schema_compatibility))
-        ctx.connection.execute(insert(schema_compatibility).values(works_from=script.module.works_from))
+        on = getattr(script.module, "works_from_on", {})
+        works_from = on.get(ctx.dialect.name, script.module.works_from)
+        ctx.connection.execute(insert(schema_compatibility).values(works_from=works_from))
 
 
 context.configure(

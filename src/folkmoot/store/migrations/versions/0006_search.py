@@ -76,6 +76,8 @@ def _fill(connection: Any, dialect: Dialect) -> None:
                     topics=(topic, of_conversation),
                     authors=authors,
                     body=body_words(content_type, content),
+                    attached=False,  # 0013 looks for those, and numbers
+                    version=0,
                 )
                 for group, conversation, thread, post, topic, of_conversation, content_type, content, *authors in found
             ],
