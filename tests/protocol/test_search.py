@@ -60,6 +60,10 @@ def topics(client: Client, text: str, more: str = "") -> list[str]:
         ('from:"Lynne Robbins" -talk', ["Grüße aus Köln — 日本語 🙂"]),
         ("subject:launch", ["launch PLAN", "Launch plan", "Launch plan"]),
         ("subject:case", []),
+        ("subject:launch subject:plan", ["launch PLAN", "Launch plan", "Launch plan"]),
+        ("subject:laun* OR subject:talk", ["Talk", "launch PLAN", "Launch plan", "Launch plan"]),
+        ("subject:budget", ["Grüße aus Köln — 日本語 🙂"]),
+        ("subject:budget -subject:grüße", []),  # of each post both are topics
         ("body:launch", ["Launch plan"]),
         ("budget", ["Grüße aus Köln — 日本語 🙂"]),  # the topic of one of its threads
         ("b", ["O'Brien's 100% _wild%"]),

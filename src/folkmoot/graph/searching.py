@@ -43,7 +43,7 @@ from folkmoot.graph.plan import Plan
 from folkmoot.model import Caller
 from folkmoot.odata import tokens
 from folkmoot.odata.query import Options
-from folkmoot.odata.search import Alternative, alternatives, has_beginning, parse_search
+from folkmoot.odata.search import Alternative, alternatives, has_beginning, only_subject, parse_search
 from folkmoot.refusals import BadClause
 from folkmoot.store import schema as s
 from folkmoot.store import search
@@ -85,7 +85,7 @@ class Asked(Struct, frozen=True):
 
     @property
     def shape(self) -> tuple[object, ...]:
-        facts = ((each.text is not None, _dated(each), each.attached) for each in self.alternatives)
+        facts = ((each.text is not None, _by_topic(each), _dated(each), each.attached) for each in self.alternatives)
         return (self.ranked, *facts)
 
     def parameters(self, by: SearchBy, scope: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Any]:
@@ -132,6 +132,10 @@ def _by_relevance(options: Options) -> bool:
     if named and len(options.orderby) > 1:
         raise BadClause("$orderby=relevance stands alone: nothing else orders what is found so.", target="$orderby")
     return bool(named)
+
+
+def _by_topic(each: Alternative) -> bool:
+    return each.text is not None and only_subject(each.text)
 
 
 def _dated(each: Alternative) -> bool:
@@ -237,6 +241,8 @@ class SearchPlan(Plan):
         each, w = self._alternatives[n], s.post_words.c
         if self.by.letter == "p" or _dated(each) or each.attached is not None:
             return exists(self._finds(n, by_index=False))
+        if _by_topic(each):
+            return self._titled(n)
         here = [w.group_id == bindparam("g"), *(column == outside for column, outside in self.by.above)]
         some = select(w.words).where(*here).limit(LONG).correlate(self.feed.source).subquery("looked_at")
         found = exists(
@@ -247,6 +253,16 @@ class SearchPlan(Plan):
         index = select(literal(1)).where(w.group_id == bindparam("g"), match).offset(0).correlate(self.feed.source)
         others = select(func.count()).select_from(index.subquery("others")).scalar_subquery()
         return case((found, true()), (longer, others > 0), else_=false())
+
+    def _titled(self, n: int) -> ColumnElement[bool]:
+        """The same where topics alone decide: any post of a thread tells them."""
+        w, its = s.post_words.c, s.threads.alias("its")
+        posts = select(w.words).where(w.group_id == bindparam("g"), w.conversation_id == its.c.conversation_id)
+        one = posts.where(w.thread_id == its.c.id).limit(1).correlate(its).scalar_subquery()
+        above = its.c.id if self.by.letter == "t" else its.c.conversation_id
+        threads = select(literal(1)).where(its.c.group_id == bindparam("g"), above == self.by.key)
+        found = threads.where(search.Matches(one, f"q{n}", by_index=False)).offset(0)
+        return exists(found.correlate(self.feed.source))
 
     def _by_rank(self, plain: Select[Any], *, walk: bool) -> Statement:
         best = []

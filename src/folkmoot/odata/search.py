@@ -343,6 +343,19 @@ def alternatives(node: Node) -> tuple[Alternative, ...]:
     return tuple(_alternatives(node)) or (Alternative(since=0, until=0),)
 
 
+def only_subject(node: Node) -> bool:
+    """Whether words are looked for in topics alone, which all posts of a thread have in common."""
+    match node:
+        case Words(_, field, _):
+            return field == "subject"
+        case And(parts) | Or(parts):
+            return all(only_subject(part) for part in parts)
+        case Not(part):
+            return only_subject(part)
+        case _:
+            return False
+
+
 def has_beginning(node: Node) -> bool:
     """Whether a tree holds the beginning of a word."""
     match node:
