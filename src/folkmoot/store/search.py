@@ -206,14 +206,17 @@ class _InOrder(Several):
         where two million have all there are."""
         statement, names = self.of(1)
         number, *rest = row
-        for step in range(1, _TAIL):
+        step = 1
+        while True:
             try:
                 run(statement, dict(zip(names, (number, *rest), strict=True)))
             except sqlite3.IntegrityError:
+                if step > _TAIL:
+                    raise
                 number = number & ~_TAIL | number + step & _TAIL
+                step += 1
             else:
-                break
-        return (number, *rest)
+                return (number, *rest)
 
     def _insert(self, names: list[dict[str, str]]) -> ClauseElement:
         rows = ", ".join(f"(:{', :'.join(row.values())})" for row in names)
