@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from folkmoot.observe import log
 from folkmoot.store.migrations.online import create_index
 from folkmoot.store.schema import INDEXED_POSTS_ON_SQLITE, POST_WORDS_ON_SQLITE
 from folkmoot.store.search import ATTACHED, OPTIMIZE_WORDS, add_rows, number
@@ -21,6 +22,7 @@ branch_labels = None
 depends_on = None
 
 _BATCH = 1_000
+_TOLD = 100_000
 
 
 def upgrade() -> None:
@@ -39,9 +41,13 @@ def upgrade() -> None:
         f"w.words || CASE WHEN p.has_attachments THEN ' {ATTACHED}' ELSE '' END, w.group_id FROM post_words_before w "
         "LEFT JOIN posts p ON p.group_id = w.group_id AND p.id = w.post_id WHERE w.rowid = ?"
     )
+    done = 0
     while numbers := ordered.fetchmany(_BATCH):
         found = [file.execute(one, each).fetchone() for each in numbers]
         add_rows(file, [(number(row[0], version), *row) for version, *row in found])
+        done += len(found)
+        if done % _TOLD == 0:
+            log.info("the words of %s posts are in order", f"{done:,}")
     # Nobody can be there who needs it: `works_from_on`.
     file.execute("DROP TABLE post_words_before")  # expands: PostgreSQL has no such table
     file.execute(OPTIMIZE_WORDS)
