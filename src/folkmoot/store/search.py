@@ -264,8 +264,9 @@ def add_rows(connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) ->
             _IN_ORDER.beside(row, run)
         else:
             break
+    # By their numbers, but for the few that took another: to sort them all once more costs a sixth of the time.
     connection.execute(
-        "INSERT INTO post_words (rowid, words) SELECT number, words FROM indexed_posts WHERE rowid > ? ORDER BY number",
+        "INSERT INTO post_words (rowid, words) SELECT number, words FROM indexed_posts WHERE rowid > ? ORDER BY rowid",
         (before,),
     )
 
