@@ -66,7 +66,18 @@ def _add(store: Store, statement: Statement, values: list[dict[str, Any]]) -> No
 def _index(store: Store, posts: list[dict[str, Any]]) -> None:
     def add(tx: Tx) -> None:
         for post in posts:
-            search.add(tx, **_words(post))
+            search.add(
+                tx,
+                group=tenant.GROUP,
+                conversation=post["conversation_id"],
+                thread=post["thread_id"],
+                post=post["id"],
+                topics=(tenant.TOPIC, tenant.TOPIC),
+                authors=(tenant.PERSON_NAME, tenant.PERSON_ADDRESS),
+                body=search.body_words(post["content_type"], post["content"]),
+                attached=False,
+                version=post["version"],
+            )
 
     store.write_here(add)
 
@@ -122,18 +133,4 @@ def _post(store: Store, thread: str, number: int) -> dict[str, Any]:
         "created_at": at,
         "modified_at": at,
         "version": number + 1,
-    }
-
-
-def _words(post: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "group": tenant.GROUP,
-        "conversation": post["conversation_id"],
-        "thread": post["thread_id"],
-        "post": post["id"],
-        "topics": (tenant.TOPIC, tenant.TOPIC),
-        "authors": (tenant.PERSON_NAME, tenant.PERSON_ADDRESS),
-        "body": search.body_words(post["content_type"], post["content"]),
-        "attached": False,
-        "version": post["version"],
     }

@@ -190,7 +190,8 @@ class SearchPlan(Plan):
         self.hits = [Statement(query.limit(bindparam("some"))) for query in matches]
         in_order = [self._in_order(query) for query in matches]
         self.in_order = [Statement(query) for query in in_order] if whole else []
-        self.weighed = [Statement(query.add_columns(s.post_words.c.words)) for query in in_order]
+        weighed = in_order if asked.ranked else []
+        self.weighed = [Statement(query.add_columns(s.post_words.c.words)) for query in weighed]
         self.ranked = self._by_rank(plain, walk=False) if asked.ranked else None
         # Words of one post in a few are looked for in the newest posts: the index would give them all, to be sorted.
         walkable = asked.ranked and len(asked.alternatives) == 1 and whole
@@ -204,8 +205,9 @@ class SearchPlan(Plan):
         self._beside: Statement | None = None
 
     def _finds(self, n: int, *, by_index: bool, ranked: bool = False, in_words: bool = False) -> Select[Any]:
-        """The items that alternative `n` finds: as a list, or those of the row that stands outside. `in_words`: that
-        posts have attachments is a word of them, as on SQLite, and need not be asked of the posts."""
+        """The items that alternative `n` finds: as a list, or those of the row that stands outside. `ranked`: by words
+        also where none are asked for. `in_words`: the same on SQLite, where that a post has attachments is one of its
+        words and need not be asked of the post."""
         each, w, p = self._alternatives[n], s.post_words.c, s.posts.c
         source: Any = s.post_words
         condition: list[ColumnElement[bool]] = []
@@ -231,6 +233,7 @@ class SearchPlan(Plan):
         return select(literal(1)).select_from(source).where(*condition, *above).offset(0)
 
     def _in_order(self, found: Select[Any]) -> Select[Any]:
+        """Of what `_finds` gives the number, the conversation and the item, from the number `start` on (SQLite)."""
         number = search.Number()
         found = found.with_only_columns(number, s.post_words.c.conversation_id, self.by.item)
         return found.where(number >= bindparam("start")).order_by(number).limit(bindparam("some"))

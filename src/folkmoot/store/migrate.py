@@ -1,8 +1,8 @@
 """Bring a database to the schema of this release, by Alembic, which a start with nothing to do does not even load.
 
 Servers of the release before go on working meanwhile and afterwards: each migration says in `works_from` the oldest
-revision whose code works with what it makes, and the database keeps that (`schema_compatibility`). A start refuses a
-newer database only where that is newer than itself.
+revision whose code works with what it makes, and in `works_from_on` where that is another on one of the databases; the
+database keeps it (`schema_compatibility`). A start refuses a newer database only where that is newer than itself.
 """
 
 from __future__ import annotations
