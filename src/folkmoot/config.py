@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -200,6 +199,8 @@ def load(overrides: Mapping[str, Any], environment: Mapping[str, str] = os.envir
     given: dict[str, Any] = {}
     file = overrides.get("config") or environment.get("FOLKMOOT_CONFIG")
     if file:
+        import tomllib
+
         try:
             given.update(tomllib.loads(Path(file).read_text("utf-8")))
         except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import platform
 import resource
 from collections.abc import Callable
 from functools import lru_cache
@@ -115,8 +116,7 @@ class PrometheusMeter(Meter):
             "folkmoot_notification_post_seconds", "How long POSTs to subscribers took.", _LAGS
         )
         self._lag = histogram("folkmoot_notification_lag_seconds", "From a change until its subscriber knew.", _LAGS)
-        build = gauge("folkmoot_build_info", "Which release runs.", "version", "python", mode="mostrecent")
-        build.labels(metadata.version("folkmoot"), _python()).set(1)
+        self._build = gauge("folkmoot_build_info", "Which release runs.", "version", "python", mode="mostrecent")
         if self.shared:
             # The library tells of its own process alone.
             self._memory = gauge("process_resident_memory_bytes", "Resident memory size in bytes.")
@@ -176,6 +176,7 @@ class PrometheusMeter(Meter):
 
     def sample(self, store: Store) -> None:
         """Look at what is not counted as it happens."""
+        self._build.labels(*_release()).set(1)
         for name, gauge in self.under_way.items():
             gauge.set(observe.under_way[name])
         self.queue.set(sum(writer.waiting for writer in store.writers))
@@ -249,7 +250,7 @@ def _resident() -> int:
     return int(pages) * resource.getpagesize()
 
 
-def _python() -> str:
-    import platform
-
-    return platform.python_version()
+@lru_cache(maxsize=1)
+def _release() -> tuple[str, str]:
+    """Which release runs, and on which Python. Looked up when somebody asks: a start would wait 10 ms for it."""
+    return metadata.version("folkmoot"), platform.python_version()

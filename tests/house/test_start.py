@@ -39,6 +39,7 @@ LATER = {
     "jinja2",
     "opentelemetry",
     "prometheus_client",
+    "tomllib",
     "xml.etree",
 }
 # Of its own commands a start loads `serve`, and what that takes from others.
