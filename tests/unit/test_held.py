@@ -194,6 +194,18 @@ def test_few_statements_stay_prepared(pipeline: Pipeline, monkeypatch: pytest.Mo
     assert pipeline.connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (3,)
 
 
+def test_a_transaction_begins_where_others_are_forgotten(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when its beginning was forgotten, and is prepared anew."""
+    monkeypatch.setattr(postgres_pipeline, "_PREPARED", 3)
+    for count in (1, 5, 1, 5):
+        with pipeline:
+            pipeline.send("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            for number in range(count):
+                assert pipeline.rows(pipeline.send(f"SELECT {number}, {count}")) == [(number, count)]
+            pipeline.send("ROLLBACK")
+    assert pipeline.connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (3,)
+
+
 @pytest.mark.parametrize("graph", ["sqlite"], indirect=True)
 def test_words_are_numbered_as_conversations_began(graph: Graph) -> None:
     """Of all groups in one go: FTS5 would write what it has to the disk before each number that is less. Here all posts

@@ -143,11 +143,15 @@ class Pipeline:
             self._libpq.send_query_params(query, values, types)
             return self._expect()
         key = (text, types)
-        name = self._prepared.get(key)
+        name = self._prepared.pop(key, None)
         if name is None:
             name = self._prepare(key, query)
+        self._prepared[key] = name  # last, as the last that was used
         self._libpq.send_query_prepared(name, values)
-        return self._expect()
+        sent = self._expect()
+        if len(self._prepared) > _PREPARED:
+            self._forget()
+        return sent
 
     def rows(self, sent: Sent) -> list[Row]:
         """The rows of a statement that was sent; raises the first error of those up to it."""
@@ -165,17 +169,19 @@ class Pipeline:
         return [self.rows(each) for each in reversed(sent)][::-1]
 
     def _prepare(self, key: tuple[str, tuple[int, ...]], query: bytes) -> bytes:
-        if len(self._prepared) >= _PREPARED:
-            kept, oldest = next(iter(self._prepared.items()))
-            del self._prepared[kept]
-            self._libpq.send_query_params(b"DEALLOCATE " + oldest, None)
-            self._expect()
         self._named += 1
-        name = self._prepared[key] = f"folkmoot_{self._named}".encode()
+        name = f"folkmoot_{self._named}".encode()
         self._fresh.append(key)
         self._libpq.send_prepare(name, query, key[1])
         self._expect()
         return name
+
+    def _forget(self) -> None:
+        """Let go of the statement that was not used for longest. Never in front of a BEGIN, which would find that the
+        transaction that it is to describe has begun (libpq, "Pipeline Mode": an implicit one begins with the first)."""
+        oldest = self._prepared.pop(next(iter(self._prepared)))
+        self._libpq.send_query_params(b"DEALLOCATE " + oldest, None)
+        self._expect()
 
     def _expect(self) -> Sent:
         self._is_cut = False
