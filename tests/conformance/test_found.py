@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, multiple, rul
 from folkmoot.graph import searching
 from folkmoot.graph.plan import _PLANS
 from tests.conformance.effort import bounded
-from tests.harness import Answer, Client, Graph, Place
+from tests.harness import Answer, Client, Graph, Place, iso
 from tests.protocol.rows import EVERYTHING, EXTENDED, NEW_GROUP
 
 NAMES = {"AdeleV": "adele vance", "AlexW": "alex wilber"}
@@ -35,6 +35,7 @@ class Post:
     body: str
     topic: str
     conversation_topic: str
+    at: int
     attachments: list[Place] = field(default_factory=list)
 
 
@@ -66,12 +67,8 @@ def _phrase(words: tuple[str, str]) -> Question:
     return Question(f'"{said}"', holds)
 
 
-def _attached(has: bool) -> Question:
-    return Question(f"hasAttachments:{str(has).lower()}", lambda post, _: bool(post.attachments) == has)
-
-
 def _both(one: Question, other: Question) -> Question:
-    return Question(f"{one.text} AND {other.text}", lambda *given: one.holds(*given) and other.holds(*given))
+    return Question(f"({one.text}) AND {other.text}", lambda *given: one.holds(*given) and other.holds(*given))
 
 
 def _either(one: Question, other: Question) -> Question:
@@ -92,12 +89,17 @@ TERMS = st.one_of(
 )
 QUESTIONS = st.one_of(
     TERMS,
-    st.builds(_attached, st.booleans()),
-    st.builds(_both, TERMS, st.one_of(TERMS, st.builds(_attached, st.booleans()))),
-    st.builds(_either, TERMS, st.one_of(TERMS, st.builds(_attached, st.booleans()))),
+    st.builds(_both, TERMS, TERMS),
+    st.builds(_either, TERMS, TERMS),
     st.builds(_without, TERMS, TERMS),
     st.builds(_both, TERMS, st.builds(_either, TERMS, TERMS)),
 )
+# Whether there are attachments, and when it was received: before one of the posts, or not.
+FACTS = st.tuples(
+    st.sampled_from((None, None, True, False)),
+    st.none() | st.tuples(st.sampled_from(("<", ">=")), st.integers(0, 50)),
+)
+Facts = tuple[bool | None, tuple[str, int] | None]
 
 
 class Found(RuleBasedStateMachine):
@@ -145,12 +147,20 @@ class Found(RuleBasedStateMachine):
         place = Place(self.group, at.place.conversation, made.json["id"], "")
         return self.heard(self.clients[who].newest(place), who, text, topic, at.conversation_topic)
 
-    @rule(target=posts, at=posts, who=st.sampled_from(sorted(NAMES)), text=TEXTS, count=st.integers(1, 8))
-    def reply(self, at: Post, who: str, text: str, count: int) -> Any:
+    @rule(
+        target=posts,
+        at=posts,
+        long=st.booleans(),
+        who=st.sampled_from(sorted(NAMES)),
+        texts=st.lists(TEXTS, min_size=1, max_size=6),
+    )
+    def reply(self, at: Post, long: bool, who: str, texts: list[str]) -> Any:
+        """`long`: in the oldest thread there is, which grows so."""
+        at = self.said[0] if long and self.said else at
         if at not in self.said:
             return multiple()
-        places = [self.clients[who].reply(at.place, text) for _ in range(count)]
-        return multiple(*(self.heard(each, who, text, at.topic, at.conversation_topic) for each in places))
+        topics = (at.topic, at.conversation_topic)
+        return multiple(*(self.heard(self.clients[who].reply(at.place, each), who, each, *topics) for each in texts))
 
     @rule(at=posts, text=TEXTS)
     def say_otherwise(self, at: Post, text: str) -> None:
@@ -204,25 +214,47 @@ class Found(RuleBasedStateMachine):
 
     # ── what is found ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    @rule(question=QUESTIONS, top=st.sampled_from((1, 2, 3, 20)))
-    def conversations_are_found(self, question: Question, top: int) -> None:
+    @rule(question=QUESTIONS, facts=FACTS, top=st.sampled_from((1, 2, 3, 20)))
+    def conversations_are_found(self, question: Question, facts: Facts, top: int) -> None:
+        question = self.told(question, facts)
         found = [each.place.conversation for each in self.said if question.holds(each, True)]
         expected = [each for each in reversed(self.conversations) if each in found]
         self.asked(self.clients["AlexW"], f"/groups/{self.group}/conversations", question, top, expected)
 
-    @rule(question=QUESTIONS, top=st.sampled_from((1, 2, 3, 20)))
-    def threads_are_found(self, question: Question, top: int) -> None:
+    @rule(question=QUESTIONS, facts=FACTS, top=st.sampled_from((1, 2, 3, 20)))
+    def threads_are_found(self, question: Question, facts: Facts, top: int) -> None:
+        question = self.told(question, facts)
         holding = [each.place for each in self.said if question.holds(each, False)]
         found = {each.thread: self.conversations.index(each.conversation) for each in holding}
         expected = sorted(found, key=lambda thread: (found[thread], self.threads.index(thread)), reverse=True)
         self.asked(self.extended, f"/groups/{self.group}/threads", question, top, expected)
 
-    @rule(at=posts, question=QUESTIONS, top=st.sampled_from((1, 2, 3, 20)))
-    def posts_are_found(self, at: Post, question: Question, top: int) -> None:
+    @rule(at=posts, long=st.booleans(), question=QUESTIONS, facts=FACTS, top=st.sampled_from((1, 2, 3, 20)))
+    def posts_are_found(self, at: Post, long: bool, question: Question, facts: Facts, top: int) -> None:
+        at = self.said[0] if long and self.said else at
         if at in self.said:
+            question = self.told(question, facts)
             here = [each for each in self.said if each.place.thread == at.place.thread]
             expected = [each.place.post for each in reversed(here) if question.holds(each, False)]
             self.asked(self.extended, f"{at.place.thread_path()}/posts", question, top, expected)
+
+    def told(self, question: Question, facts: Facts) -> Question:
+        """The question with facts beside its words."""
+        attached, received = facts
+        if attached is not None:
+            has = Question(
+                f"hasAttachments:{str(attached).lower()}", lambda post, _: bool(post.attachments) == attached
+            )
+            question = _both(question, has)
+        if received is not None and self.said:
+            operator, number = received
+            moment = self.said[number % len(self.said)].at
+            when = Question(
+                f"received{operator}{iso(moment)}",
+                lambda post, _: post.at < moment if operator == "<" else post.at >= moment,
+            )
+            question = _both(question, when)
+        return question
 
     def asked(self, client: Client, path: str, question: Question, top: int, expected: list[str]) -> None:
         # As Graph has it: in quotes, for a phrase alone would be taken for words in quotes.
@@ -244,7 +276,7 @@ class Found(RuleBasedStateMachine):
         return self.heard(place, who, text, topic, topic)
 
     def heard(self, place: Place, who: str, text: str, topic: str, conversation_topic: str) -> Post:
-        post = Post(place, who, text, topic, conversation_topic)
+        post = Post(place, who, text, topic, conversation_topic, int(self.graph.clock.now))
         self.said.append(post)
         return post
 

@@ -220,7 +220,10 @@ class SearchPlan(Plan):
         else:
             condition += [w.group_id == bindparam("g"), search.Matches(w.words, f"q{n}", by_index=by_index)]
             if _dated(each) or attached:
-                source = source.join(s.posts, and_(p.group_id == w.group_id, p.id == w.post_id))
+                # By a name of its own: the row that stands outside may be a post, too.
+                its = s.posts.alias("its")
+                p = its.c
+                source = source.join(its, and_(p.group_id == w.group_id, p.id == w.post_id))
                 condition.append(p.group_id == bindparam("g"))
         if _dated(each):
             condition += [p.received_at >= bindparam(f"since{n}"), p.received_at < bindparam(f"until{n}")]
