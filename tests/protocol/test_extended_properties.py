@@ -169,6 +169,17 @@ def test_posts_by_their_properties(graph: Graph, condition: str, wanted: list[st
         assert client.get(f"{path}/$count?$filter={quote(spelt)}").text == str(len(wanted))
 
 
+def test_a_single_post_has_no_others_to_be_found_among(graph: Graph) -> None:
+    adele = graph.as_("AdeleV")
+    question = adele.start(singleValueExtendedProperties=[{"id": SIZE, "value": "12"}])
+    answer = adele.reply(question, to_post=True).post_path()
+    for value, found in (("12", question.post), ("13", None)):
+        condition = quote(f"{NAVS[0]}/any(ep:ep/value eq '{value}')")
+        shown = adele.get(f"{answer}?$expand=inReplyTo($filter={condition})").json["inReplyTo"]
+        assert (shown and shown["id"]) == found
+        refused(adele.get(f"{answer}?$filter={condition}"), 400, "ErrorInvalidUrlQueryFilter", "$filter")
+
+
 def test_values_are_compared_without_regard_to_case(graph: Graph) -> None:
     adele = graph.as_("AdeleV")
     place = adele.start(**SINGLE)

@@ -112,13 +112,16 @@ _TO_POSTS = {"posts": Branch(feed="posts", binds={"t": _t.id})}
 _BELOW_POST = {
     "inReplyTo": Branch(feed="post", binds={"p": _p.in_reply_to}),
     "extensions": Branch(feed="extensions", binds={"p": _p.id}),
-    "singleValueExtendedProperties": Branch(
-        feed="singleValues",
-        binds={"p": _p.id},
-        among=(and_(_s1.group_id == _bind("g"), _s1.thread_id == _bind("t")), _p.id, _s1.post_id),
-    ),
+    "singleValueExtendedProperties": Branch(feed="singleValues", binds={"p": _p.id}),
     "multiValueExtendedProperties": Branch(feed="multiValues", binds={"p": _p.id}),
     "attachments": Branch(feed="attachments", binds={"p": _p.id}),
+}
+# A single post is of no thread that its path would name.
+_IN_THREAD = and_(_s1.group_id == _bind("g"), _s1.thread_id == _bind("t"))
+_BELOW_POSTS = _BELOW_POST | {
+    "singleValueExtendedProperties": Branch(
+        feed="singleValues", binds={"p": _p.id}, among=(_IN_THREAD, _p.id, _s1.post_id)
+    )
 }
 
 
@@ -166,7 +169,7 @@ _MAIL: tuple[Feed, ...] = (
           (_t.id, False), branches=_TO_POSTS, search=_threads_by(g="g", c="c")),
     _feed("thread", THREAD, and_(_t.group_id == _bind("g"), _t.id == _bind("t")), (_t.id, True), branches=_TO_POSTS),
     _feed("posts", POST, and_(_p.group_id == _bind("g"), _p.thread_id == _bind("t")), (_p.received_at, False),
-          (_p.id, False), branches=_BELOW_POST, search=_POSTS_BY,
+          (_p.id, False), branches=_BELOW_POSTS, search=_POSTS_BY,
           keyed=and_(_p.group_id == _bind("g"), NotByIndex(_p.thread_id) == _bind("t"))),
     _feed("post", POST, and_(_p.group_id == _bind("g"), _p.id == _bind("p")), (_p.id, True), branches=_BELOW_POST),
 )  # fmt: skip
