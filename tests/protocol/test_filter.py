@@ -14,9 +14,10 @@ import pytest
 
 from folkmoot.graph import narrowing
 from folkmoot.graph.feeds import FEEDS
-from tests.harness import GROUP, PERSON, START, Client, address, iso
+from tests.harness import GROUP, PERSON, START, Client, Graph, address, iso, open_extension
 from tests.protocol.library import Library, made
-from tests.protocol.rows import EVERYTHING
+from tests.protocol.rows import EVERYTHING, NEW_USER
+from tests.protocol.test_extended_properties import COLOR
 
 Item = dict[str, Any]
 Case = tuple[str, Callable[[Item], Any]]
@@ -354,6 +355,68 @@ def test_change_keys(library: Library) -> None:
     assert adele.get(f"{path}?$filter=changeKey eq '{key}'").ids == [posts[7]["id"]]
     assert len(adele.get(f"{path}?$filter=changeKey ne '{key}'").value) == 29
     assert adele.get(f"{path}?$filter=changeKey eq 'nothing'").value == []
+
+
+# ── letters beyond ASCII ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("filter_", "names"),
+    [
+        ("displayName eq 'Übel'", ["Übel"]),
+        ("displayName eq 'ÜBEL'", ["Übel"]),
+        ("displayName in ('Übel','Zoë Österreich')", ["Zoë Österreich", "Übel"]),
+        ("startswith(displayName,'Ü')", ["Übel"]),
+        ("startswith(displayName,'ü')", ["übel"]),
+        ("contains(displayName,'Ö')", ["Zoë Österreich"]),
+        ("endswith(displayName,'ÖSTERREICH')", ["Zoë Österreich"]),
+        ("endswith(displayName,'BEL') and displayName ne 'Übel'", ["übel"]),
+        ("tolower('GRÜSSE') eq 'grüsse'", []),
+    ],
+)
+def test_people_whose_names_have_other_letters(graph: Graph, filter_: str, names: list[str]) -> None:
+    admin = graph.as_("admin", scopes=EVERYTHING)
+    for number, name in enumerate(("Übel", "übel", "Zoë Österreich")):
+        nick = f"other{number}"
+        body = NEW_USER | {"displayName": name, "mailNickname": nick, "userPrincipalName": address(nick)}
+        assert admin.post("/users", body).status == 201
+    found = admin.everything(f"/users?$filter={quote(filter_)}")
+    assert sorted(item["displayName"] for item in found) == names
+
+
+@pytest.mark.parametrize(
+    ("filter_", "count"),
+    [
+        ("categories/any(c:tolower(c) eq 'Äpfel')", 1),
+        ("categories/any(c:tolower(c) eq 'äpfel')", 0),
+        ("newParticipants/any(n:n/emailAddress/address eq 'ÖZ@OUTSIDE.example')", 1),
+        ("newParticipants/any(n:n/emailAddress/address eq 'öz@outside.example')", 0),
+        ("extensions/any(e:e/extensionName eq 'ORG.Ünï')", 1),
+        ("extensions/any(e:e/extensionName eq 'org.ünï')", 0),
+        (f"singleValueExtendedProperties/any(e:e/id eq '{COLOR}' and e/value eq 'rÖTLICH')", 1),
+        (f"singleValueExtendedProperties/any(e:e/id eq '{COLOR}' and e/value eq 'rötlich')", 0),
+        (f"singleValueExtendedProperties/any(e:e/id eq '{COLOR}' and e/value ne 'RÖTLICH')", 0),
+    ],
+)
+def test_posts_whose_text_has_other_letters(graph: Graph, filter_: str, count: int) -> None:
+    adele = graph.as_("AdeleV")
+    place = adele.start(
+        categories=["Äpfel"],
+        newParticipants=[{"emailAddress": {"address": "Öz@outside.example"}}],
+        extensions=[open_extension("Org.Ünï")],
+        singleValueExtendedProperties=[{"id": COLOR, "value": "RÖtlich"}],
+    )
+    assert len(adele.get(f"{place.thread_path()}/posts?$filter={quote(filter_)}").value) == count
+
+
+def test_threads_to_addresses_with_other_letters(graph: Graph) -> None:
+    adele = graph.as_("AdeleV")
+    place = adele.start()
+    body = {"topic": "To", "posts": [{}], "toRecipients": [{"emailAddress": {"address": "öz@x.example"}}]}
+    assert adele.post(f"{place.conversation_path}/threads", body).status == 201
+    for given, count in (("öZ@X.example", 1), ("ÖZ@x.example", 0)):
+        filter_ = quote(f"toRecipients/any(r:r/emailAddress/address eq '{given}')")
+        assert len(adele.get(f"{place.conversation_path}/threads?$filter={filter_}").value) == count, given
 
 
 # ── mixed collections ────────────────────────────────────────────────────────────────────────────────────────────────

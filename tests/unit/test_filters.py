@@ -321,6 +321,52 @@ def test_rows(databases: tuple[sa.Connection, sa.Connection], text: str, ids: li
     assert found(databases, text) == ids
 
 
+@pytest.fixture
+def foreign(databases: tuple[sa.Connection, sa.Connection]) -> Iterator[tuple[sa.Connection, sa.Connection]]:
+    """The databases with row 5, whose text has letters beyond ASCII, for the length of a test."""
+    for connection in databases:
+        as_json = json.dumps if connection.dialect.name == "sqlite" else list
+        recipients = [{"emailAddress": {"name": "Öz", "address": "ÖZ@x.org"}}]
+        row = {"id": 5, "mail": "Übel@X.org", "topic": "ÄPFEL", "tags": ["Äpfel"], "recipients": recipients}
+        connection.execute(things.insert().values({k: as_json(v) if type(v) is list else v for k, v in row.items()}))
+    yield databases
+    for connection in databases:
+        connection.rollback()
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("mail eq 'Übel@X.org'", [5]),
+        ("mail eq 'ÜBEL@x.ORG'", [5]),
+        ("mail eq 'übel@X.org'", []),
+        ("mail ne 'Übel@X.org'", [1, 2, 3, 4]),
+        ("mail in ('Ann@X.org','Übel@x.org')", [1, 5]),
+        ("mail in ('übel@x.org')", []),
+        ("mail ge 'Ü' and mail lt 'Üc'", [5]),
+        ("contains(mail,'ÜBEL')", [5]),
+        ("startswith(mail,'ü')", []),
+        ("endswith(mail,'Übel@X.org')", [5]),
+        ("indexof(mail,'Ü') eq 0", [5]),
+        ("concat(mail,'Ö') eq 'Übel@x.orgÖ'", [5]),
+        ("tolower(mail) eq 'Übel@x.org'", [5]),
+        ("tolower(topic) eq 'Äpfel'", [5]),
+        ("toupper('größe') eq 'GRößE'", [1, 2, 3, 4, 5]),
+        ("tolower('GRÜSSE') eq 'grüsse'", []),
+        ("tags/any(t:tolower(t) eq 'Äpfel')", [5]),
+        ("tags/any(t:toupper(t) eq topic)", [5]),
+        ("tags/any(t:tolower(t) eq 'äpfel')", []),
+        ("to/any(r:r/emailAddress/address eq 'ÖZ@X.ORG')", [5]),
+        ("to/any(r:r/emailAddress/address eq 'öz@x.org')", []),
+        ("tolower(cast(mail,Edm.String)) eq 'Übel@x.org'", [5]),
+    ],
+)
+def test_the_case_of_ascii_alone_is_disregarded(
+    foreign: tuple[sa.Connection, sa.Connection], text: str, ids: list[int]
+) -> None:
+    assert found(foreign, text) == ids
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

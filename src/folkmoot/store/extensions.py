@@ -30,7 +30,7 @@ TOUCH_POST = Statement(
 _ADD_SINGLE = Statement(insert(s.single_values), keeps_memo=True)
 _ADD_MULTI = Statement(insert(s.multi_values), keeps_memo=True)
 
-# Upper to lower case as both databases' lower() does it: ASCII alone.
+# Upper to lower case as `portable.LOWER` does it: ASCII alone.
 _LOWER = {ord(letter): ord(letter) + 32 for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 _WHOLE = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,300}(?:\.[0-9]{0,300})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)

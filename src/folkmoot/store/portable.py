@@ -56,6 +56,9 @@ SHORT = _portable(
     f"CASE WHEN length(CAST({{0}} AS BLOB)) <= {LONGEST_SHORT} THEN {{0}} END",
     f"CASE WHEN octet_length({{0}}) <= {LONGEST_SHORT} THEN {{0}} END",
 )
+# ASCII alone, whatever the locale of the database: a column is in "C" anyway; constants and parts of JSON are not.
+LOWER = _portable("lower", String(), "lower({0})", 'lower(({0}) COLLATE "C")')
+UPPER = _portable("upper", String(), "upper({0})", 'upper(({0}) COLLATE "C")')
 ORDERED = _portable("ordered", String(), "({0})", '({0}) COLLATE "C"')
 GUID = _portable("guid", String(), "({0})", "CAST({0} AS UUID)")
 

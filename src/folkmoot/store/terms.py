@@ -166,7 +166,7 @@ def matched(op: str, left: Term, right: Term) -> tuple[Sql, Sql]:
         a, b = left.sql, right.sql
         if kinds == {"text"}:
             if left.fold or right.fold:
-                a, b = func.lower(a), func.lower(b)
+                a, b = portable.LOWER(a), portable.LOWER(b)
             if not equality:
                 a, b = portable.ORDERED(a), portable.ORDERED(b)
         return a, b
@@ -244,7 +244,7 @@ def text_function(name: str, args: list[Term]) -> Term:
     if name in ("contains", "startswith", "endswith", "indexof"):
         second = args[1].sql
         if fold:
-            first, second = func.lower(first), func.lower(second)
+            first, second = portable.LOWER(first), portable.LOWER(second)
         if name == "endswith":
             return Term(portable.ENDS(first, second), Edm.BOOLEAN, name)
         at = portable.POSITION(first, second)
@@ -262,7 +262,9 @@ def text_function(name: str, args: list[Term]) -> Term:
         # SQL counts characters from 1.
         bounds = [min(numbers[0], 10**9) + 1, *(min(number, 10**9) for number in numbers[1:])]
         return Term(func.substr(first, *[sa.literal(bound, Integer) for bound in bounds]), Edm.STRING, name, fold=fold)
-    make = {"tolower": func.lower, "toupper": func.upper, "trim": func.trim}[name]
+    if name == "trim":
+        return Term(func.trim(first), Edm.STRING, name, fold=fold)
+    make = {"tolower": portable.LOWER, "toupper": portable.UPPER}[name]
     return Term(make(first), Edm.STRING, name, fold=fold)
 
 
