@@ -189,6 +189,22 @@ def test_values_are_compared_without_regard_to_case(graph: Graph) -> None:
         assert len(adele.get(f"{path}?$filter={query}").value) == found, value
 
 
+def test_a_whole_number_too_long_for_a_double_is_compared_as_one(graph: Graph) -> None:
+    adele, long = graph.as_("AdeleV"), f"Long {SET} Name Long"
+    place = adele.start(singleValueExtendedProperties=[{"id": long, "value": "9007199254740993"}])
+    for condition, found in (
+        ("cast(e/value,Edm.Double) eq 9007199254740993", 1),
+        ("9007199254740993 eq cast(e/value,Edm.Double)", 1),
+        ("cast(e/value,Edm.Double) in (9007199254740993)", 1),
+        ("cast(e/value,Edm.Double) ge 9007199254740993", 1),
+        ("cast(e/value,Edm.Double) eq 9007199254740990", 0),
+        ("cast(e/value,Edm.Int64) eq 9007199254740993", 1),
+        ("cast(e/value,Edm.Int64) eq 9007199254740992", 0),
+    ):
+        query = quote(f"{NAVS[0]}/any(e:e/id eq '{long}' and {condition})")
+        assert len(adele.get(f"{place.thread_path()}/posts?$filter={query}").value) == found, condition
+
+
 def test_what_holds_for_a_post_holds_beside_other_conditions(graph: Graph) -> None:
     client, path = numbered(graph)
     one = f"{NAVS[0]}/any(ep: ep/id eq '{SIZE}' and ep/value eq '12')"

@@ -169,6 +169,8 @@ def matched(op: str, left: Term, right: Term) -> tuple[Sql, Sql]:
                 a, b = portable.LOWER(a), portable.LOWER(b)
             if not equality:
                 a, b = portable.ORDERED(a), portable.ORDERED(b)
+        elif kinds == {"number"}:
+            a, b = _beside(left, right), _beside(right, left)
         return a, b
     hint = "; write dates without quotes" if kinds == {"moment", "text"} else ""
     return refuse(f"{left.described} {op} {right.described} cannot be compared{hint}")
@@ -185,6 +187,15 @@ def _member(kind: Enumeration, term: Term, given: Term) -> Sql:
         if member.lower() == wanted:
             return sa.literal(member, String)
     return refuse(f"{term.described} has no member {given.says}. Members: {', '.join(kind.members)}")
+
+
+def _beside(term: Term, other: Term) -> Sql:
+    """A number to compare with `other`: a whole constant beside what is not whole is a double."""
+    value: Any = term.constant.value if term.constant else None
+    if value is None or not is_whole(term) or is_whole(other):
+        return term.sql
+    # PostgreSQL would make it one, SQLite would compare all its digits.
+    return sa.literal(float(value), Double)
 
 
 def _guid(term: Term) -> Sql:
