@@ -14,13 +14,14 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import bindparam, select
 
 from folkmoot import lab
 from folkmoot.config import Settings
 from folkmoot.model import Caller, ThreadAmendment, ThreadDraft
 from folkmoot.ops import access, conversations, posts, threads
-from folkmoot.refusals import NotFound, Refusal, ThreadLocked
+from folkmoot.refusals import Busy, NotFound, Refusal, ThreadLocked
 from folkmoot.store import carrying, integrity
 from folkmoot.store import schema as s
 from folkmoot.store.db import Hint, Statement, Store, Tx
@@ -28,6 +29,7 @@ from folkmoot.store.postgres import PostgresStore
 from folkmoot.store.postgres_access import Access
 from folkmoot.store.postgres_writer import PostgresTx
 from tests.harness import Graph
+from tests.postgres import postgres_url
 from tests.unit.test_held import ADELE, ALEX, GROUP, draft
 from tests.unit.test_store import PATIENCE, Between, end_connections, new_place, opened, until_one_waits
 
@@ -348,6 +350,22 @@ def test_a_session_that_goes_on_without_its_server_writes_nothing_twice(url: str
 def test_connections_that_break_while_nothing_is_asked(url: str, server: Server) -> None:
     server.reply("second")
     end_connections(url)
+    server.reply("third")
+    assert server.contents() == ["first", "second", "third"]
+
+
+def test_a_write_to_a_database_that_went_away_before_is_not_doubtful(url: str, server: Server) -> None:
+    server.reply("second")
+    name = conninfo_to_dict(url)["dbname"]
+    with psycopg.connect(postgres_url(), autocommit=True) as administrator:
+        administrator.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+        administrator.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", [name]
+        )
+        for _ in range(2):
+            with pytest.raises(Busy):
+                server.reply("never")
+        administrator.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
     server.reply("third")
     assert server.contents() == ["first", "second", "third"]
 

@@ -80,6 +80,17 @@ class Pipeline:
             if error is None:
                 raise
 
+    def lives(self) -> bool:
+        """Whether the server has not ended the connection meanwhile, as far as it has said. Only while nothing is on
+        its way."""
+        try:
+            self._poll.register(self._libpq.socket, select.POLLIN)
+            while self._poll.poll(0):
+                self._libpq.consume_input()
+        except psycopg.Error:
+            self.connection.close()
+        return not self.connection.closed
+
     def begin(self) -> None:
         """Enter pipeline mode, where it is not entered."""
         if self._libpq.pipeline_status == PipelineStatus.OFF:

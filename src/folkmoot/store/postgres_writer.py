@@ -147,6 +147,9 @@ class PostgresWriter(Writer):
         known, pipeline = self._carried.of(hints), self._pipeline
         if known is None or pipeline is None:
             return False
+        # Who sends a commit to a server that has gone must find out what became of it.
+        if not self._ahead and not pipeline.lives():
+            return False
         batch, tx = _Ahead(jobs, pipeline), PostgresTx(pipeline, self._ids)
         try:
             pipeline.begin()
