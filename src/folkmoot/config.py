@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -188,6 +189,7 @@ _DATABASE = {"database", "database_file"}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _ISSUERS = "FOLKMOOT_ISSUERS_"
 _NAME = re.compile(r"[a-z][a-z0-9]*")
+_ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?/*")
 _MAIL_DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
@@ -338,8 +340,20 @@ def _check(settings: Settings) -> None:
             private_network(network)
         except ValueError as error:
             raise SettingWrong(f"webhook_networks has '{network}': {error}.", target="webhook_networks") from error
-    if settings.public_url is not None and not settings.public_url.startswith(("https://", "http://")):
-        raise SettingWrong("public_url must begin with https:// (or http://).", target="public_url")
+    if settings.public_url is not None and not _is_origin(settings.public_url):
+        raise SettingWrong(
+            "public_url must be an origin such as https://moot.example.org: https:// (or http://), a host in ASCII, "
+            "and a port where it is another than the scheme's; no user, path, query or fragment.",
+            target="public_url",
+        )
+
+
+def _is_origin(url: str) -> bool:
+    """Whether `url` is a scheme, a host and perhaps a port (RFC 6454 §6.2), with or without slashes at its end."""
+    try:
+        return _ORIGIN.fullmatch(url) is not None and urlsplit(url).port != 0
+    except ValueError:  # of an IPv6 address, or of a port that is too large
+        return False
 
 
 def _check_database(settings: Settings) -> None:

@@ -82,6 +82,42 @@ def test_a_wrong_setting_is_named(given: dict[str, object], named: str) -> None:
     assert named in refused.value.message
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://",
+        "http://",
+        "https://:8443",
+        "https://a b",
+        "https://moot.example.org\n",
+        "https://bücher.example",
+        "https://u:p@x",
+        "https://@x",
+        "https://x:99999",
+        "https://x:0",
+        "https://x:",
+        "https://x:https",
+        "https://[::1",
+        "https://x/moot",
+        "https://x/y?z",
+        "https://x?",
+        "https://x#f",
+        "ftp://x",
+    ],
+)
+def test_a_public_url_that_is_no_origin_is_refused(url: str) -> None:
+    with pytest.raises(SettingWrong, match="public_url must be an origin") as refused:
+        load({"public_url": url}, {})
+    assert refused.value.target == "public_url"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://moot.example.org", "https://moot.example.org/", "http://moot_1:8080", "https://[::1]:8443"]
+)
+def test_a_public_url_is_an_origin(url: str) -> None:
+    assert load({"public_url": url}, {}).public_url == url
+
+
 def test_the_later_word_wins_on_where_the_database_is_in_whichever_way_it_says_so(tmp_path: Path) -> None:
     """A command beside the server may look at another database than the server's settings name."""
     (tmp_path / "url").write_text("postgresql://moot:secret@db/moot\n")
