@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from folkmoot.auth.trust import LISTS, Trust, may_be_fetched
+from folkmoot.graph.ids import guid
 from folkmoot.graph.limits import LimitWrong, parse_limits
 from folkmoot.outgoing import private_network
 from folkmoot.refusals import Refusal
@@ -223,7 +224,9 @@ def load(overrides: Mapping[str, Any], environment: Mapping[str, str] = os.envir
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingWrong(f"The settings are wrong: {error}.") from error
-    settings = msgspec.structs.replace(settings, issuers=issuers)
+    # As tokens bear it: those of our own issuer are compared letter by letter.
+    tenant = guid(settings.tenant_id) or settings.tenant_id
+    settings = msgspec.structs.replace(settings, issuers=issuers, tenant_id=tenant)
     if settings.database_file is not None:
         settings = msgspec.structs.replace(settings, database=_database_of(settings))
     _check(settings)
@@ -298,6 +301,8 @@ def _check(settings: Settings) -> None:
                 "Production mode needs certificate and certificate_key, or https_port 0 behind a proxy that ends TLS.",
                 target="certificate",
             )
+    if guid(settings.tenant_id) is None:
+        raise SettingWrong("tenant_id must be a GUID, such as uuidgen gives.", target="tenant_id")
     for name, trust in settings.issuers.items():
         _check_issuer(f"issuers.{name}", trust, loopback_http=settings.mode == "development")
     if len({trust.issuer for trust in settings.issuers.values()}) < len(settings.issuers):

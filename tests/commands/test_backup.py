@@ -217,12 +217,15 @@ def test_what_is_there_is_not_lost_unasked(graph: Graph, tmp_path: Path, capsys:
     # A server would go on with what is not there any more.
     assert "stop" in refused(capsys, "restore", str(file), "--replace", *here)
     assert everything(graph.store) == before
-    assert "set domain" in refused(capsys, "restore", str(file), *here, *_with_domain(tmp_path))
+    assert "set domain" in refused(capsys, "restore", str(file), *here, *_with_domain(tmp_path, "other.example"))
+    # The same in other letters is no other.
+    same = _with_domain(tmp_path, "Contoso.OnMicrosoft.com")
+    assert "3 posts" in refused(capsys, "restore", str(file), *here, *same)
 
 
-def _with_domain(folder: Path) -> list[str]:
+def _with_domain(folder: Path, domain: str) -> list[str]:
     settings = folder / "settings.toml"
-    settings.write_text('domain = "other.example"')
+    settings.write_text(f'domain = "{domain}"')
     return ["--config", str(settings)]
 
 

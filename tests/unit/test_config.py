@@ -49,6 +49,8 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
         ({"database_writers": 0}, "database_writers"),
         ({"database_statement_seconds": -1}, "database_statement_seconds"),
         ({"public_url": "localhost"}, "public_url"),
+        ({"tenant_id": "nonsense"}, "tenant_id must be a GUID"),
+        ({"tenant_id": ""}, "tenant_id must be a GUID"),
         ({"mode": "testing"}, "mode"),
         ({"workers": 0}, "workers"),
         ({"receive_seconds": 0}, "receive_seconds"),
@@ -116,6 +118,11 @@ def test_a_public_url_that_is_no_origin_is_refused(url: str) -> None:
 )
 def test_a_public_url_is_an_origin(url: str) -> None:
     assert load({"public_url": url}, {}).public_url == url
+
+
+def test_a_tenant_in_capitals_is_the_one_in_small_letters() -> None:
+    tenant = "6F1C0E52-8F0D-4F0B-9B9E-2E0B5B0A7C11"
+    assert load({}, {"FOLKMOOT_TENANT_ID": tenant}).tenant_id == tenant.lower()
 
 
 def test_the_later_word_wins_on_where_the_database_is_in_whichever_way_it_says_so(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def _restore(options: argparse.Namespace, settings: Settings) -> None:
         manifest = archive.manifest
         for setting in ("tenant_id", "domain"):
             theirs, ours = getattr(manifest, setting), getattr(settings, setting)
-            if theirs != ours:
+            if theirs.lower() != ours.lower():
                 raise SettingWrong(
                     f"The backup is of {setting} '{theirs}', and the settings say '{ours}': set {setting} to the "
                     "backup's before it is restored.",
