@@ -99,7 +99,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The largest request body."""
 
     max_attachment_bytes: int = 150 * 1024 * 1024
-    """The largest attachment; one that does not fit into a request body comes in by an upload session."""
+    """The largest attachment that comes in by an upload session, since it fits into no request body; 0 for none."""
 
     strict_limits: str = "cloud"
     """How much strict applications may ask for: `cloud` (its numbers), `off`, or own ones (see `graph.limits`)."""
@@ -320,6 +320,12 @@ def _check(settings: Settings) -> None:
     for name in ("max_requests", "max_waiting_writes"):
         if getattr(settings, name) < 1:
             raise SettingWrong(f"{name} must be 1 or more.", target=name)
+    if settings.max_body_bytes < 1024:
+        raise SettingWrong("max_body_bytes must be a kilobyte (1024) or more.", target="max_body_bytes")
+    if settings.max_attachment_bytes < 0:
+        raise SettingWrong(
+            "max_attachment_bytes must be 0 (for no upload sessions) or more.", target="max_attachment_bytes"
+        )
     if settings.max_bodies_bytes < settings.max_body_bytes:
         raise SettingWrong("max_bodies_bytes must be max_body_bytes or more.", target="max_bodies_bytes")
     for name in ("changes_days", "deliveries_days"):
