@@ -303,6 +303,8 @@ def _check(settings: Settings) -> None:
             )
     if guid(settings.tenant_id) is None:
         raise SettingWrong("tenant_id must be a GUID, such as uuidgen gives.", target="tenant_id")
+    if not _MAIL_DOMAIN.fullmatch(settings.domain):
+        raise SettingWrong("domain must be a mail domain such as example.org.", target="domain")
     for name, trust in settings.issuers.items():
         _check_issuer(f"issuers.{name}", trust, loopback_http=settings.mode == "development")
     if len({trust.issuer for trust in settings.issuers.values()}) < len(settings.issuers):
