@@ -314,6 +314,11 @@ def _check(settings: Settings) -> None:
     for name in ("https_port", "http_port"):
         if not 0 <= getattr(settings, name) <= 65535:
             raise SettingWrong(f"{name} must be 0 to 65535.", target=name)
+    if settings.https_port == settings.http_port:
+        raise SettingWrong(
+            f"https_port and http_port are both {settings.http_port}: each needs a port of its own, or 0 for none.",
+            target="http_port",
+        )
     for name in ("strict_limits", "extended_limits"):
         try:
             parse_limits(getattr(settings, name))

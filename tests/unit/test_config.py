@@ -41,7 +41,8 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
     [
         ({"host": "0.0.0.0"}, "--development-beyond-loopback"),  # noqa: S104
         ({"https_port": 70000}, "https_port"),
-        ({"https_port": 0, "http_port": 0}, "https_port"),
+        ({"https_port": 0, "http_port": 0}, "there is nothing to listen on"),
+        ({"https_port": 8080}, "https_port and http_port are both 8080"),
         ({"database": "mysql://x"}, "postgresql://"),
         ({"database_replica": "postgresql://x"}, "database_replica needs database"),
         ({"database": "postgresql://x", "database_replica": "http://x"}, "database_replica must begin"),
@@ -51,12 +52,12 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
         ({"public_url": "localhost"}, "public_url"),
         ({"tenant_id": "nonsense"}, "tenant_id must be a GUID"),
         ({"tenant_id": ""}, "tenant_id must be a GUID"),
-        ({"mode": "testing"}, "mode"),
         ({"domain": ""}, "domain must be"),
         ({"domain": "no domain"}, "domain must be"),
         ({"domain": "@example.org"}, "domain must be"),
         ({"domain": "example..org"}, "domain must be"),
         ({"domain": "https://example.org"}, "domain must be"),
+        ({"mode": "testing"}, "mode"),
         ({"workers": 0}, "workers"),
         ({"receive_seconds": 0}, "receive_seconds"),
         ({"grace_seconds": -1}, "grace_seconds"),
