@@ -233,6 +233,17 @@ def load(overrides: Mapping[str, Any], environment: Mapping[str, str] = os.envir
     return settings
 
 
+def unknown(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The variables that are called as settings are, and are none: misspelt, or another program's."""
+    known = {f"FOLKMOOT_{name.upper()}" for name in (*Settings.__struct_fields__, "config") if name != "issuers"}
+    families = (_ISSUERS, "FOLKMOOT_TEST_")
+    return sorted(
+        name
+        for name in environment
+        if name.startswith("FOLKMOOT_") and name not in known and not name.startswith(families)
+    )
+
+
 def _database_of(settings: Settings) -> str:
     """What `database_file` holds."""
     if settings.database is not None:

@@ -147,6 +147,14 @@ def test_a_taken_port_is_said_with_the_option_to_change(server: Server) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_misspelt_variable_is_warned_of_without_its_value(server: Server) -> None:
+    port = server.http.rsplit(":", 1)[1]
+    where = ("--data", server.options[1], "--https-port", "0", "--http-port", port)
+    done = _run("serve", *where, env={"FOLKMOOT_DATABSE": "postgresql://moot:secret@db/moot"})
+    assert [line for line in done.stderr.splitlines() if line.startswith("WARNING") and "FOLKMOOT_DATABSE" in line]
+    assert "secret" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
@@ -157,6 +165,8 @@ def test_a_taken_port_is_said_with_the_option_to_change(server: Server) -> None:
         (("token", "--database", "oracle://x"), 1, "postgresql://"),
         (("serve", "--host", "0.0.0.0"), 78, "--development-beyond-loopback"),  # noqa: S104
         (("serve", "--database", "oracle://x"), 78, "postgresql://"),
+        (("serve", "--public-url", "https://x/y?z"), 78, "public_url"),
+        (("serve", "--https-port", "22412", "--http-port", "22412"), 78, "https_port and http_port are both 22412"),
         (("serve", "--database", "postgresql:///?host=/nowhere"), 1, "The database cannot be reached"),
     ],
 )

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from folkmoot.auth.trust import LISTS, Trust
-from folkmoot.config import SettingWrong, load
+from folkmoot.config import SettingWrong, load, unknown
 
 PRODUCTION = {"mode": "production", "https_port": 0}
 ISSUER = {
@@ -166,6 +166,15 @@ def test_an_unknown_setting_in_the_file_is_named(tmp_path: Path) -> None:
     file.write_text("htps_port = 1\n")
     with pytest.raises(SettingWrong, match="htps_port"):
         load({"config": str(file)}, {})
+
+
+def test_what_is_no_setting_in_the_environment_is_known() -> None:
+    known = {"FOLKMOOT_CONFIG": "x", "FOLKMOOT_HTTP_PORT": "1", "FOLKMOOT_TEST_POSTGRESQL": "x", "PATH": "x", **ISSUER}
+    assert unknown(known) == []
+    assert unknown({**known, "FOLKMOOT_NONSENSE": "1", "FOLKMOOT_ISSUERS": "x"}) == [
+        "FOLKMOOT_ISSUERS",
+        "FOLKMOOT_NONSENSE",
+    ]
 
 
 def test_development_listens_beyond_loopback_only_when_told_twice() -> None:

@@ -17,7 +17,7 @@ import msgspec
 
 from folkmoot import observe, systemd
 from folkmoot.commands.tokens import RUNNING
-from folkmoot.config import Settings
+from folkmoot.config import Settings, unknown
 
 if TYPE_CHECKING:
     from folkmoot.server import Place
@@ -43,6 +43,9 @@ def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
 
 def serve(_: argparse.Namespace, settings: Settings) -> None:
     """Run the server until it is told to stop."""
+    if ignored := unknown():
+        # Not refused, as in a file: other programs may set such variables, as Kubernetes does for its services.
+        observe.log.warning("the environment has what is no setting, and is ignored: %s", ", ".join(ignored))
     # Modules live as long as the server. Collections would look through all of them again and again, for nothing.
     gc.disable()
     from folkmoot import app, server
