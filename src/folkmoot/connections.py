@@ -1,4 +1,4 @@
-"""Connections that keep the server waiting: requests that trickle in, answers that nobody takes, and idle ones.
+"""Connections that cost too much: heads without end, requests that trickle in, answers that nobody takes, idle ones.
 
 uvicorn waits for ever for the rest of a request, and keeps for ever what a client does not read. All connections of a
 process are looked at once a second: timers of their own would cost every request what only a few deserve.
@@ -30,7 +30,9 @@ LOOK_SECONDS: Final = 1.0
 SLOWEST: Final = 1_000
 # Whatever stays unsent is counted, until nothing does. (uvloop's TLS takes 0 for "always full".)
 _HIGH_WATER, _LOW_WATER = 1, 0
-_TOO_LATE = HTTPStatus.REQUEST_TIMEOUT
+# Of a request line and its headers, with the trailers of a body in chunks. The parser puts a line together anew with
+# each packet, which is quadratic. Clients' heads are smaller: a token has a few kilobytes.
+MAX_HEAD_BYTES: Final = 64 * 1024
 
 
 class Allowance(msgspec.Struct, frozen=True):
@@ -119,6 +121,11 @@ class Protocol(HttpToolsProtocol):
         self._waiting = 0  # bytes that were unsent at the last look, and since when they have not become fewer
         self._stuck_since = 0.0
         self._extensions: dict[str, Any] = {}
+        # The parser does not say where in a packet a head begins. These are what the one that is being received has at
+        # most, and how many bytes of that may have come before it in the packet that is, or was, its first.
+        self._most = self._unsure = self._packet = 0
+        self._refusal: bytes | None = None
+        self._refused = False  # it has been sent, and what still comes is dropped
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -139,12 +146,43 @@ class Protocol(HttpToolsProtocol):
             self._guard.left()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        if self._refusal is not None:
+            return
+        self._packet = size = len(data)
+        if self._receiving:
+            self._most += size
+        else:
+            self._most, self._unsure = size, 0
+        super().data_received(data)
+        if self._most - self._unsure > MAX_HEAD_BYTES and self._refusal is None and not self.transport.is_closing():
+            self._refuse(_too_large())
+
+    def send_400_response(self, msg: str) -> None:
+        if self._refusal is None:
+            super().send_400_response(msg)
+        else:
+            self._refuse(self._refusal)
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = self._extensions
         self._receiving = True
         self._since = self._guard.now
         self._came = 0
+
+    def on_headers_complete(self) -> None:
+        self._measure()
+        super().on_headers_complete()
+
+    def _measure(self) -> None:
+        """What may be a new head begins here. The one that ends is not too large, or this raises."""
+        if self._most > MAX_HEAD_BYTES:
+            lines = len(self.parser.get_method()) + len(self.url) + len("  HTTP/1.1\r\n\r\n")
+            if lines + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers) > MAX_HEAD_BYTES:
+                self._refusal = _too_large()
+                raise ValueError("the head is too large")
+        self._most = self._unsure = self._packet
 
     def whole(self, scope: Any, status: int, head: bytes, body: bytes) -> bool:
         """Answer the request of `scope` at once, which costs half of what two messages of ASGI do.
@@ -175,8 +213,10 @@ class Protocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
         self._came += len(body)
+        self._most = self._unsure = self._packet
 
     def on_message_complete(self) -> None:
+        self._measure()
         super().on_message_complete()
         self._receiving = False
 
@@ -189,6 +229,8 @@ class Protocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
+        elif self._refusal is not None:
+            self._say_no()
 
     def _hold(self, size: int) -> None:
         self._holds = size
@@ -212,39 +254,72 @@ class Protocol(HttpToolsProtocol):
                 self.transport.abort()
             return
         self._waiting = 0
-        if self._receiving:
+        if self._refused:
+            self.transport.close()
+        elif self._receiving:
             if self.flow.read_paused:
                 self._since = now  # it is the server that takes its time
             elif now - self._since > self._guard.allowance.receive_seconds + self._came / SLOWEST:
-                self._too_late()
+                self._refuse(_late(self._guard.allowance.receive_seconds))
         elif self.cycle is not None and not self.cycle.response_complete:
             self._since = now
         elif now - self._since > KEEP_ALIVE_SECONDS:
             self.transport.close()
 
-    def _too_late(self) -> None:
-        """Refuse the request that has not come whole, unless it is being answered already."""
+    def _refuse(self, answer: bytes) -> None:
+        """Say `answer` to the request that is being received, after those to earlier ones, and nothing after it."""
+        self._refusal = answer
+        self._receiving = False
         cycle = self.cycle
-        if cycle is not None and not cycle.response_complete:
+        if cycle is not None and cycle.scope is self.scope:
+            if cycle.response_complete:
+                self.transport.close()
+                return
             if cycle.response_started:
                 self.transport.abort()
                 return
             # What the application says after this is not sent.
             cycle.disconnected = True
             cycle.message_event.set()
-        self.transport.write(_late(self._guard.allowance.receive_seconds))
-        self.transport.close()
+            if not self.pipeline:
+                self._say_no()
+            else:
+                self.pipeline.popleft()
+        elif cycle is None or cycle.response_complete:
+            self._say_no()
+
+    def _say_no(self) -> None:
+        """Send the refusal. What the client has not sent yet is still taken, until the next look.
+
+        A connection that is closed before that is reset, and the client may never read the answer (RFC 9112 §9.6).
+        """
+        assert self._refusal is not None  # noqa: S101
+        self._refused = True
+        self.transport.write(self._refusal)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
 
 
 def _late(seconds: float) -> bytes:
-    """The answer to a request that did not come (RFC 9110 §15.5.9), in Graph's envelope."""
+    """The answer to a request that did not come (RFC 9110 §15.5.9)."""
     message = f"The request did not come whole within {seconds:g} seconds."
+    return _refusal(HTTPStatus.REQUEST_TIMEOUT, "RequestTimeout", message)
+
+
+def _too_large() -> bytes:
+    """The answer to a request whose head is too large (RFC 6585 §5)."""
+    message = f"The request line and the headers have more than {MAX_HEAD_BYTES} bytes."
+    return _refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "RequestHeaderFieldsTooLarge", message)
+
+
+def _refusal(status: HTTPStatus, code: str, message: str) -> bytes:
+    """An answer in Graph's envelope that ends its connection."""
     date = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
     id = str(uuid.uuid4())
     inner = {"date": date, "request-id": id, "client-request-id": id}
-    body = msgspec.json.encode({"error": {"code": "RequestTimeout", "message": message, "innerError": inner}})
+    body = msgspec.json.encode({"error": {"code": code, "message": message, "innerError": inner}})
     head = (
-        f"HTTP/1.1 {_TOO_LATE.value} {_TOO_LATE.phrase}\r\ncontent-type: application/json\r\n"
+        f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
         f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + body

@@ -1,8 +1,9 @@
-"""What waits for clients that do not read is counted by what it holds, and bounded, over real connections."""
+"""What clients send and do not read is counted by what it holds, and bounded, over real connections."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
@@ -16,7 +17,7 @@ import uvloop
 from uvicorn.server import ServerState
 
 from folkmoot.auth import certificates
-from folkmoot.connections import Allowance, Guard, Protocol
+from folkmoot.connections import MAX_HEAD_BYTES, Allowance, Guard, Protocol
 from folkmoot.graph.envelope import PIECE, Answer, Stream
 from folkmoot.graph.sending import send_answer
 
@@ -159,3 +160,119 @@ def test_those_are_cut_off_who_took_nothing_for_longest() -> None:
         assert guard.unsent == 60
 
     asyncio.run(work())
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """Say how long the body was."""
+    length, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        length += len(message.get("body", b""))
+        more = message.get("more_body", False)
+    await send_answer(Answer(200, b"%d" % length), "r", "c", scope, send)
+
+
+def head(size: int, *lines: bytes, many: bool = False) -> bytes:
+    """A head of so many bytes, of which most are in one line, or in `many`."""
+    found = b"POST / HTTP/1.1\r\nHost: localhost\r\n" + b"".join(line + b"\r\n" for line in lines)
+    while many and len(found) < size - 100:
+        found += b"A: b\r\n"
+    found += b"X: "
+    return found + b"a" * (size - len(found) - 4) + b"\r\n\r\n"
+
+
+def said(application: Any, *packets: bytes, tls: Path | None = None) -> list[tuple[int, bytes]]:
+    """The answers to what is sent after a first request, until the server ends the connection."""
+    found: list[tuple[int, bytes]] = []
+
+    async def work(guard: Watched, connect: Connect) -> None:
+        guard.start()
+        reader, writer = await connect()
+
+        async def send() -> None:
+            for each in packets:
+                writer.write(each)
+                await writer.drain()
+
+        sending = asyncio.create_task(send())
+        everything = await reader.read(-1)
+        await sending
+        while everything:
+            lines, _, everything = everything.partition(b"\r\n\r\n")
+            length = int(lines.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            found.append((int(lines.split()[1]), everything[:length]))
+            everything = everything[length:]
+
+    serve(application, Allowance(), work, tls)
+    return found
+
+
+CLOSE = b"Connection: close"
+SMALL = head(200)
+CHUNKED = head(200, b"Transfer-Encoding: chunked")
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["line", "lines"])
+@pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut"])
+def test_a_head_of_as_many_bytes_as_may_be_is_taken_and_one_more_is_not(many: bool, cut: bool) -> None:
+    for more, expected in ((0, 200), (1, 431)):
+        sent = head(MAX_HEAD_BYTES + more, CLOSE, many=many)
+        packets = [sent[:10], sent[10:20_000], sent[20_000:]] if cut else [sent]
+        assert [status for status, _ in said(echo, *packets)] == [200, expected]
+
+
+@pytest.mark.parametrize(
+    "packets",
+    [
+        [head(MAX_HEAD_BYTES + 1) + SMALL],
+        [head(MAX_HEAD_BYTES + 10)[:-2]],
+        [b"GET /" + b"a" * MAX_HEAD_BYTES],
+        [b"GET / HTTP/1.1\r\nX: ", *[b"a" * 1_000_000] * 20],
+        [b"GET / HTTP/1.1\r\n", *[b"A: b\r\n" * 100_000] * 20],
+        [b"GET / HTTP/1.1\r\nX:", *[b" " * 1_000_000] * 20],
+    ],
+    ids=["more-comes", "unfinished", "path", "line", "lines", "spaces"],
+)
+def test_a_head_that_is_too_large_is_refused(tls: Path | None, packets: list[bytes]) -> None:
+    """The client learns it, however much it has still sent."""
+    [(first, _), (status, body)] = said(echo, *packets, tls=tls)
+    assert (first, status) == (200, 431)
+    error = json.loads(body)["error"]
+    assert (error["code"], list(error["innerError"])) == (
+        "RequestHeaderFieldsTooLarge",
+        ["date", "request-id", "client-request-id"],
+    )
+
+
+@pytest.mark.parametrize(
+    "packets",
+    [
+        [CHUNKED + b"1\r\nx\r\n0\r\n" + b"A: b\r\n" * 20_000 + b"\r\n"],
+        [CHUNKED + b"1\r\nx\r\n0\r\n", *[b"A: b\r\n" * 20_000] * 20],
+        [CHUNKED + b"1\r\nx\r\n0\r\nX: ", *[b"a" * 1_000_000] * 20],
+        [CHUNKED + b"1;x=", *[b"a" * 1_000_000] * 20],
+    ],
+    ids=["whole", "lines", "line", "extension"],
+)
+def test_trailers_are_of_the_head(packets: list[bytes]) -> None:
+    assert [status for status, _ in said(echo, *packets)] == [200, 431]
+
+
+def test_requests_before_one_that_is_too_large_are_answered_first() -> None:
+    packets = [SMALL + SMALL + head(MAX_HEAD_BYTES + 1) + SMALL]
+    assert [status for status, _ in said(echo, *packets)] == [200, 200, 200, 431]
+
+
+def test_a_body_is_not_counted_as_head() -> None:
+    """Nor is what came before a head in the same packet."""
+    length = 3_000_000
+    body = b"x" * length
+    chunk = b"%x\r\n%b\r\n" % (length, body)
+    sent = head(60_000, b"Content-Length: %d" % length) + body
+    sent += head(60_000, b"Transfer-Encoding: chunked") + chunk + b"1\r\nx\r\n" * 100_000 + b"0\r\nX: a\r\n\r\n"
+    sent += SMALL * 1_000 + head(MAX_HEAD_BYTES, CLOSE)
+    answers = said(echo, sent)
+    assert {status for status, _ in answers} == {200}
+    assert [int(body) for _, body in answers] == [0, length, length + 100_000, *[0] * 1_001]
