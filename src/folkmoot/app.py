@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.responses import PlainTextResponse
 
 from folkmoot import erasing, pages
 from folkmoot.auth.identities import Identities, Outside
@@ -357,6 +358,7 @@ def build(
     home = pages.home(settings, origins.canonical)
     metrics = measuring(settings, store)
     ready = readyz(store)
+    read_only = {"/", HEALTH, READY} if metrics is None else {"/", HEALTH, READY, METRICS}
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -365,7 +367,9 @@ def build(
         if scope["type"] != "http":
             return
         path: str = scope["path"]
-        if path == "/":
+        if path in read_only and scope["method"] not in _READS:
+            await _not_allowed(scope, receive, send)
+        elif path == "/":
             await home(scope, receive, send)
         elif path == HEALTH:
             await healthz(scope, receive, send)
@@ -385,6 +389,11 @@ def build(
     if metrics is None and telemetry is None and not settings.access_log:
         return application
     return noted(application, log=settings.access_log, telemetry=telemetry)
+
+
+# What is no resource of Graph, and is only looked at (RFC 9110 §15.5.6).
+_READS: Final = ("GET", "HEAD")
+_not_allowed: Final = PlainTextResponse("method not allowed\n", 405, {"Allow": ", ".join(_READS)})
 
 
 async def _lifespan(receive: Any, send: Any) -> None:

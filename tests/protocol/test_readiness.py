@@ -30,6 +30,15 @@ def test_a_server_that_can_answer_is_ready_and_asks_for_no_token(graph: Graph) -
     assert asked(graph, b"/healthz") == (200, "ok")
 
 
+@pytest.mark.parametrize("path", [b"/", b"/healthz", b"/readyz", b"/metrics"])
+def test_what_is_only_looked_at_takes_no_other_method(any_graph: Graph, path: bytes) -> None:
+    for method in ("DELETE", "PUT", "POST", "PATCH", "TRACE", "OPTIONS", "BREW"):
+        answer = any_graph.send_raw(method, path)
+        assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD"), method
+    for method in ("GET", "HEAD"):
+        assert any_graph.send_raw(method, path).status == 200, method
+
+
 def test_a_server_that_stops_is_not_ready_and_lives(any_graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observe, "draining", True)
     assert asked(any_graph) == (503, "draining")
