@@ -276,3 +276,28 @@ def test_a_body_is_not_counted_as_head() -> None:
     answers = said(echo, sent)
     assert {status for status, _ in answers} == {200}
     assert [int(body) for _, body in answers] == [0, length, length + 100_000, *[0] * 1_001]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (b"GET / HTTP/1.1\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n", 400),
+        (b"GET / HTTP/1.0\r\nHost: a\r\nhost: b\r\n", 400),
+        (b"GET / HTTP/1.1\r\nhost: a\r\nConnection: close\r\n", 200),
+        (b"GET / HTTP/1.0\r\n", 200),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n", 501),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", 501),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: Chunked \r\n", 200),
+    ],
+)
+def test_a_request_names_one_host_and_no_coding_that_is_unknown(lines: bytes, expected: int) -> None:
+    sent = lines + b"\r\n0\r\n\r\n"
+    for packets in ([sent], [lines, sent[len(lines) :]]):
+        assert [status for status, _ in said(echo, *packets)] == [200, expected]
+
+
+def test_a_trailer_is_no_header_of_the_request() -> None:
+    trailers = b"Host: a\r\nExpect: 100-continue\r\n\r\n"
+    packets = [head(200, b"Transfer-Encoding: chunked") + b"0\r\n" + trailers, head(200, CLOSE)]
+    assert [status for status, _ in said(echo, *packets)] == [200, 200, 200]
