@@ -167,6 +167,9 @@ class Protocol(HttpToolsProtocol):
         else:
             self._refuse(self._refusal)
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: whoever asks for another protocol is answered in this one (RFC 9110 §7.8)."""
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = self._extensions

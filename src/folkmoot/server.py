@@ -195,6 +195,7 @@ def _server(application: Any, tls: tuple[str, str] | None, guard: Guard, place: 
     config = uvicorn.Config(
         application,
         http=HttpToolsProtocol,
+        ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,

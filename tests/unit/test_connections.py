@@ -51,6 +51,7 @@ def serve(
         config = uvicorn.Config(
             application,
             log_config=None,
+            ws="none",
             access_log=False,
             ssl_certfile=None if made is None else str(made.certificate),
             ssl_keyfile=None if made is None else str(made.key),
@@ -301,3 +302,17 @@ def test_a_trailer_is_no_header_of_the_request() -> None:
     trailers = b"Host: a\r\nExpect: 100-continue\r\n\r\n"
     packets = [head(200, b"Transfer-Encoding: chunked") + b"0\r\n" + trailers, head(200, CLOSE)]
     assert [status for status, _ in said(echo, *packets)] == [200, 200, 200]
+
+
+def test_another_protocol_that_is_asked_for_is_not_heeded(caplog: pytest.LogCaptureFixture) -> None:
+    """The connection goes on in HTTP/1.1, and nobody is told to install anything."""
+
+    async def work(guard: Watched, connect: Connect) -> None:
+        reader, writer = await connect()
+        for lines in (b"Upgrade: websocket\r\nConnection: Upgrade\r\n", b""):
+            assert b"200 OK" in await reader.readuntil(b"\r\n\r\n0")
+            writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n" + lines + b"\r\n")
+        assert b"200 OK" in await reader.readuntil(b"\r\n\r\n0")
+
+    serve(echo, Allowance(), work, None)
+    assert caplog.text == ""
