@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,3 +120,20 @@ def _until_ready(process: subprocess.Popen[str]) -> str:
     process.kill()
     process.wait()
     raise AssertionError(f"the server did not start:\n{printed}")
+
+
+_HOLDER = (
+    "import sqlite3, sys; file = sqlite3.connect(sys.argv[1]); file.execute('SELECT 1 FROM posts').fetchall();"
+    "print(flush=True); sys.stdin.read()"
+)
+
+
+@contextmanager
+def held_open(database: Path) -> Iterator[None]:
+    """Another process has the database open, as a server has it that does nothing at the moment."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", _HOLDER, str(database)], stdin=pipe, stdout=pipe) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield
+        process.communicate()

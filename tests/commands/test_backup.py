@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from folkmoot.store.sqlite import SqliteStore
 from tests.harness import DATABASES, GROUP, START, Clock, Database, Graph, Place, Workshop, open_extension
 from tests.postgres import fresh
 from tests.protocol.followers import Follower
+from tests.server import held_open
 
 LARGE = bytes(n % 251 for n in range(2_500_000))
 THREADS = f"/groups/{GROUP['SalesAndMarketing']}/threads"
@@ -221,6 +223,62 @@ def test_what_is_there_is_not_lost_unasked(graph: Graph, tmp_path: Path, capsys:
     # The same in other letters is no other.
     same = _with_domain(tmp_path, "Contoso.OnMicrosoft.com")
     assert "3 posts" in refused(capsys, "restore", str(file), *here, *same)
+
+
+def _overwritten(file: Path, page: int, count: int = 1) -> None:
+    with file.open("r+b") as opened:
+        opened.seek((page - 1) * 4096)
+        opened.write(b"\xa5" * 4096 * count)
+
+
+def _shortened(file: Path) -> None:
+    os.truncate(file, 100_000)
+
+
+def _headless(file: Path) -> None:
+    with file.open("r+b") as opened:
+        opened.write(bytes(100))
+
+
+def _without_posts(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as opened:
+        pages = opened.execute("SELECT rootpage FROM sqlite_schema WHERE tbl_name = 'posts'").fetchall()
+    for (page,) in pages:
+        _overwritten(file, page)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [_shortened, _headless, _without_posts, lambda file: _overwritten(file, 1)],
+    ids=["short", "headless", "posts", "page 1"],
+)
+@pytest.mark.parametrize("graph", ["sqlite"], indirect=True)
+def test_a_damaged_file_is_replaced(
+    graph: Graph, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: Callable[[Path], None]
+) -> None:
+    filled(graph)
+    good, data = tmp_path / "good.zip", tmp_path / "new"
+    cli.main(["backup", str(good), *options(graph.store, tmp_path)])
+    with empty("sqlite", data) as words:
+        cli.main(["restore", str(good), "--log-goes-on", *words])
+        with closing(opened(words)) as store:  # from now on with a log
+            before = everything(store)
+        database = data / "folkmoot.db"
+        with held_open(database):
+            damage(database)
+            damaged = database.read_bytes()
+            assert "stop it first" in refused(capsys, "restore", str(good), "--replace", *words)
+            said = refused(capsys, "restore", str(good), *words)
+            assert "cannot be read" in said
+            assert "--replace" in said
+            assert database.read_bytes() == damaged
+        # What a server leaves that was killed, of which the new file must hear nothing.
+        (data / "folkmoot.db-wal").write_bytes(b"of another")
+        cli.main(["restore", str(good), "--replace", "--log-goes-on", *words])
+        assert "it is damaged" in capsys.readouterr().out
+        assert not (data / "folkmoot.db-wal").exists()
+        with closing(opened(words)) as store:
+            assert everything(store) == before
 
 
 def _with_domain(folder: Path, domain: str) -> list[str]:

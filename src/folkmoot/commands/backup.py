@@ -148,15 +148,22 @@ def _restore(options: argparse.Namespace, settings: Settings) -> None:
                     target=setting,
                 )
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        there = restore.lost(_place(settings))
+        damaged = None
+        try:
+            there = restore.lost(_place(settings))
+        except restore.Unreadable as error:
+            if not options.replace:
+                raise
+            there, damaged = {}, error
         if there and not options.replace:
             raise restore.NotEmpty(
                 f"The database is not empty: it has {_counted(there)}. Name another, or say --replace to lose that."
             )
         _verified(archive)
-        if there:
+        if there or damaged:
             restore.require_unused(_place(settings))
-            print(f"Replacing the database: {_counted(there)} are lost.")
+            what = f"{_counted(there)} are lost" if there else "it is damaged, and what it had is lost uncounted"
+            print(f"Replacing the database: {what}.")
         loading = restore.load(
             archive, _place(settings), replace=options.replace, log_goes_on=options.log_goes_on, now=time.time()
         )

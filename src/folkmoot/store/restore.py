@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, inspect, text
+from sqlalchemy.exc import DatabaseError
 
 from folkmoot.refusals import Refusal
 from folkmoot.store import migrate
@@ -29,6 +31,10 @@ from folkmoot.store.wake import DIRECTORY
 TOLD = ("users", "groups", "conversations", "threads", "posts", "attachments")
 _LOADED = 1_000  # rows at once on SQLite
 _INDEXED = 1_000  # posts at once
+# What SQLite says of a file that is not as it left it, or that the disk does not give back.
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
+# The bytes of a database file that are locked by who reads it; they are there or not.
+_SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 # A number that the log of no group has reached, in steps that no two restores share.
 _BEYOND = 1 << 20
@@ -45,16 +51,31 @@ class InUse(Refusal):
     """A server or another program is using the database; stop it first."""
 
 
+class Unreadable(Refusal):
+    """The database is damaged."""
+
+
 # ── the target ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def lost(database: Path | str) -> dict[str, int]:
     """What a database holds that a restore in its place would lose: rows of each table of `TOLD`; empty for nothing.
 
-    `database`: a file, or libpq's URL. Raises the driver's errors.
+    `database`: a file, or libpq's URL. Raises `Unreadable` for a file that is damaged, and the driver's errors.
     """
     if isinstance(database, Path) and not database.exists():
         return {}
+    try:
+        return _counts(database)
+    except DatabaseError as error:
+        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+            raise
+        raise Unreadable(
+            f"The database {database} cannot be read ({error.orig}). Name another, or say --replace to lose it."
+        ) from error
+
+
+def _counts(database: Path | str) -> dict[str, int]:
     with _transaction(database) as connection:
         there = set(inspect(connection).get_table_names())
         # One row says that somebody began to use it; a start alone writes none.
@@ -76,10 +97,28 @@ def require_unused(database: Path | str) -> None:
         try:
             # Leaving WAL needs the file for oneself alone, and takes what is in the log into the file.
             mode = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
-        except sqlite3.OperationalError as error:
-            raise InUse from error
-        if mode != "delete":
-            raise InUse
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF not in _DAMAGED:
+                raise InUse from error
+            mode = None
+    # Of a damaged file it is asked once our own connection is closed.
+    if mode not in (None, "delete") or (mode is None and open_elsewhere(database)):
+        raise InUse
+
+
+def open_elsewhere(database: Path) -> bool:
+    """Whether another process has a database file open, which need not be whole for that. Raises `OSError`.
+
+    A connection in WAL mode keeps a shared lock on these bytes for as long as it is open
+    (https://sqlite.org/src/file/src/os_unix.c). No connection of this process may be open: closing the file
+    takes its locks away (fcntl(2)).
+    """
+    with database.open("rb+") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _SHARED_SIZE, _SHARED_FIRST)
+        except (BlockingIOError, PermissionError):
+            return True
+    return False
 
 
 def _require_no_backends(url: str) -> None:
@@ -102,11 +141,16 @@ def load(archive: Archive, database: Path | str, *, replace: bool, log_goes_on: 
 
     `log_goes_on` says that nothing was written since the backup was taken, so that followers go on where they stood;
     otherwise they are made to begin anew (see `_begin_anew`). Raises `BackupTooNew`, `BackupDamaged`, `NotEmpty`,
-    `InUse`; whatever is raised, the database is as it was.
+    `InUse`, `Unreadable`; whatever is raised, the database is as it was.
     """
     if archive.manifest.revision > migrate.HEAD:
         raise BackupTooNew
-    there = lost(database)
+    try:
+        there = lost(database)
+    except Unreadable:
+        if not replace:
+            raise
+        there = {}
     if there and not replace:
         raise NotEmpty
     # A pooler's idle connections do no harm to tables in which nothing is; a file that is open would be another's.
@@ -129,6 +173,9 @@ def load(archive: Archive, database: Path | str, *, replace: bool, log_goes_on: 
             yield from _filled(connection, archive, log_goes_on, now)
         with draft.open("rb") as file:
             os.fsync(file.fileno())
+        # A log that is left of a damaged or deleted database would be taken for that of the new one.
+        for suffix in ("-wal", "-shm", "-journal"):
+            database.with_name(database.name + suffix).unlink(missing_ok=True)
         draft.replace(database)
         sync_folder(database.parent)
     finally:
