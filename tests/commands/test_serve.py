@@ -85,6 +85,17 @@ def test_facts_and_tokens_know_the_ports_of_the_running_server(server: Server) -
     assert _get(f"{server.http}/v1.0/me", token).json()["displayName"] == "Alex Wilber"
 
 
+def test_a_server_that_stops_leaves_word_of_another_on_its_directory(tmp_path: Path) -> None:
+    first = start(tmp_path / "data")
+    second = start(tmp_path / "data")
+    try:
+        first.stop()
+        assert json.loads(folkmoot("lab", "facts", "--data", str(tmp_path / "data")))["httpUrl"] == second.http
+    finally:
+        second.stop()
+    assert not (tmp_path / "data" / "running.json").exists()
+
+
 def test_a_token_carries_the_chosen_scopes_alone(server: Server) -> None:
     token = server.token("--scope", "User.Read")
     assert _get(f"{server.http}/v1.0/me", token).status_code == 200

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -168,14 +169,19 @@ def _shared_metrics() -> Iterator[None]:
 def _announced(settings: Settings) -> Iterator[None]:
     """Say where the server is: to whoever started it, and to commands, as long as it runs."""
     running = Path(settings.data) / RUNNING
-    running.write_bytes(msgspec.json.encode({"https": settings.https_port, "http": settings.http_port}))
+    said = msgspec.json.encode(
+        {"https": settings.https_port, "http": settings.http_port, "server": secrets.token_hex(8)}
+    )
+    running.write_bytes(said)
     try:
         _say_where(settings)
         systemd.notify("READY=1")
         yield
     finally:
         with contextlib.suppress(FileNotFoundError):
-            running.unlink()
+            # Another server on this directory may have begun since, and said where that one is.
+            if running.read_bytes() == said:
+                running.unlink()
 
 
 def _certificate(settings: Settings) -> tuple[str, str]:
