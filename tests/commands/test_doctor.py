@@ -17,6 +17,7 @@ from folkmoot import cli
 from folkmoot.store.postgres import PostgresStore
 from folkmoot.store.sqlite import SqliteStore
 from tests.harness import GROUP, PERSON, Graph
+from tests.server import held_open
 
 _OTHER_WORDS = "UPDATE {rows} SET post_id = {sales} WHERE post_id IN (SELECT id FROM posts WHERE content = 'Last')"
 
@@ -142,6 +143,26 @@ def test_what_is_broken_in_the_words_is_found(
     status, said = asked()
     assert {each["check"] for each in said if each["state"] == "wrong" and says in each["says"]} == {"words"}
     assert status == 1
+
+
+@pytest.mark.parametrize("graph", ["sqlite"], indirect=True)
+def test_the_index_of_words_is_looked_at_unless_a_server_runs(
+    graph: Graph, asked: Callable[..., tuple[int, list[Any]]]
+) -> None:
+    assert isinstance(graph.store, SqliteStore)
+    database = graph.store._path
+
+    def state() -> str:
+        return next(each["state"] for each in asked()[1] if each["check"] == "index")
+
+    running = database.with_name("running.json")
+    running.write_text("{}")  # of a server that was killed
+    running.chmod(0o600)
+    assert state() == "ok"
+    running.unlink()
+    with held_open(database):
+        assert state() == "skipped"
+    assert state() == "ok"
 
 
 def test_what_is_wrong_around_the_database_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

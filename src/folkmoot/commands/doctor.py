@@ -211,7 +211,10 @@ def _sqlite(settings: Settings, *, quick: bool) -> Iterator[Told]:
     import contextlib
     import sqlite3
 
+    from folkmoot.store.restore import open_elsewhere
+
     path = Path(settings.data) / "folkmoot.db"
+    shared = open_elsewhere(path)  # before this process opens it
     with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as connection:
         # What it sorts goes to the disk, however much there is.
         connection.execute("PRAGMA temp_store = FILE")
@@ -228,9 +231,10 @@ def _sqlite(settings: Settings, *, quick: bool) -> Iterator[Told]:
             yield Told("file", "wrong", each, f"The disk or something on it fails. {_RESTORE}")
         for table, row, parent, _ in broken:
             yield Told("file", "wrong", f"{table} (row {row}) belongs to {parent} that is not there", _RESTORE)
-        if (Path(settings.data) / "running.json").exists():
+        if shared:
             # It needs the writer's turn, for as long as it takes.
-            yield Told("index", "skipped", "the index of words is looked at while no server runs; each post's is below")
+            said = "the index of words is looked at while nobody else has the file open; each post's is below"
+            yield Told("index", "skipped", said)
         elif not quick:
             yield from _fts(connection)
     wal = path.with_name(f"{path.name}-wal")
