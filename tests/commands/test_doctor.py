@@ -145,6 +145,22 @@ def test_what_is_broken_in_the_words_is_found(
     assert status == 1
 
 
+def test_a_newer_schema_that_this_release_works_with_is_not_wrong(
+    graph: Graph, asked: Callable[..., tuple[int, list[Any]]]
+) -> None:
+    broken(graph, "UPDATE alembic_version SET version_num = '9999'")
+    status, said = asked()
+    assert [each["says"] for each in said if each["check"] == "database"] == [
+        "revision 9999, of a newer release; this one works with it"
+    ]
+    assert status == 0
+    assert said[-1]["check"] == "content"
+    broken(graph, "UPDATE schema_compatibility SET works_from = '9998'")
+    status, said = asked()
+    assert "newer release than this" in said[-1]["says"]
+    assert status == 1
+
+
 @pytest.mark.parametrize("graph", ["sqlite"], indirect=True)
 def test_the_index_of_words_is_looked_at_unless_a_server_runs(
     graph: Graph, asked: Callable[..., tuple[int, list[Any]]]

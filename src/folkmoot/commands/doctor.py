@@ -189,14 +189,17 @@ def _revision(settings: Settings) -> Any:
 
         refused = (psycopg.Error,)
     try:
-        at = migrate.current(place)
+        standing = migrate.standing(place)
     except refused as error:
         said = " ".join(str(error).split())
         advice = "See that PostgreSQL runs and lets this role in." if settings.database else _RESTORE
         yield Told("database", "wrong", f"it cannot be read: {said}", advice)
         return False
+    at = standing.revision
     if at is None:
         yield Told("database", "wrong", "it is empty", "Start the server once, or `folkmoot restore` a backup.")
+    elif at > migrate.HEAD and standing.complete:
+        yield Told("database", "ok", f"revision {at}, of a newer release; this one works with it")
     elif at > migrate.HEAD:
         newer = "Use that release, or restore a backup of this one."
         yield Told("database", "wrong", f"revision {at} is of a newer release than this ({migrate.HEAD})", newer)
@@ -204,7 +207,7 @@ def _revision(settings: Settings) -> Any:
         yield Told("database", "warning", f"revision {at}; this release has {migrate.HEAD}", "`folkmoot migrate`")
     else:
         yield Told("database", "ok", f"revision {at}, this release's")
-    return at == migrate.HEAD
+    return standing.complete
 
 
 def _sqlite(settings: Settings, *, quick: bool) -> Iterator[Told]:
