@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -29,6 +30,9 @@ _COMMANDS = {
     "doctor": "doctor",
     "lab": "laboratory",
 }
+
+# Writing to a file that is open fails with these, and names no file.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -63,6 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
+        if error.errno in _FULL:
+            where = "" if error.filename is None else f"{error.filename}: "
+            sys.exit(f"folkmoot: {where}{error.strerror}; free some space, or write elsewhere.")
         if error.filename is None:
             raise
         sys.exit(f"folkmoot: {error.filename}: {error.strerror}; --data names the directory to use.")

@@ -394,6 +394,8 @@ def _check_database(settings: Settings) -> None:
                 f"{name} must begin with postgresql://, not '{url.partition(':')[0]}:'; leave it out for {otherwise}.",
                 target=name,
             )
+        if url is not None:
+            _check_url(name, url)
     if settings.database is None:
         for name in ("database_direct", "database_replica", "database_pooled"):
             if getattr(settings, name):
@@ -408,6 +410,17 @@ def _check_database(settings: Settings) -> None:
     for name in ("database_statement_seconds", "database_lock_seconds", "database_idle_seconds"):
         if not (getattr(settings, name) == 0 or 0.1 <= getattr(settings, name) <= 86_400):
             raise SettingWrong(f"{name} must be 0 (without end) or 0.1 to 86400 seconds.", target=name)
+
+
+def _check_url(name: str, url: str) -> None:
+    import psycopg  # only where PostgreSQL is used: it is a tenth of the start
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        conninfo_to_dict(url)
+    except psycopg.Error as error:
+        said = " ".join(str(error).split()).replace(url, "…")  # it may hold a password
+        raise SettingWrong(f"{name} is no URL of a PostgreSQL database: {said}.", target=name) from error
 
 
 def _check_issuer(name: str, trust: Trust, *, loopback_http: bool) -> None:

@@ -95,6 +95,7 @@ def production(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_person_comes_and_goes(operator: Operator) -> None:
     ada = operator.facts("person", "add", "ada", "--name", "Ada Byron")
+    assert "is or was another person's" in operator.refused("person", "add", "x", "--id", ada["id"])
     assert ada == {
         "id": ada["id"],
         "userPrincipalName": f"ada@{DOMAIN}",

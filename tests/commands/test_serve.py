@@ -178,6 +178,9 @@ def test_a_misspelt_variable_is_warned_of_without_its_value(server: Server) -> N
         (("serve", "--database", "oracle://x"), 78, "postgresql://"),
         (("serve", "--public-url", "https://x/y?z"), 78, "public_url"),
         (("serve", "--https-port", "22412", "--http-port", "22412"), 78, "https_port and http_port are both 22412"),
+        (("serve", "--database", "postgresql://localhost:1/x?nonsense=1"), 78, "database is no URL of"),
+        (("doctor", "--database", "postgresql://localhost:1/x?nonsense=1"), 1, "database is no URL of"),
+        (("lab", "fill", "--posts", "10", "--processes", "-1"), 1, "--processes must be 0 or more"),
         (("serve", "--database", "postgresql:///?host=/nowhere"), 1, "The database cannot be reached"),
     ],
 )
@@ -189,6 +192,21 @@ def test_what_cannot_be_done_is_one_clear_line(
     assert done.returncode == status
     assert done.stderr.startswith("folkmoot: ")
     assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("backup", "{0}/b.zip"), ("serve",)], ids=["backup", "serve"])
+def test_a_full_disk_is_one_clear_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    folkmoot("migrate", "--data", str(tmp_path / "data"))
+    # No file may grow beyond this, which is where a disk that is full refuses.
+    limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100));"
+    command = limited + "from folkmoot.cli import main; main()"
+    words = [*(each.format(tmp_path) for each in arguments), "--data", str(tmp_path / "data"), "--https-port", "0"]
+    done = subprocess.run(
+        [sys.executable, "-c", command, *words], check=False, capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("folkmoot: ")
     assert done.stderr.count("\n") == 1
 
 

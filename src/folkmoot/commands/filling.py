@@ -36,6 +36,8 @@ def _fill(options: argparse.Namespace, settings: Settings) -> None:
     from folkmoot.filling.plan import Wish
     from folkmoot.filling.run import fill
 
+    if options.processes is not None and options.processes < 0:
+        raise operating.WrongUse("--processes must be 0 or more.")
     wish = Wish(
         posts=options.posts,
         seed=options.seed,

@@ -58,6 +58,7 @@ def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
 
 def _add(options: argparse.Namespace, settings: Settings) -> None:
     from folkmoot.ops import directory, identities
+    from folkmoot.store import identities as rows
 
     name = operating.whole(options.person, settings)
     id = None if options.id is None else operating.guid(options.id)
@@ -78,6 +79,8 @@ def _add(options: argparse.Namespace, settings: Settings) -> None:
     )
 
     def add(tx: Tx) -> dict[str, Any]:
+        if id is not None and rows.was_user(tx, id):
+            raise WrongUse(f"--id {id} is or was another person's.")
         made = directory.create_user(tx, draft)
         if issuer is not None:
             identities.link(tx, issuer, "person", options.subject, made)
