@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Table, create_engine, func, inspect, select, text
 
 from folkmoot import app, cli, config
-from folkmoot.store import archive, migrate, restore
+from folkmoot.store import archive, integrity, migrate, restore
 from folkmoot.store import schema as s
 from folkmoot.store.db import Statement, Store
 from folkmoot.store.postgres import PostgresStore
@@ -223,6 +223,21 @@ def test_what_is_there_is_not_lost_unasked(graph: Graph, tmp_path: Path, capsys:
     # The same in other letters is no other.
     same = _with_domain(tmp_path, "Contoso.OnMicrosoft.com")
     assert "3 posts" in refused(capsys, "restore", str(file), *here, *same)
+
+
+def test_a_group_that_lost_its_log_gets_one(graph: Graph, tmp_path: Path) -> None:
+    filled(graph)
+    here = options(graph.store, tmp_path)
+    group = GROUP["SalesAndMarketing"]
+    lose = Statement(s.sequences.delete().where(s.sequences.c.group_id == group))
+    graph.store.write_here(lambda tx: tx.run(lose))
+    assert [each.says for each in integrity.of_group(graph.store, group)[1] if "has no log" in each.says]
+    cli.main(["backup", str(tmp_path / "b.zip"), *here])
+    for more in ([], ["--log-goes-on"]):
+        with empty(graph.database, tmp_path / f"new{len(more)}") as words:
+            cli.main(["restore", str(tmp_path / "b.zip"), *more, *words])
+            with closing(opened(words)) as store:
+                assert integrity.of_group(store, group)[1] == []
 
 
 def _overwritten(file: Path, page: int, count: int = 1) -> None:

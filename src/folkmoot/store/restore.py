@@ -228,6 +228,7 @@ def _filled(connection: Connection, archive: Archive, log_goes_on: bool, now: fl
     _to_revision(connection, "head")
     yield from _words(connection, dialect)
     _end_leases(connection)
+    connection.execute(text(_LOGS))
     if not log_goes_on:
         _begin_anew(connection, now)
     if dialect == "sqlite":
@@ -344,6 +345,15 @@ def _words(connection: Connection, dialect: Dialect) -> Progress:
         index.create(connection)
     if dialect == "sqlite":
         driver.execute(OPTIMIZE_WORDS)
+
+
+# A group without a log can neither be read nor written; its numbers go on after what is left of one.
+_LOGS = """
+    INSERT INTO sequences (group_id, seq)
+    SELECT g.group_id, (SELECT coalesce(max(c.seq), 0) FROM changes c WHERE c.group_id = g.group_id)
+    FROM groups g
+    WHERE NOT EXISTS (SELECT 1 FROM sequences q WHERE q.group_id = g.group_id)
+"""
 
 
 def _end_leases(connection: Connection) -> None:
