@@ -30,6 +30,9 @@ BROKEN = (
     ("previews", "preview of none", "UPDATE posts SET content = 'Other' WHERE content = 'Last'"),
     ("previews", "newest threads", "UPDATE conversations SET preview = 'Other' WHERE topic = 'Launch'"),
     ("senders", "Adele Vance", "UPDATE threads SET unique_senders = '[]' WHERE topic = 'Launch'"),
+    ("senders", "no list of names", "UPDATE threads SET unique_senders = '5' WHERE topic = 'Launch'"),
+    ("senders", "its thread", "UPDATE conversations SET unique_senders = '[\"Nobody\"]' WHERE topic = 'Launch'"),
+    ("senders", "conversation", "UPDATE conversations SET unique_senders = '{{}}' WHERE topic = 'Launch'"),
     ("attachments", "post", "UPDATE posts SET has_attachments = true WHERE content = 'Alone'"),
     ("attachments", "thread", "UPDATE threads SET has_attachments = false WHERE topic = 'Launch'"),
     ("attachments", "conversation", "UPDATE conversations SET has_attachments = false WHERE topic = 'Launch'"),
@@ -40,6 +43,8 @@ BROKEN = (
     ("log", "is said to be", "UPDATE sequences SET seq = seq + 1 WHERE group_id = {sales}"),
     ("log", "not given out yet", "UPDATE posts SET version = 1000000 WHERE content = 'Last'"),
     ("log", "has no log", "DELETE FROM sequences WHERE group_id = {sales}"),
+    ("log", "directory's log has", "DELETE FROM directory_changes WHERE seq = 2"),
+    ("log", "directory's last change", "UPDATE directory_sequence SET seq = seq + 1"),
     ("words", "not found by $search", "DELETE FROM post_words"),
     ("words", "which is not there", _OTHER_WORDS),
     ("members", "`my groups` lacks it", "DELETE FROM object_groups WHERE object_id = {adele} AND role = 'owner'"),
@@ -48,8 +53,9 @@ BROKEN = (
 )  # fmt: skip
 
 
-# What only SQLite's index of words has.
+# What only SQLite keeps: its index of words, and text that is no JSON where that belongs.
 BROKEN_ON_SQLITE = (
+    ("no list of names", "UPDATE threads SET unique_senders = 'not json' WHERE topic = 'Launch'"),
     (
         "looks for post",
         "UPDATE indexed_posts SET number = number + 2097152 "
@@ -136,13 +142,34 @@ def test_what_is_broken_is_found(
 
 @pytest.mark.parametrize("graph", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("says", "statement"), BROKEN_ON_SQLITE)
-def test_what_is_broken_in_the_words_is_found(
+def test_what_only_sqlite_can_have_wrong_is_found(
     graph: Graph, asked: Callable[..., tuple[int, list[Any]]], says: str, statement: str
 ) -> None:
     broken(graph, statement)
     status, said = asked()
-    assert {each["check"] for each in said if each["state"] == "wrong" and says in each["says"]} == {"words"}
+    rule = "senders" if "names" in says else "words"
+    assert {each["check"] for each in said if each["state"] == "wrong" and says in each["says"]} == {rule}
+    assert said[-1]["check"] == "content"
     assert status == 1
+
+
+@pytest.mark.parametrize("graph", ["sqlite"], indirect=True)
+def test_what_cannot_be_opened_is_said_and_the_rest_skipped(
+    graph: Graph, asked: Callable[..., tuple[int, list[Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: Any) -> Any:
+        raise PermissionError(13, "Permission denied", "folkmoot.db-hints")
+
+    monkeypatch.setattr("folkmoot.commands.operating.opened", refused)
+    status, said = asked()
+    assert status == 1
+    assert [(each["state"], each["check"]) for each in said[-3:]] == [
+        ("wrong", "database"),
+        ("skipped", "clock"),
+        ("skipped", "content"),
+    ]
+    assert said[-3]["says"] == "it cannot be looked at: folkmoot.db-hints: Permission denied"
+    assert said[-3]["advice"]
 
 
 def test_a_newer_schema_that_this_release_works_with_is_not_wrong(
@@ -168,7 +195,7 @@ def test_the_index_of_words_is_looked_at_unless_a_server_runs(
     assert isinstance(graph.store, SqliteStore)
     database = graph.store._path
 
-    def state() -> str:
+    def state() -> Any:
         return next(each["state"] for each in asked()[1] if each["check"] == "index")
 
     running = database.with_name("running.json")
@@ -210,5 +237,7 @@ def test_what_is_wrong_around_the_database_is_found(tmp_path: Path, capsys: pyte
     with (data / "folkmoot.db").open("r+b") as file:
         file.seek(size // 2)
         file.write(b"\xff" * 4096)
-    assert "Restore the last backup" in says()
+    printed = says()
+    assert "Restore the last backup" in printed
+    assert "\nskipped  content" in printed
     assert "cannot be read" in says("--database", "postgresql://nobody@127.0.0.1:1/nothing")

@@ -19,6 +19,7 @@ import msgspec
 
 from folkmoot.commands import operating
 from folkmoot.config import Settings
+from folkmoot.refusals import Refusal
 
 if TYPE_CHECKING:
     from folkmoot.store.db import Store
@@ -86,7 +87,34 @@ def _doctor(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def _everything(settings: Settings, *, quick: bool) -> Iterator[Told]:
+    """Every check; where one cannot go on, it says why, and those that would follow are skipped."""
+    import sqlite3
+
+    ends: tuple[type[Exception], ...] = (OSError, Refusal, sqlite3.Error)
+    if settings.database is not None:
+        import psycopg
+
+        ends = (*ends, psycopg.Error)
     yield Told("settings", "ok", f"{settings.mode} mode, tenant {settings.tenant_id}")
+    told = set()
+    try:
+        for each in _checks(settings, quick=quick):
+            told.add(each.check)
+            yield each
+    except ends as error:
+        says = " ".join((error.message if isinstance(error, Refusal) else str(error)).split())
+        advice = _RESTORE
+        if isinstance(error, OSError):
+            says = f"{error.filename}: {error.strerror}" if error.filename else says
+        if isinstance(error, (OSError, Refusal)):
+            advice = "Run this as who runs the server, and see that they may read and write all of the data directory."
+        yield Told("database", "wrong", f"it cannot be looked at: {says}", advice)
+        for check in ("disk", "clock", "content"):
+            if check not in told:
+                yield Told(check, "skipped", "not looked at, or not to the end, since the database cannot be")
+
+
+def _checks(settings: Settings, *, quick: bool) -> Iterator[Told]:
     for check in (_certificate, _directory, _disk):
         yield from check(settings)
     revision = yield from _revision(settings)
@@ -236,8 +264,8 @@ def _sqlite(settings: Settings, *, quick: bool) -> Iterator[Told]:
             yield Told("file", "wrong", f"{table} (row {row}) belongs to {parent} that is not there", _RESTORE)
         if shared:
             # It needs the writer's turn, for as long as it takes.
-            said = "the index of words is looked at while nobody else has the file open; each post's is below"
-            yield Told("index", "skipped", said)
+            until = "the index of words is looked at while nobody else has the file open; each post's is below"
+            yield Told("index", "skipped", until)
         elif not quick:
             yield from _fts(connection)
     wal = path.with_name(f"{path.name}-wal")
@@ -333,7 +361,7 @@ def _content(store: Store) -> Iterator[Told]:
         if time.monotonic() > due:
             due = time.monotonic() + _SECONDS
             _say(f"{posts:,} posts in {groups:,} groups")
-    _say("memberships and words")
+    _say("memberships, the directory's log and words")
     for found in integrity.of_all(store):
         yield from tell(found)
     for rule, says in _HELD.items():
@@ -346,10 +374,10 @@ _HELD = {
     "threads": "each post is in a thread, each thread in a conversation, none is empty",
     "delivered": "threads and conversations tell when their newest post came",
     "previews": "threads and conversations have the preview of their newest post",
-    "senders": "threads name who posted",
+    "senders": "threads and conversations name who posted",
     "attachments": "hasAttachments agrees with what there is",
     "content": "the content of each attachment is whole",
-    "log": "the log of each group has no gap and ends at its number",
+    "log": "the logs of the directory and of each group have no gap and end at their numbers",
     "words": "$search knows each post, and none that is not there",
     "members": "groups and their members agree",
 }

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, select, text, tuple_
 
 from folkmoot.mime import html
-from folkmoot.store import everywhere
+from folkmoot.store import directory_log, everywhere
 from folkmoot.store import schema as s
 from folkmoot.store.db import Row, Snapshot, Statement, Store
 from folkmoot.store.dialect import AnyOf
@@ -177,10 +177,15 @@ _POSTS = Statement(select(s.posts.c.id).where(AnyOf(s.posts.c.group_id, "groups"
 
 _t, _p = s.threads.c, s.posts.c
 _THREADS = Statement(
-    select(_t.id, _t.last_delivered_at, _t.preview, _t.unique_senders)
+    select(_t.id, _t.last_delivered_at, _t.preview, _t.unique_senders, _t.conversation_id)
     .where(_t.group_id == bindparam("g"), _t.id > bindparam("after"))
     .order_by(_t.id)
     .limit(_PAGE)
+)
+_CONVERSATIONS = Statement(
+    select(s.conversations.c.id, s.conversations.c.unique_senders).where(
+        s.conversations.c.group_id == bindparam("g"), AnyOf(s.conversations.c.id, "ids")
+    )
 )
 _NEWEST = Statement(
     select(_p.content_type, _p.content)
@@ -204,6 +209,15 @@ _WITHOUT_LOG = Statement(
     .where(s.groups.c.group_id > bindparam("after"))
     .order_by(s.groups.c.group_id)
     .limit(_PAGE)
+)
+# Of the week that is never removed: what is older goes by its time, and clocks of several servers differ a bit.
+_DIRECTORY_LOG = Statement(
+    text(
+        "SELECT count(*), min(c.seq), max(c.seq), "  # noqa: S608
+        "(SELECT q.seq FROM directory_sequence q) FROM directory_changes c "
+        "WHERE c.seq >= (SELECT min(x.seq) FROM directory_changes x "
+        f"WHERE x.at >= (SELECT max(y.at) FROM directory_changes y) - {directory_log.TOKEN_SECONDS})"
+    )
 )
 _COUNT = Statement(text("SELECT count(*) FROM posts x WHERE x.group_id = :g"))
 
@@ -287,17 +301,41 @@ def _threads(snapshot: Snapshot, group: str) -> Iterator[Wrong]:
         ids = json.dumps([row[0] for row in threads])
         for thread, name, address in snapshot.all(_NAMES, g=group, ids=ids):
             names.setdefault(thread, set()).add(name or address or "")
-        for id, at, preview, senders in threads:
+        ids = json.dumps(sorted({row[4] for row in threads}))
+        whole = {id: _senders(names) for id, names in snapshot.all(_CONVERSATIONS, g=group, ids=ids)}
+        for id, at, preview, senders, conversation in threads:
             # Of posts of one second any may be the last: servers' clocks, and so the ids that they make, differ a bit.
             newest = snapshot.all(_NEWEST, g=group, t=id, at=at)
             if newest and preview not in {_preview(*row) for row in newest}:
                 yield Wrong("previews", group, f"thread {id} has the preview of none of its newest posts")
                 told += 1
-            if missing := names.get(id, set()) - set(json.loads(senders)):
+            said = _senders(senders)
+            if said is None:
+                yield Wrong("senders", group, f"what thread {id} has for its senders is no list of names")
+                told += 1
+            elif missing := names.get(id, set()) - said:
                 yield Wrong("senders", group, f"thread {id} does not name {', '.join(sorted(missing))} as a sender")
+                told += 1
+            # A conversation that is not there is another rule's.
+            summed = whole.get(conversation, said)
+            if summed is None and conversation in whole:
+                yield Wrong("senders", group, f"what conversation {conversation} has for its senders is no list")
+                told += 1
+            elif lacking := (said or set()) - (summed or set()):
+                lacks = f"conversation {conversation} does not name {', '.join(sorted(lacking))}"
+                yield Wrong("senders", group, f"{lacks} as a sender, and its thread {id} does")
                 told += 1
             if told >= MOST:
                 return
+
+
+def _senders(stored: str) -> set[str] | None:
+    """The names that a thread or conversation has stored, or None for what is no list of names."""
+    try:
+        names = json.loads(stored)
+    except ValueError:
+        return None
+    return set(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 
 
 def _preview(content_type: str, content: str) -> str:
@@ -311,8 +349,18 @@ def of_all(store: Store) -> Iterator[list[Wrong]]:
     """What is wrong across groups, a page at a time."""
     yield from _memberships(store, MEMBERSHIPS, OBJECT_GROUPS, "is in group {1} as {2}, and `my groups` lacks it")
     yield from _memberships(store, OBJECT_GROUPS, MEMBERSHIPS, "has group {1} as {2}, and the group lacks it")
+    yield list(_directory_log(store))
     if store.dialect == "sqlite":
         yield from _words_of_nothing(store)
+
+
+def _directory_log(store: Store) -> Iterator[Wrong]:
+    n, first, newest, head = store.read_here(lambda snapshot: snapshot.all(_DIRECTORY_LOG))[0]
+    if n and n != newest - first + 1:
+        says = f"the directory's log has {n} changes between {first} and {newest}: there is a gap"
+        yield Wrong("log", None, says)
+    if n and newest != head:
+        yield Wrong("log", None, f"the number of the directory's last change is said to be {head} and is {newest}")
 
 
 def _memberships(store: Store, one: Walk, other: Walk, says: str) -> Iterator[list[Wrong]]:
