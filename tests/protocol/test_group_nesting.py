@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.harness import NAME, PERSON, ROOT, Client, Graph
+from tests.harness import GROUP, NAME, PERSON, ROOT, Client, Graph
 from tests.protocol.library import Library, made
 from tests.protocol.shapes import refused, well_formed
 
@@ -94,6 +94,24 @@ def test_a_security_group_takes_a_microsoft_365_group(graph: Graph) -> None:
     assert add(lee, group, place.group)[0] == 204
     found = lee.get(f"/groups/{group}/transitiveMembers/microsoft.graph.user").ids
     assert sorted(found) == sorted([PERSON["LidiaH"], PERSON["LeeG"]])
+
+
+def test_who_does_not_see_a_group_cannot_ask_by_his_own_who_is_in_it(graph: Graph) -> None:
+    """By `checkMemberGroups` of anybody, had his own group the other in it; nor whether there is such a group."""
+    alex, lee = graph.as_("AlexW"), graph.as_("LeeG")
+    group = security_group(alex, "mine")
+    for hidden in (GROUP["HR"], "00000000-0000-0000-0000-000000000000"):
+        uri = f"{ROOT}/groups/{hidden}"
+        for role in ("members", "owners"):
+            answer = alex.post(f"/groups/{group}/{role}/$ref", {"@odata.id": uri})
+            refused(answer, 404, "Request_ResourceNotFound", None)
+            answer = lee.post(f"/groups/{GROUP['Engineering']}/{role}/$ref", {"@odata.id": uri})
+            refused(answer, 404, "Request_ResourceNotFound", None)
+        assert alex.patch(f"/groups/{group}", {"members@odata.bind": [uri]}).status == 404
+        body = {"displayName": "more", "mailNickname": "more", "mailEnabled": False, "securityEnabled": True}
+        assert alex.post("/groups", body | {"members@odata.bind": [uri]}).status == 404
+    assert alex.get(f"/groups/{group}/members").value == []
+    assert add(graph.as_("DiegoS"), security_group(graph.as_("DiegoS"), "his"), GROUP["HR"])[0] == 204
 
 
 def test_only_people_own_groups(graph: Graph) -> None:

@@ -126,6 +126,7 @@ def test_the_last_member_may_go(graph: Graph) -> None:
         (NOBODY, "users", 404),
         (NOBODY, "directoryObjects", 404),
         ("nobody@contoso.onmicrosoft.com", "users", 404),
+        ("nobody%00@contoso.onmicrosoft.com", "users", 400),
         (GROUP["Engineering"], "groups", 400),  # a Microsoft 365 group takes users only
         (GROUP["Engineering"], "directoryObjects", 400),
         (PERSON["AlexW"], "devices", 400),

@@ -310,7 +310,9 @@ def delete_user(tx: Tx, call: Call) -> Answer:
     return Answer(204)
 
 
-_REFERENCE = re.compile(r"(?:.*/)?(?:users|directoryobjects|groups)(?:/|\('?)(?P<key>[^/')?]+)'?\)?/?", re.IGNORECASE)
+_REFERENCE = re.compile(
+    r"(?:.*/)?(?:users|directoryobjects|groups)(?:/|\('?)(?P<key>[^/')?\x00]+)'?\)?/?", re.IGNORECASE
+)
 
 
 def resolve(snapshot: Snapshot, uri: str, path: str) -> str:

@@ -167,7 +167,7 @@ def create_group(tx: Tx, caller: Caller, draft: GroupDraft, domain: str) -> str:
     owners = draft.owners or ((caller.oid,) if caller.kind == "person" else ())
     for role, each in (("owner", owners), ("member", draft.members)):
         for object_id in dict.fromkeys(each):
-            everywhere.add_membership(tx, id, role, object_id, object_type(tx, object_id, unified=unified))
+            everywhere.add_membership(tx, id, role, object_id, object_type(tx, caller, object_id, unified=unified))
     return id
 
 
@@ -216,7 +216,7 @@ def _aspect(column: str) -> str:
 def add_to_group(tx: Tx, standing: Standing, role: str, object_id: str) -> None:
     """Make an object a member or owner. Raises `Conflict` when it is one already."""
     access.manage_group(standing)
-    kind = object_type(tx, object_id, unified=standing.unified)
+    kind = object_type(tx, standing.caller, object_id, unified=standing.unified)
     if role == "owner" and kind != "user":
         raise BadBody("Only users can own a group.", target="@odata.id")
     if kind == "group" and (object_id == standing.group or standing.group in everywhere.members_below(tx, object_id)):
@@ -249,15 +249,18 @@ def remove_from_group(tx: Tx, standing: Standing, role: str, object_id: str) -> 
     record(tx, standing.group, standing.caller.oid, ("deleted", _noun(role), object_id))
 
 
-def object_type(snapshot: Snapshot, object_id: str, *, unified: bool) -> str:
-    """Whether an id is a user's or a group's. Raises `NoSuchObject` for neither; a Unified group takes only users."""
+def object_type(snapshot: Snapshot, caller: Caller, object_id: str, *, unified: bool) -> str:
+    """Whether an id is a user's or a group's. Raises `NoSuchObject` for neither; a Unified group takes only users.
+
+    A group that the caller may not see is none: who is below one's own group can be asked of anybody, and would tell
+    who is in that.
+    """
     if everywhere.person(snapshot, object_id) is not None:
         return "user"
-    if everywhere.group_exists(snapshot, object_id):
-        if unified:
-            raise BadBody("A Microsoft 365 group takes users only, not groups.", target="@odata.id")
-        return "group"
-    raise NoSuchObject(object_id)
+    access.see_group(snapshot, caller, object_id)
+    if unified:
+        raise BadBody("A Microsoft 365 group takes users only, not groups.", target="@odata.id")
+    return "group"
 
 
 def check_nickname(nickname: str) -> None:
