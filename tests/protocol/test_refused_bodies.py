@@ -273,7 +273,8 @@ def _directory_cases() -> list[tuple[str, Any, str]]:
             cases.append(("POST users", NEW_USER | {name: value}, name))
     for name, value, path in (
         ("passwordProfile", {}, ".password"), ("passwordProfile", {"password": ""}, ".password"),
-        ("passwordProfile", {"password": 1}, ".password"), ("userPrincipalName", "nobody", ""),
+        ("passwordProfile", {"password": 1}, ".password"), ("passwordProfile", {"password": "p" * 1025}, ".password"),
+        ("userPrincipalName", "nobody", ""),
         ("userPrincipalName", "a b@c", ""), ("mail", "nobody", ""), ("mail", 1, ""), ("userType", "Boss", ""),
         ("businessPhones", "1", ""), ("businessPhones", [1], "[0]"), ("otherMails", {}, ""),
         ("mailNickname", "a b", ""), ("jobTitle", 1, ""), ("jobTitle", "\0", ""), ("usageLocation", [], ""),
@@ -286,6 +287,9 @@ def _directory_cases() -> list[tuple[str, Any, str]]:
         ("mail", "x"),
     ):  # fmt: skip
         cases.append(("PATCH user", {name: value}, name))
+    for password in ("", "p" * 1025, 1):
+        body = {"passwordProfile": {"password": password}}
+        cases.append(("PATCH user", body, "passwordProfile.password"))
     for row in ("POST group/members/$ref", "POST group/owners/$ref"):
         for body in (
             {}, {"@odata.id": None}, {"@odata.id": 1}, {"@odata.id": ""}, {"@odata.id": "x"}, {"@odata.id": "http://[x"},

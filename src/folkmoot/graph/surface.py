@@ -249,13 +249,21 @@ def _user(given: inputs.UserIn) -> Any:
     password = given.password_profile.password
     if not password:
         raise BadBody("The property 'passwordProfile.password' is required.", target="passwordProfile.password")
-    return given, hash_password(password)
+    return given, _hashed(password)
 
 
 def _user_patch(given: inputs.UserPatchIn) -> Any:
     profile = given.password_profile
     password = profile.password if isinstance(profile, inputs.PasswordIn) else None
-    return given, hash_password(password) if password else None
+    return given, None if password is None else _hashed(password)
+
+
+def _hashed(password: str) -> str:
+    try:
+        return hash_password(password)
+    except ValueError as error:
+        message = f"Invalid value specified for property 'passwordProfile.password': {error}."
+        raise BadBody(message, target="passwordProfile.password") from error
 
 
 def _collection(
