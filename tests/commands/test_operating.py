@@ -153,7 +153,9 @@ def test_a_person_is_printed_for_people_to_read(operator: Operator) -> None:
     [
         (("person", "add", "ada"), "already exists"),
         (("person", "add", "a b"), "userPrincipalName must have the form"),
-        (("person", "add", "x", "--mail", "nothing"), "mail must be"),
+        (("person", "add", "x" * 65), "userPrincipalName must have the form name@domain, with at most 64 characters"),
+        (("person", "add", "x", "--mail", "nothing"), "mail must have the form"),
+        (("person", "add", "x", "--mail", f"x@{'y' * 253}"), "mail must have the form"),
         (("person", "add", "x", "--id", "1"), "--id '1' is not a GUID"),
         (("person", "add", "x", "--subject", "s"), "--issuer"),
         (("person", "add", "x", "--issuer", "main"), "--subject"),

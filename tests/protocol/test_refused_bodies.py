@@ -284,7 +284,7 @@ def _directory_cases() -> list[tuple[str, Any, str]]:
         ("displayName", None), ("accountEnabled", None), ("accountEnabled", "yes"), ("businessPhones", None),
         ("userPrincipalName", None), ("userType", "Boss"), ("userType", None), ("mobilePhone", 1),
         ("passwordProfile", "x"), ("userPrincipalName", "nobody"), ("userPrincipalName", ""), ("mail", ""),
-        ("mail", "x"),
+        ("mail", "x"), ("mailNickname", ""), ("mailNickname", "a b@c"), ("mailNickname", "x" * 65),
     ):  # fmt: skip
         cases.append(("PATCH user", {name: value}, name))
     for password in ("", "p" * 1025, 1):

@@ -87,6 +87,32 @@ def test_a_name_and_an_address_are_given_once(graph: Graph, given: Any, target: 
     assert admin.post("/users", NEW_USER).status == 201  # nothing of it was kept
 
 
+# The longest that an address may be (RFC 5321), what is longer before the @ or in all, and what no index could hold.
+LONGEST = f"{'x' * 64}@{'y' * 189}"
+TOO_LONG = ["x" * 65 + "@example.org", LONGEST + "y", f"x@{'y' * 4000}"]
+
+
+def test_the_longest_address_is_kept(graph: Graph) -> None:
+    admin = graph.as_("admin", scopes=EVERYTHING)
+    made = admin.post("/users", NEW_USER | {"userPrincipalName": LONGEST, "mail": LONGEST, "mailNickname": "x" * 64})
+    assert made.status == 201
+    assert admin.get(f"/users/{LONGEST}").json["mail"] == LONGEST
+
+
+@pytest.mark.parametrize("name", ["userPrincipalName", "mail"])
+def test_an_address_is_no_longer_than_mail_can_take(graph: Graph, name: str) -> None:
+    admin = graph.as_("admin", scopes=EVERYTHING)
+    for long in TOO_LONG:
+        message = refused(admin.post("/users", NEW_USER | {name: long}), 400, "Request_BadRequest", name)
+        assert "254" in message
+    assert admin.post("/users", NEW_USER).status == 201
+
+
+def test_a_nickname_that_cannot_be_is_said_to_be_a_users(graph: Graph) -> None:
+    answer = graph.as_("admin", scopes=EVERYTHING).post("/users", NEW_USER | {"mailNickname": "x" * 65})
+    assert "of resource 'User'" in refused(answer, 400, "Request_BadRequest", "mailNickname")
+
+
 def test_two_of_a_name_at_once(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     """The name is free when the second looks, and taken when it writes."""
     admin = graph.as_("admin", scopes=EVERYTHING)

@@ -10,6 +10,7 @@ from folkmoot.app import StoredDirectory
 from tests.harness import GROUP, PERSON, Graph, address
 from tests.protocol.rows import EVERYTHING
 from tests.protocol.shapes import refused, well_formed
+from tests.protocol.test_user_create import LONGEST, TOO_LONG
 
 ROW = "PATCH user"
 PATH = f"/users/{PERSON['LynneR']}"
@@ -59,6 +60,23 @@ def test_an_address_is_given_once_and_becomes_free_again(graph: Graph) -> None:
     refused(admin.get(f"/users/{address('LynneR')}"), 404, "Request_ResourceNotFound")
     assert admin.get("/users/lynne@EXAMPLE.org").json["id"] == PERSON["LynneR"]
     assert admin.patch(f"/users/{PERSON['AlexW']}", {"mail": address("LynneR")}).status == 204
+
+
+def test_an_address_is_no_longer_than_mail_can_take(graph: Graph) -> None:
+    admin = graph.as_("admin", scopes=EVERYTHING)
+    before = admin.get(PATH).json
+    for name in ("userPrincipalName", "mail"):
+        for long in TOO_LONG:
+            refused(admin.patch(PATH, {name: long}), 400, "Request_BadRequest", name)
+    fits = {"mail": "lynne@example.org", "userPrincipalName": TOO_LONG[0]}
+    refused(admin.patch(PATH, fits), 400, "Request_BadRequest", "userPrincipalName")
+    assert admin.get(PATH).json == before
+    assert admin.patch(PATH, {"userPrincipalName": LONGEST, "mail": LONGEST}).status == 204
+
+
+def test_a_nickname_that_cannot_be_is_said_to_be_a_users(graph: Graph) -> None:
+    answer = graph.as_("admin", scopes=EVERYTHING).patch(PATH, {"mailNickname": "a b@c"})
+    assert "of resource 'User'" in refused(answer, 400, "Request_BadRequest", "mailNickname")
 
 
 def test_a_new_name_shows_in_what_is_said_from_then_on(graph: Graph) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import bindparam, update
@@ -23,7 +23,7 @@ _encode = msgspec.json.Encoder().encode
 # Graph's group resource: mailNickname is ASCII, at most 64 long, without these.
 _NICKNAME = re.compile(r"[!-~]{1,64}")
 _NOT_IN_NICKNAME = set('@()\\[]";:<>, ')
-_ADDRESS = re.compile(r"[^\s@<>\"]+@[^\s@<>\"]+")
+_ADDRESS = re.compile(r"[^\s@<>\"]{1,64}@[^\s@<>\"]+")
 
 MAX_OWNERS = 100
 
@@ -44,11 +44,10 @@ def create_user(tx: Tx, draft: UserDraft) -> str:
     """Add a user and return the id. Raises `Conflict` when an address or sign-in name is taken."""
     id = draft.id or tx.new_id()
     mail = draft.mail
-    if not _ADDRESS.fullmatch(draft.user_principal_name):
-        raise BadBody("userPrincipalName must have the form name@domain.", target="userPrincipalName")
-    if mail is not None and not _ADDRESS.fullmatch(mail):
-        raise BadBody("mail must be an SMTP address.", target="mail")
-    check_nickname(draft.mail_nickname)
+    check_address("userPrincipalName", draft.user_principal_name)
+    if mail is not None:
+        check_address("mail", mail)
+    check_nickname(draft.mail_nickname, "User")
     names = dict.fromkeys(name.lower() for name in (draft.user_principal_name, mail) if name)
     claim(tx, "user", id, names, "userPrincipalName" if mail is None else "userPrincipalName or mail")
     tx.run(
@@ -71,7 +70,12 @@ def create_user(tx: Tx, draft: UserDraft) -> str:
 def update_user(tx: Tx, id: str, changes: Mapping[str, Any]) -> None:
     """Change columns of a user. Sign-in name and mail stay unique."""
     _there(tx, id)
+    if "mail_nickname" in changes:
+        check_nickname(changes["mail_nickname"], "User")
     renamed = {key: changes[key] for key in ("user_principal_name", "mail") if key in changes}
+    for key, name in renamed.items():
+        if name is not None:
+            check_address(_aspect(key), name)
     if renamed:
         person = everywhere.person(tx, id)
         assert person is not None  # noqa: S101  (found just above)
@@ -81,10 +85,7 @@ def update_user(tx: Tx, id: str, changes: Mapping[str, Any]) -> None:
             for name in (renamed.get("user_principal_name", person.upn), renamed.get("mail", person.mail))
             if name
         )
-        target = " or ".join("userPrincipalName" if key == "user_principal_name" else key for key in renamed)
-        if not all(_ADDRESS.fullmatch(name) for name in renamed.values() if name is not None):
-            raise BadBody("The value must have the form name@domain.", target=target)
-        claim(tx, "user", id, (name for name in new if name not in old), target)
+        claim(tx, "user", id, (name for name in new if name not in old), " or ".join(map(_aspect, renamed)))
         for name in old - set(new):
             tx.run(everywhere.DROP_ADDRESS, b_address=name)
     if changes:
@@ -263,12 +264,25 @@ def object_type(snapshot: Snapshot, caller: Caller, object_id: str, *, unified: 
     return "group"
 
 
-def check_nickname(nickname: str) -> None:
+def check_address(name: str, address: str) -> None:
+    """Raise `BadBody` for a userPrincipalName or mail (`name` says which) that cannot be an address.
+
+    At most 64 characters before the @ and 254 in all (RFC 5321 §4.5.3.1.1 and §4.5.3.1.3, whose 256 octets hold the
+    angle brackets, too). Unique names stand in an index, and a row of PostgreSQL's holds some 2,700 bytes at most.
+    """
+    if len(address) > 254 or not _ADDRESS.fullmatch(address):
+        raise BadBody(
+            f"{name} must have the form name@domain, with at most 64 characters before the @ and 254 in all.",
+            target=name,
+        )
+
+
+def check_nickname(nickname: str, resource: Literal["Group", "User"] = "Group") -> None:
     """Raise `BadBody` for a mailNickname that cannot be the local part of an address."""
     if not _NICKNAME.fullmatch(nickname) or _NOT_IN_NICKNAME & set(nickname):
         raise BadBody(
-            "Invalid value specified for property 'mailNickname' of resource 'Group': 1 to 64 ASCII characters, "
-            'none of @ ( ) \\ [ ] " ; : < > , or space.',
+            f"Invalid value specified for property 'mailNickname' of resource '{resource}': 1 to 64 ASCII "
+            'characters, none of @ ( ) \\ [ ] " ; : < > , or space.',
             target="mailNickname",
         )
 
