@@ -166,6 +166,7 @@ def test_a_person_is_printed_for_people_to_read(operator: Operator) -> None:
         (("person", "remove", "team"), "Nobody is called 'team'"),
         (("group", "add", "team"), "already exists"),
         (("group", "add", "a b"), "mailNickname"),
+        (("group", "add", "x", "--description", "d" * 1025), "description must have at most 1024"),
         (("group", "add", "x", "--owner", "nobody"), "Nobody is called 'nobody'"),
         (("group", "show", "ada"), "no group 'ada'"),
         (("group", "member", "list", "x"), "no group 'x'"),

@@ -159,6 +159,16 @@ def test_what_cannot_be_bound(graph: Graph, bound: Any, status: int, code: str, 
     assert adele.post("/groups", NEW_GROUP).status == 201  # the address is free still
 
 
+def test_a_description_has_at_most_1024_characters(graph: Graph) -> None:
+    refused(
+        graph.as_("AdeleV").post("/groups", NEW_GROUP | {"description": "x" * 1025}),
+        400,
+        "Request_BadRequest",
+        "description",
+    )
+    assert graph.as_("AdeleV").post("/groups", NEW_GROUP | {"description": "x" * 1024}).status == 201
+
+
 @pytest.mark.parametrize("name", ["", "x" * 257])
 def test_a_name_has_one_to_256_characters(graph: Graph, name: str) -> None:
     answer = graph.as_("AdeleV").post("/groups", NEW_GROUP | {"displayName": name})

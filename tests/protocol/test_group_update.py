@@ -58,6 +58,11 @@ def test_the_address_follows_the_nickname(graph: Graph) -> None:
     assert thread["toRecipients"][0]["emailAddress"]["address"] == address("SALES")
 
 
+def test_a_description_has_at_most_1024_characters(graph: Graph) -> None:
+    refused(graph.as_("AdeleV").patch(PATH, {"description": "x" * 1025}), 400, "Request_BadRequest", "description")
+    assert graph.as_("AdeleV").patch(PATH, {"description": "x" * 1024}).status == 204
+
+
 @pytest.mark.parametrize("name", ["", "x" * 257])
 def test_a_name_has_one_to_256_characters(graph: Graph, name: str) -> None:
     refused(graph.as_("AdeleV").patch(PATH, {"displayName": name}), 400, "Request_BadRequest", "displayName")

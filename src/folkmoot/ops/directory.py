@@ -136,6 +136,7 @@ def create_group(tx: Tx, caller: Caller, draft: GroupDraft, domain: str) -> str:
     id = draft.id or tx.new_id()
     check_nickname(draft.mail_nickname)
     check_name(draft.display_name)
+    _check_description(draft.description)
     if draft.unique_name is not None and not 1 <= len(draft.unique_name) <= 128:
         raise BadBody("uniqueName must have 1 to 128 characters.", target="uniqueName")
     unified = "Unified" in draft.group_types
@@ -178,6 +179,7 @@ def update_group(tx: Tx, standing: Standing, changes: Mapping[str, Any], domain:
     changes = dict(changes)
     if "display_name" in changes:
         check_name(changes["display_name"])
+    _check_description(changes.get("description"))
     if "mail_nickname" in changes:
         check_nickname(changes["mail_nickname"])
         mail = f"{changes['mail_nickname']}@{domain}"
@@ -291,6 +293,12 @@ def check_name(name: str) -> None:
     """Raise `BadBody` for a displayName that a group cannot have (Graph, group resource: 256 characters at most)."""
     if not 1 <= len(name) <= 256:
         raise BadBody("displayName must have 1 to 256 characters.", target="displayName")
+
+
+def _check_description(description: str | None) -> None:
+    # Graph, group resource: 1,024 characters at most.
+    if description is not None and len(description) > 1024:
+        raise BadBody("description must have at most 1024 characters.", target="description")
 
 
 def _noun(role: str) -> Any:
