@@ -9,14 +9,17 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from sqlalchemy import select
 
+from folkmoot import lab
 from folkmoot.ops import uploads
 from folkmoot.ops.uploads import LIFETIME
 from folkmoot.store import schema
 from folkmoot.store.db import Statement
 from tests.harness import PERSON, ROADS, ROOT, Answer, Client, Graph, Place, iso
+from tests.protocol.rows import EXTENDED
 from tests.protocol.shapes import refused, well_formed
 from tests.protocol.test_attachment_add import told
 from tests.protocol.test_attachment_delete import stored
+from tests.protocol.test_grants import READ, WRITE, by_grant, give
 
 ROW = "POST post/attachments/createUploadSession"
 
@@ -342,6 +345,30 @@ def test_the_right_to_it_is_lost_meanwhile(graph: Graph) -> None:
     graph.as_("DiegoS").delete(f"{place.group_path}/members/{PERSON['JoniS']}/$ref")
     refused(put(graph, url, 100_000, SIZE - 1), 403, "ErrorAccessDenied")
     assert graph.as_("DiegoS").get(f"{place.post_path()}/attachments").ids == []
+
+
+def test_the_grant_for_it_is_taken_back_meanwhile(graph: Graph) -> None:
+    application, place = by_grant(graph, WRITE)
+    diego, path = graph.as_("DiegoS"), f"{place.group_path}/permissionGrants"
+    give(graph, READ)
+    before = diego.get(f"{place.post_path()}/attachments").ids
+    url = opened(application, place)
+    assert put(graph, url, 0, 99_999).status == 200
+    [id] = diego.get(f"{path}?$filter=permission eq '{WRITE}'").ids
+    assert diego.delete(f"{path}/{id}", **EXTENDED).status == 204
+    refused(put(graph, url, 100_000, SIZE - 1), 403, "ErrorAccessDenied")
+    assert diego.get(f"{place.post_path()}/attachments").ids == before
+    give(graph, WRITE)
+    assert put(graph, url, 100_000, SIZE - 1).status == 201
+
+
+def test_roles_need_no_grant(graph: Graph) -> None:
+    place = graph.as_("DiegoS").start(group="HR")
+    id = give(graph, WRITE, clientAppId=lab.EXTENDED.id)
+    url = opened(graph.as_app("extended"), place)
+    assert put(graph, url, 0, 99_999).status == 200
+    assert graph.as_("DiegoS").delete(f"{place.group_path}/permissionGrants/{id}", **EXTENDED).status == 204
+    assert put(graph, url, 100_000, SIZE - 1).status == 201
 
 
 def test_the_thread_is_locked_meanwhile(graph: Graph, place: Place) -> None:

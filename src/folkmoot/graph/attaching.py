@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from urllib.parse import quote
 
 import msgspec
@@ -135,7 +134,7 @@ def create_upload_session(tx: Tx, call: Call) -> Answer:
     """201 with the session. Its URL holds a secret, of which only the hash is kept."""
     place, post = find_post(tx, call)
     draft, size = call.body
-    secret = secrets.token_bytes(uploading.SECRET_BYTES)
+    secret = uploading.new_secret(None if call.lacking is None else call.caller.application)
     hashed = hashlib.sha256(secret).hexdigest()
     upload = uploads.start(tx, place, post, draft, size, hashed, call.largest_attachment)
     root = call.road.root

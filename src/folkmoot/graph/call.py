@@ -26,7 +26,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     "user", "object", "subscription"); `hops` counts the inReplyTo steps after the post; `body` is what the row's
     `prepare` made of the request body; `headers` are those of the request, names in lower case; `prefer` is what its
     Prefer header asks for (see `odata.prefer`); `largest_attachment` is how many bytes one may have; `lacking` is the
-    refusal for a permission that the token lacks, where the row judges by itself whether a grant makes up for it;
+    refusal for a permission that the token lacks, where a grant in the group has made up for it, or may where the row
+    judges that by itself;
     `notifications` words what subscribers are sent.
     """
 

@@ -1,8 +1,10 @@
 """Upload URLs: where the bytes of a large attachment come in, outside the Graph surface and without a token.
 
-The URL is the right to it: it holds 32 random bytes, of which only a hash is kept. PUT takes a range, GET tells what is
-expected next, DELETE forgets the session. A body goes to the disk in pieces as it comes; neither the file nor a range
-is ever held. Source: Graph, "Attach large files to Outlook messages or events as attachments".
+The URL is the right to it: it holds 32 random bytes, of which only a hash is kept. Where an application may attach by a
+grant alone, its client id follows them under the same hash, so that the grant can be asked for at the end. PUT takes a
+range, GET tells what is expected next, DELETE forgets the session. A body goes to the disk in pieces as it comes;
+neither the file nor a range is ever held. Source: Graph, "Attach large files to Outlook messages or events as
+attachments".
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
@@ -35,10 +38,16 @@ from folkmoot.store.ids import RandomIds
 
 PATH = "/uploads/"
 SECRET_BYTES = 32
+_APPLICATION_BYTES = 16
 
 _METHODS = ("GET", "PUT", "DELETE")
 # RFC 9110 §14.4; the total must be known.
 _RANGE = re.compile(r"\s*bytes\s+(\d{1,15})-(\d{1,15})/(\d{1,15})\s*", re.IGNORECASE)
+
+
+def new_secret(application: str | None) -> bytes:
+    """The secret of a new session. `application`: the client id (a GUID) of the one that opens it by a grant alone."""
+    return secrets.token_bytes(SECRET_BYTES) + (b"" if application is None else UUID(application).bytes)
 
 
 def url(root: str, group: str, upload: str, secret: bytes) -> str:
@@ -54,17 +63,18 @@ def _read_url(path: str) -> tuple[str, str, bytes]:
         raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
     except (Base64Error, ValueError):
         raise NotFound from None
-    if len(raw) != 32 + SECRET_BYTES:
+    if len(raw) - 32 not in (SECRET_BYTES, SECRET_BYTES + _APPLICATION_BYTES):
         raise NotFound
     return str(UUID(bytes=raw[:16])), str(UUID(bytes=raw[16:32])), raw[32:]
 
 
 class _Session(msgspec.Struct, frozen=True):
-    """A session that was found by its URL, with its post."""
+    """A session that was found by its URL, with its post. `application` has it by a grant alone; "" where none does."""
 
     group: str
     upload: Upload
     post: Post
+    application: str
 
 
 class UploadDoor:
@@ -145,6 +155,7 @@ class UploadDoor:
                     at=at,
                     data=piece,
                     last=last if ended else None,
+                    application=session.application,
                 ),
                 key=session.group,
             )
@@ -159,7 +170,8 @@ def _found(snapshot: Snapshot, group: str, id: str, secret: bytes) -> _Session:
     post = rows.post(snapshot, group, upload.post)
     if post is None:
         raise NotFound
-    return _Session(group, upload, post)
+    application = secret[SECRET_BYTES:]
+    return _Session(group, upload, post, str(UUID(bytes=application)) if application else "")
 
 
 def _location(root: str, session: _Session) -> str:

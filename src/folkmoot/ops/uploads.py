@@ -10,8 +10,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from folkmoot.model import AttachmentDraft, Caller, Place, Post, Standing, Upload
-from folkmoot.ops import access, attachments
-from folkmoot.refusals import AttachmentTooLarge, AttachmentTooSmall, NotFound, RangeWrong, TooManyUploads
+from folkmoot.ops import access, attachments, grants
+from folkmoot.refusals import AttachmentTooLarge, AttachmentTooSmall, NotAllowed, NotFound, RangeWrong, TooManyUploads
 from folkmoot.store import attachments as rows
 from folkmoot.store import rows as content
 from folkmoot.store.db import Snapshot, Tx
@@ -97,11 +97,15 @@ def expected(upload: Upload, first: int) -> None:
         )
 
 
-def take(tx: Tx, group: str, id: str, turn: str, first: int, at: int, data: bytes, last: int | None) -> Upload:
+def take(
+    tx: Tx, group: str, id: str, turn: str, first: int, at: int, data: bytes, last: int | None, application: str = ""
+) -> Upload:
     """Store `data`, which begins at byte `at` of the file, as part of the PUT `turn` that began at byte `first`.
 
     `last` is the PUT's last byte when `data` ends it: then all of it is acknowledged, and a whole file becomes an
-    attachment. Raises `NotFound`, `RangeWrong` when another PUT has taken over, and what `attachments.add` does.
+    attachment. `application` is the client id of the application that began the upload, where it may attach by a grant
+    in the group alone. Raises `NotFound`, `RangeWrong` when another PUT has taken over, what `attachments.add` does,
+    and `NotAllowed` where that grant was taken back.
     """
     content.take_turn(tx, group)
     upload = find(tx, group, id)
@@ -122,7 +126,7 @@ def take(tx: Tx, group: str, id: str, turn: str, first: int, at: int, data: byte
     )
     rows.advance(tx, group, taken)
     if taken.finished:
-        _finish(tx, group, taken)
+        _finish(tx, group, taken, application)
     return taken
 
 
@@ -132,16 +136,18 @@ def cancel(tx: Tx, group: str, id: str) -> None:
     rows.end_upload(tx, group, id, with_content=not upload.finished)
 
 
-def _finish(tx: Tx, group: str, upload: Upload) -> None:
+def _finish(tx: Tx, group: str, upload: Upload, application: str) -> None:
     # Who began the upload may have lost the right to it since.
     who = Caller(
         kind="app" if upload.by_app else "person",
         oid=upload.opened_by,
         tenant="",
-        application="",
+        application=application,
         permissions=frozenset(),
         profile="extended",
     )
+    if application:
+        grants.require(tx, who, group, frozenset((grants.WRITE,)), NotAllowed())
     post = content.post(tx, group, upload.post)
     found = None if post is None else content.place(tx, who, group, post.thread)
     if post is None or found is None or isinstance(found, Standing):
