@@ -362,6 +362,16 @@ def test_a_renewal_moves_the_end(graph: Graph) -> None:
     assert graph.endpoints.asked == []
 
 
+def test_what_is_repeated_may_be_spelt_otherwise(graph: Graph) -> None:
+    adele = graph.as_("AdeleV")
+    made = subscribe(
+        adele, changeType="created,updated", latestSupportedTlsVersion="v1_3", notificationUrlAppId="x"
+    ).json
+    again = {"changeType": "Updated, created", "latestSupportedTlsVersion": "v13", "notificationUrlAppId": "x"}
+    answer = adele.patch(f"/subscriptions/{made['id']}", again)
+    assert (answer.status, answer.json["changeType"]) == (200, "created,updated")
+
+
 def test_what_is_set_at_creation_may_only_be_repeated(graph: Graph) -> None:
     adele = graph.as_("AdeleV")
     made = subscribe(adele).json
@@ -369,7 +379,8 @@ def test_what_is_set_at_creation_may_only_be_repeated(graph: Graph) -> None:
     assert adele.patch(path, made | {"expirationDateTime": at(100)}).json["expirationDateTime"] == at(100)
     for name, value in (
         *(("notificationUrl", "https://elsewhere.example/"), ("lifecycleNotificationUrl", HOOK), ("resource", "users")),
-        *(("clientState", "other"), ("includeResourceData", True)),
+        *(("clientState", "other"), ("includeResourceData", True), ("changeType", "deleted"), ("changeType", "x")),
+        *(("latestSupportedTlsVersion", "v1_3"), ("latestSupportedTlsVersion", "x"), ("notificationUrlAppId", "other")),
     ):
         answer = adele.patch(path, {name: value, "expirationDateTime": at(200)})
         refused(answer, 400, "Request_BadRequest", name)

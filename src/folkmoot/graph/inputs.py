@@ -176,10 +176,13 @@ class SubscriptionPatchIn(Body, rename="camel"):
     encryption_certificate: str | None = None
     encryption_certificate_id: str | None = None
     resource: str | None = None
+    change_type: str | None = None
     notification_url: str | None = None
     lifecycle_notification_url: str | None = None
     client_state: str | None = None
     include_resource_data: bool | None = None
+    latest_supported_tls_version: str | None = None
+    notification_url_app_id: str | None = None
 
 
 class ReferenceIn(Body):

@@ -37,7 +37,7 @@ class Renewal(msgspec.Struct, frozen=True, kw_only=True):
     wished: int | None
     certificate: str | None
     certificate_id: str | None
-    fixed: tuple[tuple[str, str | bool], ...]
+    fixed: tuple[tuple[str, str | bool | tuple[ChangeType, ...]], ...]
 
 
 def draft(given: SubscriptionIn) -> SubscriptionDraft:
@@ -71,12 +71,16 @@ def draft(given: SubscriptionIn) -> SubscriptionDraft:
 
 def renewal(given: SubscriptionPatchIn) -> Renewal:
     """A PATCH as the verb takes it. Raises `BadBody`."""
+    changes, tls_version = given.change_type, given.latest_supported_tls_version
     fixed = {
         "resource": given.resource,
+        "changeType": None if changes is None else _change_types(changes),
         "notificationUrl": given.notification_url,
         "lifecycleNotificationUrl": given.lifecycle_notification_url,
         "clientState": given.client_state,
         "includeResourceData": given.include_resource_data,
+        "latestSupportedTlsVersion": None if tls_version is None else _tls_version(tls_version),
+        "notificationUrlAppId": given.notification_url_app_id,
     }
     return Renewal(
         wished=None if given.expiration_date_time is None else _moment(given.expiration_date_time),

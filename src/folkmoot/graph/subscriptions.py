@@ -174,10 +174,13 @@ def renew(tx: Tx, call: Call) -> Answer:
     given: Renewal = call.body
     kept: dict[str, Any] = {
         "resource": found.resource,
+        "changeType": found.change_types,
         "notificationUrl": found.notification_url,
         "lifecycleNotificationUrl": found.lifecycle_url,
         "clientState": found.client_state,
         "includeResourceData": found.include_resource_data,
+        "latestSupportedTlsVersion": found.tls_version,
+        "notificationUrlAppId": found.url_app_id,
     }
     for name, value in given.fixed:
         if value != kept[name]:
