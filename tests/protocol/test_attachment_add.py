@@ -238,6 +238,28 @@ def test_what_is_wrong_is_named_by_its_path(graph: Graph, wrong: dict[str, Any],
     assert graph.changes() == []
 
 
+@pytest.mark.parametrize("name", ["item", "Item"])
+def test_an_item_is_nested_no_deeper_than_other_bodies(graph: Graph, name: str) -> None:
+    adele = graph.as_("AdeleV")
+    place = adele.start()
+    path = f"{place.post_path()}/attachments"
+
+    def nested(depth: int) -> dict[str, Any]:
+        lists: list[Any] = []
+        for _ in range(depth - 1):
+            lists = [lists]
+        item = {"@odata.type": "#microsoft.graph.event", "deep": lists}
+        return {"@odata.type": EVENT["@odata.type"], "name": "Meeting", name: item}
+
+    assert adele.post(path, nested(63)).status == 201
+    for depth in (64, 100, 900):
+        answer = adele.post(path, nested(depth))
+        refused(answer, 400, "BadRequest", f"item.deep{'[0]' * 63}"[:200])
+    answer = adele.post(f"{place.post_path()}/reply", {"post": {"attachments": [nested(61)]}})
+    refused(answer, 400, "BadRequest", f"post.attachments[0].item.deep{'[0]' * 60}"[:200])
+    assert adele.post(f"{place.post_path()}/reply", {"post": {"attachments": [nested(60)]}}).status == 202
+
+
 def test_more_than_a_request_may_hold(graph: Graph) -> None:
     adele = graph.as_("AdeleV")
     place = adele.start()

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from folkmoot.graph import inputs
+from folkmoot.graph.depth import require_shallow
 from folkmoot.model import AttachmentDraft, AttachmentKind
 from folkmoot.refusals import BadBody
 
@@ -145,6 +146,8 @@ def _item(item: dict[str, Any] | None, path: str) -> bytes:
     where = _at(path, "item")
     if item is None:
         raise _required("item", path)
+    # Of what has no struct the decoder counts no depth.
+    require_shallow(item, where, 1 + where.count(".") + where.count("["))
     given = next((value for name, value in item.items() if name.lower() == "@odata.type"), None)
     kind = _ITEMS.get(_local(given)) if isinstance(given, str) else None
     if kind is None:

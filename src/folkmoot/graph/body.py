@@ -18,15 +18,13 @@ import msgspec
 
 from folkmoot.graph import extending, inputs
 from folkmoot.graph.attached import attachment_drafts
+from folkmoot.graph.depth import MAX_DEPTH, too_deep
 from folkmoot.mime import html
 from folkmoot.model import EmailAddress, PostDraft, Recipient, ThreadDraft
 from folkmoot.refusals import BadBody, NotJson
 from folkmoot.store import search
 
 T = TypeVar("T", bound=msgspec.Struct)
-
-MAX_DEPTH = 64
-
 
 _AT = re.compile(r" - at `(?:key in )?\$?\.?(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
@@ -128,7 +126,7 @@ def _shape(kind: Any) -> tuple[Any, Any, Mapping[str, str]]:
 def _fit(value: Any, kind: Any, path: str, depth: int) -> Any:
     """`value` with names and enumeration values spelt as `kind` spells them, and text that can be stored."""
     if depth > MAX_DEPTH:
-        raise BadBody(f"The request body is nested more than {MAX_DEPTH} deep.", target=path[:200])
+        raise too_deep(path)
     if isinstance(value, str):
         if "\x00" in value:
             raise BadBody(f"The property '{path}' holds the character U+0000, which cannot be stored.", target=path)
