@@ -110,6 +110,9 @@ def _name(value: Any, where: str) -> str:
         raise _bad(
             where, f"must be 1 to {MAX_NAME} characters without / \\ ? # % & or quotes, such as Com.Contoso.Deal"
         )
+    if name.startswith("$") or name in (".", ".."):
+        # As a step of a path these are something else (OData URL conventions §4; RFC 3986 §5.2.4).
+        raise _bad(where, "must not begin with $ nor be . or .., by which no URL could reach the extension")
     if any(name.lower() == reserved or name.lower().startswith(f"{reserved}.") for reserved in _RESERVED):
         raise _bad(where, "must not begin with Com.Microsoft or Com.OnMicrosoft, which are reserved")
     return name
