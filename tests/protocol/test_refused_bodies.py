@@ -288,8 +288,7 @@ def _directory_cases() -> list[tuple[str, Any, str]]:
     ):  # fmt: skip
         cases.append(("PATCH user", {name: value}, name))
     for password in ("", "p" * 1025, 1):
-        body = {"passwordProfile": {"password": password}}
-        cases.append(("PATCH user", body, "passwordProfile.password"))
+        cases.append(("PATCH user", {"passwordProfile": {"password": password}}, "passwordProfile.password"))
     for row in ("POST group/members/$ref", "POST group/owners/$ref"):
         for body in (
             {}, {"@odata.id": None}, {"@odata.id": 1}, {"@odata.id": ""}, {"@odata.id": "x"}, {"@odata.id": "http://[x"},
