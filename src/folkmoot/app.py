@@ -355,10 +355,9 @@ def build(
     if web is not None:
         # What is no page either is refused as Graph refuses.
         web.router.default = door
-    home = pages.home(settings, origins.canonical)
-    metrics = measuring(settings, store)
-    ready = readyz(store)
-    read_only = {"/", HEALTH, READY} if metrics is None else {"/", HEALTH, READY, METRICS}
+    home, health, ready = map(_looked_at, (pages.home(settings, origins.canonical), healthz, readyz(store)))
+    measured = measuring(settings, store)
+    metrics = None if measured is None else _looked_at(measured)
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -367,12 +366,10 @@ def build(
         if scope["type"] != "http":
             return
         path: str = scope["path"]
-        if path in read_only and scope["method"] not in _READS:
-            await _not_allowed(scope, receive, send)
-        elif path == "/":
+        if path == "/":
             await home(scope, receive, send)
         elif path == HEALTH:
-            await healthz(scope, receive, send)
+            await health(scope, receive, send)
         elif path == READY:
             await ready(scope, receive, send)
         elif path == METRICS and metrics is not None:
@@ -391,9 +388,17 @@ def build(
     return noted(application, log=settings.access_log, telemetry=telemetry)
 
 
-# What is no resource of Graph, and is only looked at (RFC 9110 §15.5.6).
-_READS: Final = ("GET", "HEAD")
-_not_allowed: Final = PlainTextResponse("method not allowed\n", 405, {"Allow": ", ".join(_READS)})
+_not_allowed: Final = PlainTextResponse("method not allowed\n", 405, {"Allow": "GET, HEAD"})
+
+
+def _looked_at(application: Any) -> Any:
+    """`application` (ASGI), which is no resource of Graph, for GET and HEAD alone (RFC 9110 §15.5.6)."""
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        allowed = scope["method"] in ("GET", "HEAD")
+        await (application if allowed else _not_allowed)(scope, receive, send)
+
+    return answer
 
 
 async def _lifespan(receive: Any, send: Any) -> None:

@@ -33,7 +33,6 @@ _HIGH_WATER, _LOW_WATER = 1, 0
 # Of a request line and its headers, with the trailers of a body in chunks. The parser puts a line together anew with
 # each packet, which is quadratic. Clients' heads are smaller: a token has a few kilobytes.
 MAX_HEAD_BYTES: Final = 64 * 1024
-_HEEDED: Final = frozenset((b"host", b"expect", b"transfer-encoding"))
 
 
 class Allowance(msgspec.Struct, frozen=True):
@@ -126,8 +125,6 @@ class Protocol(HttpToolsProtocol):
         # most, and how many bytes of that may have come before it in the packet that is, or was, its first.
         self._most = self._unsure = self._packet = 0
         self._refusal: bytes | None = None
-        self._hosts = 0
-        self._coded = False
         self._refused = False  # it has been sent, and what still comes is dropped
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -175,26 +172,17 @@ class Protocol(HttpToolsProtocol):
         self.scope["extensions"] = self._extensions
         self._receiving = True
         self._since = self._guard.now
-        self._came = self._hosts = 0
-        self._coded = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # As uvicorn's, without a comparison more for each of them.
-        name = name.lower()
-        self.headers.append((name, value))
-        if name in _HEEDED:
-            if name == b"host":
-                self._hosts += 1
-            elif name == b"expect":
-                self.expect_100_continue |= value.lower() == b"100-continue"
-            else:
-                self._coded |= value.strip().lower() != b"chunked"
+        self._came = 0
 
     def on_headers_complete(self) -> None:
         self._measure()
-        if self._hosts != 1 and (self._hosts or self.parser.get_http_version() != "1.0"):
+        names = [name for name, _ in self.headers]
+        hosts = names.count(b"host")
+        if hosts != 1 and (hosts or self.parser.get_http_version() != "1.0"):
             self._refusal = _no_host()
-        elif self._coded:
+        elif b"transfer-encoding" in names and any(
+            name == b"transfer-encoding" and value.strip().lower() != b"chunked" for name, value in self.headers
+        ):
             self._refusal = _not_decoded()
         if self._refusal is not None:
             raise ValueError("the head is refused")

@@ -148,21 +148,16 @@ def _restore(options: argparse.Namespace, settings: Settings) -> None:
                     target=setting,
                 )
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        damaged = None
-        try:
-            there = restore.lost(_place(settings))
-        except restore.Unreadable as error:
-            if not options.replace:
-                raise
-            there, damaged = {}, error
+        there = restore.lost(_place(settings), replace=options.replace)
         if there and not options.replace:
             raise restore.NotEmpty(
                 f"The database is not empty: it has {_counted(there)}. Name another, or say --replace to lose that."
             )
         _verified(archive)
-        if there or damaged:
+        if there != {}:
             restore.require_unused(_place(settings))
-            what = f"{_counted(there)} are lost" if there else "it is damaged, and what it had is lost uncounted"
+            damaged = "it is damaged, and what it had is lost uncounted"
+            what = damaged if there is None else f"{_counted(there)} are lost"
             print(f"Replacing the database: {what}.")
         loading = restore.load(
             archive, _place(settings), replace=options.replace, log_goes_on=options.log_goes_on, now=time.time()

@@ -154,10 +154,9 @@ class Pipeline:
             self._libpq.send_query_params(query, values, types)
             return self._expect()
         key = (text, types)
-        name = self._prepared.pop(key, None)
+        name = self._prepared.get(key)
         if name is None:
             name = self._prepare(key, query)
-        self._prepared[key] = name  # last, as the last that was used
         self._libpq.send_query_prepared(name, values)
         sent = self._expect()
         if len(self._prepared) > _PREPARED:
@@ -181,14 +180,14 @@ class Pipeline:
 
     def _prepare(self, key: tuple[str, tuple[int, ...]], query: bytes) -> bytes:
         self._named += 1
-        name = f"folkmoot_{self._named}".encode()
+        name = self._prepared[key] = f"folkmoot_{self._named}".encode()
         self._fresh.append(key)
         self._libpq.send_prepare(name, query, key[1])
         self._expect()
         return name
 
     def _forget(self) -> None:
-        """Let go of the statement that was not used for longest. Never in front of a BEGIN, which would find that the
+        """Let go of the statement that was prepared first. Never in front of a BEGIN, which would find that the
         transaction that it is to describe has begun (libpq, "Pipeline Mode": an implicit one begins with the first)."""
         oldest = self._prepared.pop(next(iter(self._prepared)))
         self._libpq.send_query_params(b"DEALLOCATE " + oldest, None)

@@ -58,10 +58,11 @@ class Unreadable(Refusal):
 # ── the target ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def lost(database: Path | str) -> dict[str, int]:
+def lost(database: Path | str, *, replace: bool = False) -> dict[str, int] | None:
     """What a database holds that a restore in its place would lose: rows of each table of `TOLD`; empty for nothing.
 
-    `database`: a file, or libpq's URL. Raises `Unreadable` for a file that is damaged, and the driver's errors.
+    `database`: a file, or libpq's URL. Of a file that is damaged nobody can say: None where it may be replaced, else
+    raises `Unreadable`. Raises the driver's errors.
     """
     if isinstance(database, Path) and not database.exists():
         return {}
@@ -70,6 +71,8 @@ def lost(database: Path | str) -> dict[str, int]:
     except DatabaseError as error:
         if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
             raise
+        if replace:
+            return None
         raise Unreadable(
             f"The database {database} cannot be read ({error.orig}). Name another, or say --replace to lose it."
         ) from error
@@ -145,12 +148,7 @@ def load(archive: Archive, database: Path | str, *, replace: bool, log_goes_on: 
     """
     if archive.manifest.revision > migrate.HEAD:
         raise BackupTooNew
-    try:
-        there = lost(database)
-    except Unreadable:
-        if not replace:
-            raise
-        there = {}
+    there = lost(database, replace=replace)
     if there and not replace:
         raise NotEmpty
     # A pooler's idle connections do no harm to tables in which nothing is; a file that is open would be another's.
