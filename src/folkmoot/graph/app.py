@@ -7,7 +7,7 @@ routers cost two to three times the bare request, and this surface is nouns, not
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -319,12 +319,18 @@ class GraphDoor:
         write = _fitting(_granted(write, row, unless_granted), row, resolved)
         hint = _hint(row, call) if self._store.takes_hints else None
         turn = call.keys.get("group", "")
+
+        def commit(call: Call) -> Awaitable[Answer]:
+            return self._store.write(lambda tx: write(tx, call), key=turn, hint=hint)
+
         try:
-            answer = await self._store.write(lambda tx: write(tx, call), key=turn, hint=hint)
+            answer = await commit(call)
         except Exception as error:
             if not self._store.raced(error):
                 raise
-            answer = await self._store.write(lambda tx: write(tx, call), key=turn, hint=hint)
+            answer = await commit(call)
+        while answer.rest:
+            answer = await commit(msgspec.structs.replace(call, rest=answer.rest))
         return filled(answer, self._store) if _may_hold_content(row, options) else answer
 
     async def admitted(self, scope: Mapping[str, Any]) -> Listener:

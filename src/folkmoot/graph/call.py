@@ -28,7 +28,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     Prefer header asks for (see `odata.prefer`); `largest_attachment` is how many bytes one may have; `lacking` is the
     refusal for a permission that the token lacks, where a grant in the group has made up for it, or may where the row
     judges that by itself;
-    `notifications` words what subscribers are sent.
+    `notifications` words what subscribers are sent; `rest` is that of the answer that the transaction before gave.
     """
 
     caller: Caller
@@ -43,6 +43,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     prefer: Mapping[str, str] = msgspec.field(default_factory=dict)
     lacking: NotAllowed | None = None
     notifications: Notifications | None = None
+    rest: Any = None
 
 
 def missing(caller: Caller, enough: frozenset[str], grants: frozenset[str]) -> str:

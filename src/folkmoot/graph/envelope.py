@@ -84,13 +84,14 @@ class Answer(msgspec.Struct, frozen=True):
     """What is sent back.
 
     `body` is a JSON value, text (a count), bytes or a `Stream` of the type `content_type`, `Events`, or None for no
-    body at all.
+    body at all. Where there is a `rest` there is no answer yet: the next transaction is to go on with that.
     """
 
     status: int
     body: Any = None
     headers: tuple[tuple[str, str], ...] = ()
     content_type: str | None = None
+    rest: Any = None
 
 
 # Refusal → status, code for conversations and below, code for directory objects.

@@ -49,8 +49,8 @@ def delete_conversation(tx: Tx, call: Call) -> Answer:
     """204."""
     standing = find_group(tx, call)
     access.read_content(standing)
-    conversations.remove(tx, standing, find_conversation(tx, call, standing.group))
-    return Answer(204)
+    done = conversations.remove(tx, standing, find_conversation(tx, call, standing.group))
+    return Answer(204, rest=not done)
 
 
 def start_thread(tx: Tx, call: Call) -> Answer:
@@ -73,7 +73,9 @@ def start_thread(tx: Tx, call: Call) -> Answer:
 def amend_thread(tx: Tx, call: Call) -> Answer:
     """200 with the thread: of the three answers that the pages give, the one that every client takes."""
     place = find_thread(tx, call)
-    threads.amend(tx, place, call.body)
+    rest = threads.amend(tx, place, call.body, call.rest)
+    if rest is not None:
+        return Answer(200, rest=rest)
     if wanted(call) == "minimal":
         return Answer(204, headers=(("Preference-Applied", "return=minimal"),))
     return Answer(200, sent(tx, call, "thread", {"g": place.standing.group, "t": place.thread.id}))
@@ -81,8 +83,8 @@ def amend_thread(tx: Tx, call: Call) -> Answer:
 
 def delete_thread(tx: Tx, call: Call) -> Answer:
     """204."""
-    threads.remove(tx, find_thread(tx, call))
-    return Answer(204)
+    done = threads.remove(tx, find_thread(tx, call))
+    return Answer(204, rest=not done)
 
 
 def reply_to_thread(tx: Tx, call: Call) -> Answer:

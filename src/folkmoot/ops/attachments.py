@@ -73,14 +73,21 @@ def restate(tx: Tx, place: Place, post: Post, kind: Literal["created", "deleted"
     rows.touch_post(tx, group, post.id, version, has)
     topics = (place.thread.topic, place.conversation.topic)
     search.restate_attachments(tx, group, post.conversation, post.thread, post.id, topics, has)
-    has = rows.holds_attachments(tx, group, "thread", post.thread)
-    if has != bool(place.thread.has_attachments):
-        rows.mark(tx, group, "thread", post.thread, has)
-        record(tx, group, by, ("updated", "thread", post.thread, post.conversation))
-    has = rows.holds_attachments(tx, group, "conversation", post.conversation)
-    if has != bool(place.conversation.has_attachments):
-        rows.mark(tx, group, "conversation", post.conversation, has)
-        record(tx, group, by, ("updated", "conversation", post.conversation))
+    restate_above(tx, place)
+
+
+def restate_above(tx: Tx, place: Place) -> None:
+    """Make a thread and its conversation tell whether they have attachments now."""
+    standing, thread, conversation = place.standing, place.thread, place.conversation
+    group, by = standing.group, standing.caller.oid
+    has = rows.holds_attachments(tx, group, "thread", thread.id)
+    if has != bool(thread.has_attachments):
+        rows.mark(tx, group, "thread", thread.id, has)
+        record(tx, group, by, ("updated", "thread", thread.id, conversation.id))
+    has = rows.holds_attachments(tx, group, "conversation", conversation.id)
+    if has != bool(conversation.has_attachments):
+        rows.mark(tx, group, "conversation", conversation.id, has)
+        record(tx, group, by, ("updated", "conversation", conversation.id))
 
 
 def _store(tx: Tx, group: str, conversation: str, thread: str, post: str, id: str, draft: AttachmentDraft) -> None:

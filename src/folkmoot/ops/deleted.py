@@ -176,8 +176,11 @@ def remove_some(tx: Tx, group: str, count: int) -> bool:
     """Remove `count` rows of what an erased group held, with what hangs on them; whether there is more."""
     rows.take_turn(tx, group)
     posts = tx.all(everywhere.SOME_POSTS, g=group, n=count)
-    for conversation, thread, post in posts:
-        search.remove_post(tx, group, conversation, thread, post)
+    by_thread: dict[tuple[str, str], dict[str, int]] = {}
+    for conversation, thread, post, version in posts:
+        by_thread.setdefault((conversation, thread), {})[post] = version
+    for (conversation, thread), versions in by_thread.items():
+        search.remove_posts(tx, group, conversation, thread, versions)
     if posts:
         tx.run(everywhere.REMOVE_POSTS, g=group, upto=posts[-1][2])
         return True

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from folkmoot.model import Conversation, EmailAddress, Place, Recipient, Standing, ThreadAmendment, ThreadDraft
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from folkmoot.model import Conversation, EmailAddress, Place, Recipient, Standing, Thread, ThreadAmendment, ThreadDraft
 from folkmoot.ops import access, attachments, policy, posts
-from folkmoot.store import rows, search
+from folkmoot.store import edits, rows, search
 from folkmoot.store.changes import record, record_thread_goes
 from folkmoot.store.db import Tx
+
+# Posts that one transaction deletes or indexes anew: other writes wait for no more than these.
+AT_ONCE = 200
+
+
+class Renaming(NamedTuple):
+    """A rename under way: the topic that the thread has until it is through, and up to which post that is so."""
+
+    topic: str
+    reached: search.Reached
 
 
 def start(tx: Tx, standing: Standing, conversation: Conversation, draft: ThreadDraft) -> str:
@@ -72,42 +85,87 @@ def insert(
     return posts.insert(tx, standing, draft.post, sender, conversation, thread, None, received, topics=topics)
 
 
-def amend(tx: Tx, place: Place, amendment: ThreadAmendment) -> None:
-    """Lock, unlock or rename a thread. Asking for what is so already changes nothing."""
+def amend(tx: Tx, place: Place, amendment: ThreadAmendment, on: Renaming | None = None) -> Renaming | None:
+    """Lock, unlock or rename a thread. Asking for what is so already changes nothing.
+
+    The posts of a long thread are found by the new topic little by little, and with the last of them the thread has it:
+    what is returned is how far that went, to be given to the next transaction; None when all is done.
+    """
     standing, thread = place.standing, place.thread
     access.manage_content(standing, thread.started_by)
     topic = thread.topic if amendment.topic is None else amendment.topic
     locked = bool(thread.is_locked) if amendment.is_locked is None else amendment.is_locked
     if (topic, locked) == (thread.topic, bool(thread.is_locked)):
-        return
-    tx.run(rows.AMEND_THREAD, g=standing.group, item=thread.id, new_topic=topic, new_is_locked=locked)
+        return None
     if topic != thread.topic:
-        search.rename_thread(tx, standing.group, thread.conversation, thread.id, (topic, place.conversation.topic))
+        # Where somebody else has renamed it meanwhile, the posts have that topic.
+        after = search.NOTHING_YET if on is None or on.topic != thread.topic else on.reached
+        reached = search.rename_posts(
+            tx,
+            standing.group,
+            thread.conversation,
+            thread.id,
+            (topic, place.conversation.topic),
+            after,
+            AT_ONCE,
+        )
+        if reached is not None:
+            return Renaming(thread.topic, reached)
+    tx.run(rows.AMEND_THREAD, g=standing.group, item=thread.id, new_topic=topic, new_is_locked=locked)
     record(tx, standing.group, standing.caller.oid, ("updated", "thread", thread.id, thread.conversation))
+    return None
 
 
-def remove(tx: Tx, place: Place) -> None:
-    """Delete a thread and its posts; a conversation goes with its last thread."""
+def remove(tx: Tx, place: Place) -> bool:
+    """Delete a thread and its posts; a conversation goes with its last thread.
+
+    Of a long one the oldest posts go, as if each had been deleted: true when all is done, false where the next
+    transaction is to go on.
+    """
     access.manage_content(place.standing, place.thread.started_by)
+    if shorten(tx, place):
+        return False
     drop(tx, place)
+    return True
+
+
+def shorten(tx: Tx, place: Place) -> bool:
+    """Delete the oldest posts of a thread that has more than may go in one transaction; false where it has not."""
+    standing, thread = place.standing, place.thread
+    oldest = edits.oldest(tx, standing.group, thread.id, AT_ONCE + 1)
+    if len(oldest) <= AT_ONCE:
+        return False
+    oldest.popitem()
+    search.remove_posts(tx, standing.group, thread.conversation, thread.id, oldest)
+    edits.remove_some(tx, standing.group, oldest)
+    record(tx, standing.group, standing.caller.oid, *[("deleted", "post", post, thread.id) for post in oldest])
+    attachments.restate_above(tx, place)
+    return True
 
 
 def drop(tx: Tx, place: Place) -> None:
-    """The same for those who decided already that it may be done."""
-    standing, thread = place.standing, place.thread
-    search.remove_thread(tx, standing.group, thread.conversation, thread.id)
-    record_thread_goes(tx, standing.group, standing.caller.oid, thread.id)
-    tx.run(rows.REMOVE_THREAD, g=standing.group, item=thread.id)
-    stays = restate(tx, standing, place.conversation)
+    """Delete a thread with what is left of it, for those who decided already that it may be done."""
+    standing, conversation = place.standing, place.conversation
+    drop_all(tx, standing, [place.thread])
+    stays = restate(tx, standing, conversation)
     if not stays:
-        tx.run(rows.REMOVE_CONVERSATION, g=standing.group, item=thread.conversation)
+        tx.run(rows.REMOVE_CONVERSATION, g=standing.group, item=conversation.id)
     record(
         tx,
         standing.group,
         standing.caller.oid,
-        ("deleted", "thread", thread.id, thread.conversation),
-        ("updated" if stays else "deleted", "conversation", thread.conversation),
+        ("updated" if stays else "deleted", "conversation", conversation.id),
     )
+
+
+def drop_all(tx: Tx, standing: Standing, threads: Iterable[Thread]) -> None:
+    """The same of several threads; their conversation is to be restated."""
+    group, by = standing.group, standing.caller.oid
+    for thread in threads:
+        search.remove_thread(tx, group, thread.conversation, thread.id)
+        record_thread_goes(tx, group, by, thread.id)
+        tx.run(rows.REMOVE_THREAD, g=group, item=thread.id)
+        record(tx, group, by, ("deleted", "thread", thread.id, thread.conversation))
 
 
 def restate(tx: Tx, standing: Standing, conversation: Conversation) -> bool:

@@ -138,7 +138,7 @@ MARK_ERASED = Statement(
 )
 _ERASED = Statement(select(s.groups.c.group_id).where(s.groups.c.deleted_at == literal(ERASED)).limit(1000))
 SOME_POSTS = Statement(
-    select(s.posts.c.conversation_id, s.posts.c.thread_id, s.posts.c.id)
+    select(s.posts.c.conversation_id, s.posts.c.thread_id, s.posts.c.id, s.posts.c.version)
     .where(s.posts.c.group_id == bindparam("g"))
     .order_by(s.posts.c.id)
     .limit(bindparam("n"))

@@ -395,6 +395,16 @@ def _by_id(table: Table, *columns: Column[Any]) -> Statement:
 
 _CONVERSATION = _by_id(s.conversations, *_CONVERSATION_COLUMNS)
 _THREAD = _by_id(s.threads, *_THREAD_COLUMNS)
+_LATER_THREADS = Statement(
+    select(*_THREAD_COLUMNS)
+    .where(
+        s.threads.c.group_id == _G,
+        s.threads.c.conversation_id == bindparam("conversation"),
+        s.threads.c.id > bindparam("conversation"),
+    )
+    .order_by(s.threads.c.id.desc())
+    .limit(bindparam("n"))
+)
 _POST = _by_id(
     s.posts, s.posts.c.id, s.posts.c.thread_id, s.posts.c.conversation_id, s.posts.c.in_reply_to, s.posts.c.author
 )
@@ -411,6 +421,11 @@ def thread(snapshot: Snapshot, group: str, id: str) -> Thread | None:
     """A thread of the group, or None."""
     row = snapshot.one(_THREAD, g=group, id=id)
     return Thread(*row) if row else None
+
+
+def later_threads(snapshot: Snapshot, group: str, conversation: str, at_most: int) -> list[Thread]:
+    """The last threads of a conversation, the last one first, without that which has the conversation's id."""
+    return [Thread(*row) for row in snapshot.all(_LATER_THREADS, g=group, conversation=conversation, n=at_most)]
 
 
 def post(snapshot: Snapshot, group: str, id: str) -> Post | None:
