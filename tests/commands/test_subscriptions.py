@@ -15,9 +15,10 @@ from folkmoot import app, lab
 from folkmoot.commands import operating
 from folkmoot.model import Delivery, PostDraft, Subscription, ThreadDraft
 from folkmoot.ops import conversations
+from folkmoot.outgoing import Outgoing, Reply
 from folkmoot.store import changes, deliveries, subscriptions
 from folkmoot.store.db import Tx
-from tests.commands.test_operating import Operator, operator
+from tests.commands.test_operating import PRODUCTION, Operator, operator
 from tests.harness import GROUP, PERSON
 
 __all__ = ["operator"]
@@ -148,6 +149,24 @@ def test_what_was_told_is_sent_again(followed: Operator, listener: Listener) -> 
     assert (sent["changeType"], sent["subscriptionId"], sent["clientState"]) == ("created", OWN, "a secret between two")
     newest = followed.lines("subscriptions", "deliveries", OWN)[0]
     assert newest == made
+
+
+def test_what_is_sent_again_goes_where_the_server_may_send(followed: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def post(self: Outgoing, url: str, *_: Any, **__: Any) -> Reply:
+        self.check(url)
+        return Reply(202, "", b"", 1)
+
+    for name, value in {**PRODUCTION, "FOLKMOOT_WEBHOOK_NETWORKS": "10.20.0.0/16"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(Outgoing, "post", post)
+    store = app.open_store(followed.settings)
+    try:
+        store.write_here(lambda tx: subscriptions.remove(tx, OWN))
+        again = subscription(OWN, "https://10.20.0.7/notified")
+        store.write_here(lambda tx: subscriptions.add(tx, again, group=SALES, seq=0))
+    finally:
+        store.close()
+    assert followed.facts("subscriptions", "replay", OWN, ATTEMPTS[1])["status"] == 202
 
 
 def test_one_that_is_removed_is_gone(followed: Operator) -> None:

@@ -104,12 +104,11 @@ def _replay(options: argparse.Namespace, settings: Settings) -> None:
 
     from folkmoot import app
     from folkmoot.graph import delivery_log
-    from folkmoot.outgoing import Outgoing
 
     notifications = app.notifications(settings)
 
     async def sent(wanted: delivery_log.Again) -> Delivery:
-        outgoing = Outgoing(development=settings.mode == "development")
+        outgoing = app.outgoing_of(settings)
         try:
             return await delivery_log.send(outgoing, wanted)
         finally:
