@@ -45,6 +45,7 @@ def certificate(key: Any = PRIVATE) -> x509.Certificate:
 
 
 DER = certificate().public_bytes(serialization.Encoding.DER)
+MODULUS = PRIVATE.public_key().public_numbers().n.to_bytes(256, "big")
 RICH: dict[str, Any] = {
     "include_resource_data": True,
     "certificate": b64encode(DER).decode(),
@@ -111,8 +112,9 @@ def pem(key: Any) -> bytes:
         ("no base64!", "base64"),
         (b64encode(b"no certificate").decode(), "X.509"),
         (b64encode(pem(ec.generate_private_key(ec.SECP256R1()))).decode(), "RSA key"),
+        (b64encode(DER.replace(MODULUS, MODULUS[:-1] + b"\0")).decode(), "nothing can be encrypted"),
     ],
-    ids=["base64", "certificate", "key"],
+    ids=["base64", "certificate", "key", "modulus"],
 )
 def test_a_certificate_that_cannot_be_used_is_refused(given: str, named: str) -> None:
     with pytest.raises(BadBody) as refused:

@@ -48,6 +48,11 @@ def read_certificate(text: str) -> tuple[rsa.RSAPublicKey, str]:
         raise _wrong("is not base64 of an X.509 certificate") from error
     if not isinstance(key, rsa.RSAPublicKey) or not SMALLEST_KEY <= key.key_size <= LARGEST_KEY:
         raise _wrong(f"must hold an RSA key of {SMALLEST_KEY} to {LARGEST_KEY} bits")
+    try:
+        # A number that is no modulus is found out only here; all that its endpoint is to be sent would wait for it.
+        _sealed(key, b"")
+    except ValueError as error:
+        raise _wrong("holds an RSA key for which nothing can be encrypted") from error
     return key, certificate.fingerprint(_SHA1).hex().upper()
 
 
@@ -63,10 +68,14 @@ def encrypted(content: bytes, certificate: str, certificate_id: str | None) -> d
     return {
         "data": b64encode(data).decode(),
         "dataSignature": b64encode(signature.finalize()).decode(),
-        "dataKey": b64encode(public.encrypt(key, OAEP(MGF1(_SHA1), _SHA1, None))).decode(),
+        "dataKey": b64encode(_sealed(public, key)).decode(),
         "encryptionCertificateId": certificate_id,
         "encryptionCertificateThumbprint": thumbprint,
     }
+
+
+def _sealed(public: rsa.RSAPublicKey, key: bytes) -> bytes:
+    return public.encrypt(key, OAEP(MGF1(_SHA1), _SHA1, None))
 
 
 def _wrong(said: str) -> BadBody:
