@@ -28,7 +28,7 @@ from folkmoot.refusals import UrlRefused
 if TYPE_CHECKING:
     import httpcore
 
-MAX_URL: Final = 2048  # characters
+MAX_URL: Final = 2048  # characters of one that a client names
 MAX_ANSWER: Final = 64 * 1024  # bytes of an answer that are read; what is beyond them is left
 CONNECT_SECONDS: Final = 4.0  # for one address of a host, so that a second one still has its turn
 HOSTS: Final = 256  # hosts to which connections are kept
@@ -146,6 +146,9 @@ class Outgoing:
 
     def check(self, url: str) -> None:
         """Refuse a URL that could never be reached (`UrlRefused`). What its host's name means is not asked yet."""
+        # Not asked when it is sent to: what a handshake adds makes one that is as long as it may be longer.
+        if len(url) > MAX_URL:
+            raise UrlRefused(f"The URL is longer than {MAX_URL} characters.")
         self._parts(url)
 
     async def post(self, url: str, content: bytes, headers: Mapping[str, str], *, seconds: float) -> Reply:
@@ -178,8 +181,6 @@ class Outgoing:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _parts(self, url: str) -> SplitResult:
-        if len(url) > MAX_URL:
-            raise UrlRefused(f"The URL is longer than {MAX_URL} characters.")
         try:
             if not _URL.fullmatch(url):
                 raise ValueError

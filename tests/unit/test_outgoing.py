@@ -204,6 +204,20 @@ def test_development_reaches_this_machine_without_tls() -> None:
     asyncio.run(check())
 
 
+def test_the_longest_url_leaves_room_for_the_token_of_a_handshake() -> None:
+    async def check() -> None:
+        async with listening() as listener, client(development=True) as outgoing:
+            url = f"http://127.0.0.1:{listener.port}/hook?code="
+            url += "x" * (MAX_URL - len(url))
+            outgoing.check(url)
+            asked = f"{url}&validationToken={'x' * 200}"
+            assert (await outgoing.post(asked, b"", {}, seconds=5)).status == 200
+            with pytest.raises(UrlRefused, match="longer than 2048"):
+                outgoing.check(f"{url}x")
+
+    asyncio.run(check())
+
+
 def test_a_name_that_means_this_machine_is_not_dialled_in_production() -> None:
     async def check() -> None:
         async with listening() as listener:
