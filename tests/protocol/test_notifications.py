@@ -15,7 +15,7 @@ from folkmoot.model import Change, Subscription
 from folkmoot.store import changes, directory_log, schema, subscriptions
 from folkmoot.store.db import Snapshot, Statement
 from folkmoot.store.wake import DIRECTORY
-from tests.harness import APPLICATIONS, GROUP, PERSON, ROOT, Graph
+from tests.harness import APPLICATIONS, GROUP, PERSON, ROOT, Client, Graph
 
 SALES, HR = GROUP["SalesAndMarketing"], GROUP["HR"]
 ID = "5a1e0000-0000-4000-8000-000000000001"
@@ -207,6 +207,43 @@ def test_an_application_that_lost_its_grant_is_told_nothing(graph: Graph, told: 
     kept = graph.store.read_here(lambda snapshot: subscriptions.one(snapshot, created.json["id"]))
     assert kept is not None
     assert kept.by_grant
+
+
+@pytest.mark.parametrize("how", ["PATCH", "reauthorize"])
+def test_what_lets_an_application_in_is_noted_anew_when_it_says_that_it_goes_on(
+    graph: Graph, told: Told, how: str
+) -> None:
+    name, owner = "extendedWithoutRoles", graph.as_("DiegoS")
+    owner.start(group="HR")
+    by_role, by_grant = graph.as_app(name, roles=["Group.Read.All"]), graph.as_app(name)
+    body = {
+        "changeType": "created",
+        "notificationUrl": "https://hooks.example/notify",
+        "resource": f"groups/{HR}/conversations",
+        "expirationDateTime": "2026-11-25T10:00:00Z",
+    }
+    id = by_role.post("/subscriptions", body).json["id"]
+    grant = {"clientAppId": APPLICATIONS[name].id, "permission": "Group-Conversation.Read.Group"}
+    path = f"/groups/{HR}/permissionGrants"
+    granted = owner.post(path, grant, Prefer="folkmoot.profile=extended").json["id"]
+
+    def goes_on(application: Client) -> None:
+        if how == "PATCH":
+            assert application.patch(f"/subscriptions/{id}", {}).status == 200
+        else:
+            assert application.post(f"/subscriptions/{id}/reauthorize").status == 204
+
+    def is_told() -> bool:
+        kept = graph.store.read_here(lambda snapshot: subscriptions.one(snapshot, id))
+        assert kept is not None
+        return bool(told(kept))
+
+    goes_on(by_grant)
+    assert is_told()
+    assert owner.delete(f"{path}/{granted}", Prefer="folkmoot.profile=extended").status == 204
+    assert not is_told()
+    goes_on(by_role)
+    assert is_told()
 
 
 # ── the directory ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -159,8 +159,7 @@ def create(tx: Tx, call: Call) -> Answer:
     """201 with the subscription, whose endpoints were validated before (see `validate`)."""
     _admit(tx, call)
     wanted: SubscriptionDraft = call.body
-    by_grant = call.caller.permissions.isdisjoint(NEEDED[wanted.watched])
-    id = verbs.create(tx, call.caller, wanted, by_grant=by_grant)
+    id = verbs.create(tx, call.caller, wanted, by_grant=_by_grant(call, wanted))
     road = Road(call.road.root, (("subscriptions", id),))
     return Answer(201, _sent(tx, call, id), (("Location", f"{road.root}/{road.path}"),))
 
@@ -186,7 +185,14 @@ def renew(tx: Tx, call: Call) -> Answer:
         if value != kept[name]:
             raise BadBody(f"{name} is set when a subscription is created; create another one.", target=name)
     verbs.follow(tx, call.caller, found.group, found.parent)
-    verbs.renew(tx, found, wished=given.wished, certificate=given.certificate, certificate_id=given.certificate_id)
+    verbs.renew(
+        tx,
+        found,
+        wished=given.wished,
+        certificate=given.certificate,
+        certificate_id=given.certificate_id,
+        by_grant=_by_grant(call, found),
+    )
     return Answer(200, _sent(tx, call, found.id))
 
 
@@ -194,7 +200,7 @@ def reauthorize(tx: Tx, call: Call) -> Answer:
     """204: the caller still may follow. How long the subscription lasts stays as it is (n42)."""
     found = own(tx, call)
     verbs.follow(tx, call.caller, found.group, found.parent)
-    verbs.reauthorize(tx, found)
+    verbs.reauthorize(tx, found, by_grant=_by_grant(call, found))
     return Answer(204)
 
 
@@ -217,6 +223,11 @@ def _id(call: Call) -> str:
     if id is None:
         raise NoSuchSubscription
     return id
+
+
+def _by_grant(call: Call, about: SubscriptionDraft | Subscription) -> bool:
+    """Whether the token of a caller who may follow does not say so: then it is a grant that does."""
+    return call.caller.permissions.isdisjoint(NEEDED[about.watched])
 
 
 def _permit(snapshot: Snapshot, call: Call, about: SubscriptionDraft | Subscription) -> None:

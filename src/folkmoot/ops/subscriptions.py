@@ -5,7 +5,7 @@ Source: the reference of the subscription resource. Its numbers are for the clou
 
 from __future__ import annotations
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from folkmoot.model import Caller, Subscription, SubscriptionDraft
 from folkmoot.ops import access
@@ -124,10 +124,12 @@ def renew(
     wished: int | None,
     certificate: str | None,
     certificate_id: str | None,
+    by_grant: bool,
 ) -> None:
     """Let a subscription last until `wished` (microseconds), and take another certificate; None leaves either.
 
-    Who renews it needs no reminder any more. Raises `LifetimeWrong`, and `BadBody` for half a certificate.
+    `by_grant` is as for `create`. Who renews it needs no reminder any more. Raises `LifetimeWrong`, and `BadBody` for
+    half a certificate.
     """
     if certificate is not None and certificate_id is None:
         # Notifications name the certificate by this id; under the old name nobody could read them.
@@ -135,19 +137,24 @@ def renew(
             "The property 'encryptionCertificateId' is required with a certificate.", target="encryptionCertificateId"
         )
     expires_at = subscription.expires_at if wished is None else lasting(moment(tx), wished)
-    rows.change(
-        tx,
-        subscription.id,
+    renewed = replace(
+        subscription,
         expires_at=expires_at,
         certificate=certificate or subscription.certificate,
         certificate_id=certificate_id or subscription.certificate_id,
+        by_grant=by_grant,
     )
+    rows.change(tx, renewed)
     if wished is not None:
         rows.calm(tx, subscription.id)
 
 
-def reauthorize(tx: Tx, subscription: Subscription) -> None:
-    """Confirm that the creator still may follow, which the caller has shown: it goes on without a reminder."""
+def reauthorize(tx: Tx, subscription: Subscription, *, by_grant: bool) -> None:
+    """Confirm that the creator still may follow, which the caller has shown: it goes on without a reminder.
+
+    `by_grant` is as for `create`.
+    """
+    rows.change(tx, replace(subscription, by_grant=by_grant))
     rows.calm(tx, subscription.id)
 
 

@@ -25,6 +25,7 @@ _CHANGE = Statement(
         expires_at=bindparam("new_expires_at"),
         certificate=bindparam("new_certificate"),
         certificate_id=bindparam("new_certificate_id"),
+        by_grant=bindparam("new_by_grant"),
     ),
     keeps_memo=True,
 )
@@ -104,14 +105,15 @@ def add(tx: Tx, subscription: Subscription, *, group: str | None, seq: int) -> N
         tx.run(_ADD_CURSOR, group_id=group, subscription_id=subscription.id, seq=seq)
 
 
-def change(tx: Tx, id: str, *, expires_at: int, certificate: str | None, certificate_id: str | None) -> None:
+def change(tx: Tx, subscription: Subscription) -> None:
     """Store what of a subscription can change."""
     tx.run(
         _CHANGE,
-        b_id=id,
-        new_expires_at=expires_at,
-        new_certificate=certificate,
-        new_certificate_id=certificate_id,
+        b_id=subscription.id,
+        new_expires_at=subscription.expires_at,
+        new_certificate=subscription.certificate,
+        new_certificate_id=subscription.certificate_id,
+        new_by_grant=subscription.by_grant,
     )
 
 
