@@ -299,6 +299,7 @@ def test_a_grant_in_the_group_is_enough_for_an_extended_application(graph: Graph
     grant = f"/groups/{SALES}/permissionGrants/{lab.GRANT}"
     assert graph.as_("AdeleV").delete(grant, **EXTENDED).status == 204
     refused(application.post(f"{path}/reauthorize"), 403, "Authorization_RequestDenied")
+    assert application.delete(path).status == 204
 
 
 # ── from when on ─────────────────────────────────────────────────────────────────────────────────────────────────────

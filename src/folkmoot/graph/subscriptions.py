@@ -206,16 +206,23 @@ def reauthorize(tx: Tx, call: Call) -> Answer:
 
 def remove(tx: Tx, call: Call) -> Answer:
     """204. Who may not read any more what it is about may end it all the same."""
-    verbs.remove(tx, own(tx, call))
+    found = _mine(tx, call)
+    if not found.by_grant:  # which may have been taken back
+        _permit(tx, call, found)
+    verbs.remove(tx, found)
     return Answer(204)
 
 
 def own(snapshot: Snapshot, call: Call) -> Subscription:
-    """The caller's own subscription, the one of the path."""
-    access.require_account(snapshot, call.caller)
-    found = verbs.own(snapshot, call.caller, _id(call))
+    """The caller's own subscription, the one of the path, which the caller's token or grant is still good for."""
+    found = _mine(snapshot, call)
     _permit(snapshot, call, found)
     return found
+
+
+def _mine(snapshot: Snapshot, call: Call) -> Subscription:
+    access.require_account(snapshot, call.caller)
+    return verbs.own(snapshot, call.caller, _id(call))
 
 
 def _id(call: Call) -> str:
