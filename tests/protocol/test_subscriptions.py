@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 from sqlalchemy import bindparam, select
 
 from folkmoot import lab
+from folkmoot.ops import applications
 from folkmoot.ops import subscriptions as verbs
 from folkmoot.outgoing import Late, Reply, Unanswered
 from folkmoot.store import everywhere, schema, subscriptions
@@ -498,6 +499,16 @@ def test_expired_ones_are_gone(graph: Graph) -> None:
     subscribe(graph.as_("AlexW"))
     assert kept(graph, made) is None
     assert cursors(graph, made) == []
+
+
+def test_those_of_an_application_that_is_removed_end(graph: Graph) -> None:
+    adele, daemon = graph.as_("AdeleV"), graph.as_app("daemon")
+    hers = subscribe(adele).json["id"]
+    its = [subscribe(daemon, EXTENDED, resource=each).json["id"] for each in ("groups/posts", "users")]
+    graph.store.write_here(lambda tx: applications.remove(tx, lab.DAEMON.id))
+    for id in its:
+        refused(daemon.get(f"/subscriptions/{id}", **EXTENDED), 404, "ResourceNotFound")
+    assert adele.get(f"/subscriptions/{hers}").status == 200
 
 
 def test_there_are_only_so_many(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:

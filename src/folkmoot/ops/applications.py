@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from folkmoot.model import Application
+from folkmoot.ops.subscriptions import moment
 from folkmoot.refusals import BadBody, Conflict, NoSuchObject
-from folkmoot.store import everywhere, identities, rows
+from folkmoot.store import everywhere, identities, rows, subscriptions
 from folkmoot.store import grants as granted
 from folkmoot.store.changes import record
 from folkmoot.store.db import Tx
@@ -41,10 +42,12 @@ def change(tx: Tx, application: Application) -> None:
 def remove(tx: Tx, id: str) -> int:
     """Take an application, what outside issuers call it, and its grants in groups out of the directory.
 
-    Returns how many grants went with it: who is registered under its client id later shall not have them.
+    What it subscribed to ends. Returns how many grants went with it: who is registered under its client id later shall
+    not have them.
     """
     _there(tx, id)
     identities.drop_application(tx, id)
+    subscriptions.end(tx, id, moment(tx))
     grants = everywhere.granted_to(tx, id)
     for group, grant in grants:
         rows.take_turn(tx, group)

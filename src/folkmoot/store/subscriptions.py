@@ -53,6 +53,12 @@ _EXPIRED = Statement(
     .order_by(_c.expires_at)
     .limit(bindparam("n"))
 )
+_END = Statement(
+    update(s.subscriptions)
+    .where(_c.application == bindparam("which"), _c.expires_at > bindparam("now"))
+    .values(expires_at=bindparam("now")),
+    keeps_memo=True,
+)
 # Counted only as far as matters.
 _OF_APPLICATION = Statement(
     select(func.count()).select_from(
@@ -141,6 +147,11 @@ def remove_expired(tx: Tx, now: int, at_most: int) -> None:
     """Delete up to `at_most` of the subscriptions that ended before `now`, in microseconds; none to all groups."""
     for (id,) in tx.all(_EXPIRED, now=now, n=at_most):
         remove(tx, id)
+
+
+def end(tx: Tx, application: str, now: int) -> None:
+    """Let all subscriptions of an application expire at `now` (microseconds): none is told anything from then on."""
+    tx.run(_END, which=application, now=now)
 
 
 def of_application(snapshot: Snapshot, application: str, now: int, at_most: int) -> int:
