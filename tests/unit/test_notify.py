@@ -481,6 +481,26 @@ def test_a_lane_pauses_while_its_creator_may_not_see_the_group(play: Callable[[S
     play(scene)
 
 
+def test_an_owner_who_was_told_of_a_pause_is_told_of_the_end_too(play: Callable[[Scene], None]) -> None:
+    async def scene(w: World) -> None:
+        g = await w.group(1)
+        ends = int((START + 3600) * MICRO)
+        await w.subscribe(subscription(1, g, lifecycle_url=LIFECYCLE, expires_at=ends))
+        w.engine().start()
+        w.words.hidden = {g}
+        await w.happen(g)
+        await w.settled()
+        w.words.hidden = set()
+        await w.happen(g)
+        await w.settled()
+        assert w.net.seqs() == [1, 2]
+        assert len(w.net.received[LIFECYCLE]) == 1
+        await w.later(3550, step=50)
+        assert len(w.net.received[LIFECYCLE]) == 2
+
+    play(scene)
+
+
 def test_owners_are_reminded_once_and_what_expired_is_removed(play: Callable[[Scene], None]) -> None:
     async def scene(w: World) -> None:
         g = await w.group(1)

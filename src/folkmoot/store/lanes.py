@@ -136,7 +136,7 @@ _PAUSE = Statement(
     .values(paused_at=bindparam("at"), reminded_at=null()),
     keeps_memo=True,
 )
-_RESUME = Statement(update(s.subscriptions).where(_which).values(paused_at=null()), keeps_memo=True)
+_RESUME = Statement(update(s.subscriptions).where(_which).values(paused_at=null(), reminded_at=null()), keeps_memo=True)
 
 
 class Lane(msgspec.Struct, frozen=True):
@@ -303,5 +303,5 @@ def pause(tx: Tx, id: str) -> None:
 
 
 def resume(tx: Tx, id: str) -> None:
-    """Note that the creator may see the group again."""
+    """Note that the creator may see the group again; that it ends one day the owner is to be told still."""
     tx.run(_RESUME, which=id)
