@@ -47,9 +47,9 @@ class Time:
         heapq.heappush(self._sleepers, (self.now + seconds, next(self._order), future))
         await future
 
-    def reset(self) -> None:
+    def reset(self, at: float = START) -> None:
         """Begin again, and wake nobody."""
-        self.now = float(START)
+        self.now = float(at)
         self._sleepers.clear()
 
     def advance(self, seconds: float) -> None:

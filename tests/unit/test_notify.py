@@ -317,6 +317,28 @@ def test_a_server_that_was_away_for_long_drops_nothing(play: Callable[[Scene], N
     play(scene)
 
 
+def test_the_hours_that_an_endpoint_fails_are_those_in_which_it_is_tried(play: Callable[[Scene], None]) -> None:
+    async def scene(w: World) -> None:
+        g = await w.group(1)
+        await w.subscribe(subscription(1, g))
+        w.net.answers[URL] = unanswered
+        engine = w.engine()
+        engine.start()
+        await w.happen(g, times=3)
+        await w.settled()
+        await engine.stop()  # the whole machine goes down, the endpoint first
+        w.engines.remove(engine)
+        w.time.reset(at=START + DAY)
+        w.engine().start()
+        await w.settled()
+        assert w.net.times() == [0, DAY]
+        del w.net.answers[URL]
+        await w.later(MOST_SECONDS, step=100)
+        assert w.net.seqs() == [1, 2, 3]
+
+    play(scene)
+
+
 def test_an_endpoint_that_is_often_slow_gets_less_often_more(play: Callable[[Scene], None]) -> None:
     async def scene(w: World) -> None:
         g = await w.group(1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from email.utils import parsedate_to_datetime
 
+import msgspec
+
 from folkmoot.store.endpoints import Standing
 
 FIRST_SECONDS = 1.0
@@ -32,6 +34,14 @@ class Backoff:
             wait = min(max(asked, _ASKED_LEAST), _ASKED_MOST)
         since = now if standing.failing_since is None else standing.failing_since
         return Standing(failures, since, now + wait)
+
+
+def taken_up(standing: Standing, now: float) -> Standing:
+    """How it stands with an endpoint that is tried at `now`: what it could not fail, for no server was there to try it,
+    does not count."""
+    if standing.failing_since is None or standing.retry_at is None or now - standing.retry_at < MOST_SECONDS:
+        return standing
+    return msgspec.structs.replace(standing, failing_since=standing.failing_since + now - standing.retry_at)
 
 
 def horizon(standing: Standing, now: float) -> float | None:

@@ -18,7 +18,7 @@ import msgspec
 
 from folkmoot import observe
 from folkmoot.model import Subscription
-from folkmoot.notify.backoff import Backoff, asked_to_wait, horizon
+from folkmoot.notify.backoff import Backoff, asked_to_wait, horizon, taken_up
 from folkmoot.notify.batch import Batch, Pages, gather
 from folkmoot.notify.health import Health
 from folkmoot.notify.leases import Leases
@@ -101,7 +101,7 @@ class Deliverer:
 
     async def serve(self, url: str, standing: Standing, groups: Collection[str] | None) -> Outcome:
         """Send what waits in these groups (None: in all) to a URL that this process holds."""
-        standing = await self._warn(url, standing)
+        standing = await self._warn(url, taken_up(standing, self._clock()))
         if standing.retry_at is not None and standing.retry_at > self._clock():
             return Outcome(standing.retry_at, more=True)
         warn: list[str] = []
