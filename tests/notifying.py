@@ -52,6 +52,11 @@ class Time:
         self.now = float(at)
         self._sleepers.clear()
 
+    def set_back(self, seconds: float) -> None:
+        """Set the clock back. Who sleeps does not wait longer for that."""
+        self.now -= seconds
+        self._sleepers = [(until - seconds, number, future) for until, number, future in self._sleepers]
+
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.now += seconds

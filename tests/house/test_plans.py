@@ -37,6 +37,7 @@ MAY: Mapping[str, str] = {
     "store.directory_log._HEAD": "a table of one row",
     "store.directory_log._HEAD_TO_WRITE": "a table of one row",
     "store.directory_log._TOUCHED": "a stretch of the log",
+    "store.endpoints._ROUSE": "once, where the clock was set back",
     "store.endpoints._SWEEP": "every ten minutes, all endpoints",
     "store.everywhere.ERASE_GROUP": "a deleted group goes, with all that is in it",
     "store.everywhere._GRANTED_TO": "an application goes, once",

@@ -339,6 +339,47 @@ def test_the_hours_that_an_endpoint_fails_are_those_in_which_it_is_tried(play: C
     play(scene)
 
 
+def test_a_clock_that_is_set_back_holds_nothing_up(play: Callable[[Scene], None]) -> None:
+    async def scene(w: World) -> None:
+        g = await w.group(1)
+        ends = int((START + 2700) * MICRO)
+        await w.subscribe(subscription(1, g), subscription(2, g, lifecycle_url=LIFECYCLE, expires_at=ends))
+        w.net.answers[URL] = status(500)
+        w.engine().start()
+        await w.happen(g)
+        await w.settled()
+        await w.later(60)
+        w.time.set_back(3600)
+        del w.net.answers[URL]
+        await w.later(2 * LOOK_SECONDS)
+        assert w.net.seqs() == [1, 1]
+        w.time.advance(3600 + 2000)
+        await w.settled()
+        assert len(w.net.received[LIFECYCLE]) == 1
+
+    play(scene)
+
+
+def test_what_was_put_off_by_a_clock_that_was_wrong_is_tried(play: Callable[[Scene], None]) -> None:
+    async def scene(w: World) -> None:
+        g = await w.group(1)
+        await w.subscribe(subscription(1, g, now=START - DAY))
+        w.net.answers[URL] = status(500)
+        engine = w.engine()
+        engine.start()
+        await w.happen(g)
+        await w.settled()
+        await engine.stop()
+        w.engines.remove(engine)
+        w.time.reset(at=START - DAY)
+        del w.net.answers[URL]
+        w.engine().start()
+        await w.settled()
+        assert w.net.seqs() == [1]
+
+    play(scene)
+
+
 def test_an_endpoint_that_is_often_slow_gets_less_often_more(play: Callable[[Scene], None]) -> None:
     async def scene(w: World) -> None:
         g = await w.group(1)

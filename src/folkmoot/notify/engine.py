@@ -187,6 +187,11 @@ class Notifier:
             except BaseException:
                 self._heard |= heard
                 raise
+        if self._clock() < self._look_at - LOOK_SECONDS:
+            # The clock was set back: what was to be done by now would wait until it is that late once more.
+            await self._store.write(endpoints.rouse)
+            self._schedule.rouse()
+            self._look_at = self._sweep_at = 0.0
         if self._clock() >= self._look_at:
             await self._look()
         self._schedule.wake(self._clock())

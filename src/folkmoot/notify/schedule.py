@@ -75,6 +75,13 @@ class Schedule:
                 if url in self._work:
                     self._queue(url)
 
+    def rouse(self) -> None:
+        """Let all go on, whatever time it is."""
+        self._timers.clear()
+        self._resting.clear()
+        for url in self._work:
+            self._queue(url)
+
     def take(self) -> list[tuple[str, Groups]]:
         """The next ones for which there are places, with the groups in question; they are under way from now on."""
         taken: list[tuple[str, Groups]] = []

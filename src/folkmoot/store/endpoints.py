@@ -18,6 +18,8 @@ from folkmoot.store.dialect import InsertUnlessThere
 # No lease is for so many seconds, whatever servers' clocks differ by: one that ends later than that from now was taken
 # before the clock was set back, and its holder says that it is alive by the clock of now.
 LONGEST_LEASE = 120.0
+# Nor is an endpoint left alone for longer than an hour.
+LONGEST_REST = 3600.0 + LONGEST_LEASE
 
 _c = s.endpoints.c
 _URL = _c.url == bindparam("at_url")
@@ -62,11 +64,15 @@ _DUE = Statement(
     .where(
         or_(
             and_(_c.leased_by.is_(null()), _c.retry_at <= bindparam("now")),
+            and_(_c.leased_by.is_(null()), _c.retry_at > bindparam("never")),
             _c.leased_until <= bindparam("now"),
             _c.leased_until > bindparam("beyond"),
         )
     )
     .limit(bindparam("at_most"))
+)
+_ROUSE = Statement(
+    update(s.endpoints).where(_c.retry_at > bindparam("now")).values(retry_at=bindparam("now")), keeps_memo=True
 )
 _SWEEP = Statement(
     delete(s.endpoints).where(
@@ -105,6 +111,8 @@ def take(tx: Tx, urls: Collection[str], me: str, until: float) -> dict[str, Stan
             found[url] = Standing(held_until=tx.instant)
             continue
         failures, since, again, holder, held = row
+        if again is not None and again > tx.instant + LONGEST_REST:
+            again = None
         if holder is not None and holder != me and tx.instant < held <= tx.instant + LONGEST_LEASE:
             found[url] = Standing(failures, since, again, held)
             continue
@@ -143,7 +151,13 @@ def well(tx: Tx, url: str, me: str) -> None:
 
 def due(snapshot: Snapshot, now: float, at_most: int) -> list[str]:
     """URLs to be tried again by now, and those that a process held which is gone."""
-    return [row[0] for row in snapshot.all(_DUE, now=now, beyond=now + LONGEST_LEASE, at_most=at_most)]
+    beyond, never = now + LONGEST_LEASE, now + LONGEST_REST
+    return [row[0] for row in snapshot.all(_DUE, now=now, beyond=beyond, never=never, at_most=at_most)]
+
+
+def rouse(tx: Tx) -> None:
+    """Let every URL be tried that is left alone for now."""
+    tx.run(_ROUSE, now=tx.instant)
 
 
 def sweep(tx: Tx) -> None:
