@@ -50,6 +50,8 @@ MAY: Mapping[str, str] = {
     "store.lanes._IN_DIRECTORY": _LANES,
     "store.lanes._IN_GROUPS": _LANES,
     "store.lanes._LATELY": _LANES,
+    "store.lanes._OF_URL": "what one endpoint waits for",
+    "store.lanes._OF_URL_IN": "what one endpoint waits for",
     "store.lanes._TO_WARN": _FEW,
     "store.retention._CURSORS": _LANES,
     "store.rows._REMAINING": "the threads of one conversation",

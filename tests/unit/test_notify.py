@@ -544,6 +544,32 @@ def test_a_lane_pauses_while_its_creator_may_not_see_the_group(play: Callable[[S
     play(scene)
 
 
+def test_many_that_pause_are_in_nobodys_way(play: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("folkmoot.notify.batch.LANES_AT_ONCE", 2)
+    monkeypatch.setattr("folkmoot.store.lanes.LANES", 4)
+
+    async def scene(w: World) -> None:
+        hidden, seen, quiet = await w.group(1), await w.group(2), await w.group(3)
+        await w.subscribe(*(subscription(n, hidden) for n in range(9)))
+        w.engine().start()
+        w.words.hidden = {hidden}
+        await w.happen(hidden)
+        await w.settled()
+        await w.subscribe(*(subscription(20 + n, seen) for n in range(9)))
+        await w.subscribe(*(subscription(40 + n, quiet) for n in range(9)))
+        await w.happen(quiet, ("created", "thread"))
+        await w.happen(seen)
+        await w.happen(hidden)
+        await w.settled()
+        assert sorted(each["subscriptionId"] for each in w.net.received[URL]) == [guid(500_020 + n) for n in range(9)]
+        w.words.hidden = set()
+        await w.happen(hidden)
+        await w.settled()
+        assert all(w.net.seqs(subscription=guid(500_000 + n)) == [1, 2, 3] for n in range(9))
+
+    play(scene)
+
+
 def test_an_owner_who_was_told_of_a_pause_is_told_of_the_end_too(play: Callable[[Scene], None]) -> None:
     async def scene(w: World) -> None:
         g = await w.group(1)

@@ -56,7 +56,8 @@ class Batch(msgspec.Struct):
     """A POST to be made, and what becomes of the lanes.
 
     `cut` says that there is or may be more; `after` is the lane from which on to look for it. `pauses` and `resumes`
-    are subscriptions whose creator may not, or may again, see the group.
+    are subscriptions whose creator may not, or may again, see the group; `held` are lanes that stay where they are
+    because the creator may not.
     """
 
     parts: list[Part] = []
@@ -64,6 +65,7 @@ class Batch(msgspec.Struct):
     tokens: list[str] = []
     pauses: list[Subscription] = []
     resumes: list[Subscription] = []
+    held: list[tuple[str, str]] = []
     cut: bool = False
     after: tuple[str, str] | None = None
     size: int = 0
@@ -119,17 +121,19 @@ def gather(
     *,
     after: tuple[str, str] | None,
     ahead: Ahead,
+    held: Collection[tuple[str, str]],
     horizon: float | None,
 ) -> Batch:
     """The next POST to a URL: from its lanes in `groups` (None: in all), beginning behind the lane `after`.
 
-    `ahead` says of lanes how far they were looked at without that being written. What happened before the `horizon` is
-    dropped.
+    `ahead` says of lanes how far they were looked at without that being written. Those that are `held`, as was seen a
+    moment ago, are not looked at. What happened before the `horizon` is dropped.
     """
     batch = Batch()
     behind = lanes.of_url(snapshot, url, groups)
-    batch.cut = len(behind) >= lanes.LANES
-    found = [(lane, start) for lane in behind if (start := _start(lane, ahead)) < lane.head]
+    free = [lane for lane in behind if lane.key not in held]
+    batch.cut = len(behind) >= lanes.LANES and bool(free)
+    found = [(lane, start) for lane in free if (start := _start(lane, ahead)) < lane.head]
     if after is not None:
         turn = bisect_right([lane.key for lane, _ in found], after)
         found = found[turn:] + found[:turn]
@@ -149,7 +153,9 @@ def gather(
                 # One of all groups, and not one of the creator's: they are never told what happened meanwhile.
                 part.position = lane.head
                 batch.parts.append(part)
-            elif subscription.paused_at is None:
+                continue
+            batch.held.append(lane.key)
+            if subscription.paused_at is None:
                 batch.pauses.append(subscription)
             continue
         if subscription.paused_at is not None:

@@ -106,10 +106,12 @@ class Deliverer:
             return Outcome(standing.retry_at, more=True)
         warn: list[str] = []
         after: tuple[str, str] | None = None
+        held: set[tuple[str, str]] = set()
         for _ in range(POSTS_AT_ONCE):
             if self.gone or not self._leases.holds(url):
                 break
-            batch = await self._gathered(url, groups, after, horizon(standing, self._clock()))
+            batch = await self._gathered(url, groups, after, held, horizon(standing, self._clock()))
+            held.update(batch.held)
             warn += _to_be_warned(batch)
             if batch.items:
                 attempt = await self._post(url, batch.content)
@@ -122,7 +124,8 @@ class Deliverer:
             elif batch.dropped or batch.pauses or batch.resumes:
                 await self._set_aside(url, batch)
             self._look_ahead(batch)
-            if len(self.ahead) > AHEAD:
+            if len(self.ahead) > AHEAD or (batch.cut and batch.after is None):
+                # In the latter case what is ahead is in the way of what is not.
                 await self.flush()
             if not batch.cut:
                 if standing.failures:
@@ -150,7 +153,12 @@ class Deliverer:
         await self._store.write(write)
 
     async def _gathered(
-        self, url: str, groups: Collection[str] | None, after: tuple[str, str] | None, limit: float | None
+        self,
+        url: str,
+        groups: Collection[str] | None,
+        after: tuple[str, str] | None,
+        held: Collection[tuple[str, str]],
+        limit: float | None,
     ) -> Batch:
         def look(snapshot: Snapshot) -> Batch:
             # Lanes of one group are asked the same: of their creators, of the posts, of threads.
@@ -162,6 +170,7 @@ class Deliverer:
                 groups,
                 after=after,
                 ahead=self.ahead,
+                held=held,
                 horizon=limit,
             )
 

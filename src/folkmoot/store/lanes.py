@@ -53,10 +53,10 @@ _IN_DIRECTORY = Statement(_behind(*_PAIR, directory=True).distinct())
 
 _LANE = (_c.group_id, _c.subscription_id, _c.seq)
 _at_url = _s.notification_url == bindparam("url")
-_OF_URL = Statement(_behind(*_LANE, _q.seq, directory=False).where(_at_url).limit(bindparam("at_most")))
-_OF_URL_IN = Statement(
-    _behind(*_LANE, _q.seq, directory=False).where(_at_url, AnyOf(_c.group_id, "groups")).limit(bindparam("at_most"))
-)
+# Those last that may have to stay where they are: they would be in the way of the others.
+_of_url = _behind(*_LANE, _q.seq, directory=False).where(_at_url).order_by(_s.paused_at.is_not(null()))
+_OF_URL = Statement(_of_url.limit(bindparam("at_most")))
+_OF_URL_IN = Statement(_of_url.where(AnyOf(_c.group_id, "groups")).limit(bindparam("at_most")))
 _OF_URL_IN_DIRECTORY = Statement(_behind(*_LANE, directory=True).where(_at_url).limit(bindparam("at_most")))
 _SUBSCRIPTIONS = Statement(select(*subscriptions.COLUMNS).where(AnyOf(_s.id, "ids")))
 
