@@ -570,6 +570,25 @@ def test_many_that_pause_are_in_nobodys_way(play: Callable[[Scene], None], monke
     play(scene)
 
 
+def test_many_that_expire_at_once_are_removed_a_few_at_a_time(
+    play: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("folkmoot.notify.engine.EXPIRED_AT_ONCE", 2)
+
+    async def scene(w: World) -> None:
+        g = await w.group(1)
+        await w.subscribe(*(subscription(n, g, expires_at=(START + 2) * MICRO) for n in range(5)))
+        w.engine().start()
+        await w.settled()
+        left = []
+        for _ in range(3):
+            await w.later(LOOK_SECONDS)
+            left.append(len(await w.rows(s.subscriptions)))
+        assert left == [3, 1, 0]
+
+    play(scene)
+
+
 def test_an_owner_who_was_told_of_a_pause_is_told_of_the_end_too(play: Callable[[Scene], None]) -> None:
     async def scene(w: World) -> None:
         g = await w.group(1)

@@ -32,6 +32,8 @@ LOOK_SECONDS = 5.0
 TOGETHER_SECONDS = 0.05
 # Of what hints name and what a look finds; beyond, the next look finds the rest.
 AT_ONCE = 5_000
+# Expired subscriptions that one look removes. Nothing is begun meanwhile, and they are nobody's any more.
+EXPIRED_AT_ONCE = 200
 # Rows of a subscription that expired, in one transaction.
 REMOVED_AT_ONCE = 1_000
 # Forgetting endpoints that nobody has any more is not urgent.
@@ -232,7 +234,7 @@ class Notifier:
                 lanes.urls_lately(snapshot, since, AT_ONCE),
                 endpoints.due(snapshot, began, AT_ONCE),
                 lanes.urls_to_warn(snapshot, began + REMIND_SECONDS, AT_ONCE),
-                lanes.expired(snapshot, AT_ONCE),
+                lanes.expired(snapshot, EXPIRED_AT_ONCE),
             )
 
         behind, due, to_warn, expired = await self._deliverer.read(look)
