@@ -364,6 +364,17 @@ def test_a_renewal_moves_the_end(graph: Graph) -> None:
     assert graph.endpoints.asked == []
 
 
+def test_what_two_change_at_a_time_is_both_changed(graph: Graph, rsa_certificate: str) -> None:
+    id = graph.subscribed(graph.as_("AdeleV").token)
+    read = kept(graph, id)  # by each of them, before either has written
+    first, other = ({"wished": int((START + 9000) * 1e6)}, {"certificate": rsa_certificate, "certificate_id": "new"})
+    nothing = {"wished": None, "certificate": None, "certificate_id": None, "by_grant": False}
+    for given in (first, other):
+        graph.store.write_here(lambda tx, given=given: verbs.renew(tx, read, **{**nothing, **given}))  # type: ignore[misc]
+    assert kept(graph, id).expires_at == first["wished"]
+    assert kept(graph, id).certificate == rsa_certificate
+
+
 def test_what_is_repeated_may_be_spelt_otherwise(graph: Graph) -> None:
     adele = graph.as_("AdeleV")
     made = subscribe(

@@ -5,7 +5,7 @@ Source: the reference of the subscription resource. Its numbers are for the clou
 
 from __future__ import annotations
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
 from folkmoot.model import Caller, Subscription, SubscriptionDraft
 from folkmoot.ops import access
@@ -136,15 +136,14 @@ def renew(
         raise BadBody(
             "The property 'encryptionCertificateId' is required with a certificate.", target="encryptionCertificateId"
         )
-    expires_at = subscription.expires_at if wished is None else lasting(moment(tx), wished)
-    renewed = replace(
-        subscription,
-        expires_at=expires_at,
-        certificate=certificate or subscription.certificate,
-        certificate_id=certificate_id or subscription.certificate_id,
+    rows.change(
+        tx,
+        subscription.id,
         by_grant=by_grant,
+        expires_at=None if wished is None else lasting(moment(tx), wished),
+        certificate=certificate,
+        certificate_id=certificate_id,
     )
-    rows.change(tx, renewed)
     if wished is not None:
         rows.calm(tx, subscription.id)
 
@@ -154,7 +153,7 @@ def reauthorize(tx: Tx, subscription: Subscription, *, by_grant: bool) -> None:
 
     `by_grant` is as for `create`.
     """
-    rows.change(tx, replace(subscription, by_grant=by_grant))
+    rows.change(tx, subscription.id, by_grant=by_grant)
     rows.calm(tx, subscription.id)
 
 

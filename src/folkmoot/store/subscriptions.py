@@ -18,13 +18,14 @@ COLUMNS = tuple(_c)
 _ONE = Statement(select(*COLUMNS).where(_c.id == bindparam("id")))
 _PAGE = Statement(select(*COLUMNS).where(_c.id > bindparam("after")).order_by(_c.id).limit(bindparam("n")))
 _ADD = Statement(insert(s.subscriptions), keeps_memo=True)
+# What is not given stays as it is now, which may be another than was read: somebody else may have changed it meanwhile.
 _CHANGE = Statement(
     update(s.subscriptions)
     .where(_c.id == bindparam("b_id"))
     .values(
-        expires_at=bindparam("new_expires_at"),
-        certificate=bindparam("new_certificate"),
-        certificate_id=bindparam("new_certificate_id"),
+        expires_at=func.coalesce(bindparam("new_expires_at", type_=_c.expires_at.type), _c.expires_at),
+        certificate=func.coalesce(bindparam("new_certificate", type_=_c.certificate.type), _c.certificate),
+        certificate_id=func.coalesce(bindparam("new_certificate_id", type_=_c.certificate_id.type), _c.certificate_id),
         by_grant=bindparam("new_by_grant"),
     ),
     keeps_memo=True,
@@ -111,15 +112,23 @@ def add(tx: Tx, subscription: Subscription, *, group: str | None, seq: int) -> N
         tx.run(_ADD_CURSOR, group_id=group, subscription_id=subscription.id, seq=seq)
 
 
-def change(tx: Tx, subscription: Subscription) -> None:
-    """Store what of a subscription can change."""
+def change(
+    tx: Tx,
+    id: str,
+    *,
+    by_grant: bool,
+    expires_at: int | None = None,
+    certificate: str | None = None,
+    certificate_id: str | None = None,
+) -> None:
+    """Store what of a subscription can change; None leaves it."""
     tx.run(
         _CHANGE,
-        b_id=subscription.id,
-        new_expires_at=subscription.expires_at,
-        new_certificate=subscription.certificate,
-        new_certificate_id=subscription.certificate_id,
-        new_by_grant=subscription.by_grant,
+        b_id=id,
+        new_expires_at=expires_at,
+        new_certificate=certificate,
+        new_certificate_id=certificate_id,
+        new_by_grant=by_grant,
     )
 
 
