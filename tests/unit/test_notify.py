@@ -17,6 +17,7 @@ from folkmoot.notify.batch import MOST_BYTES, MOST_NOTIFICATIONS, Pages
 from folkmoot.notify.delivery import Deliverer
 from folkmoot.notify.engine import LOOK_SECONDS
 from folkmoot.notify.leases import LEASE_SECONDS
+from folkmoot.ops import subscriptions as verbs
 from folkmoot.outgoing import Reply
 from folkmoot.refusals import Busy
 from folkmoot.store import changes, directory_log
@@ -566,6 +567,41 @@ def test_many_that_pause_are_in_nobodys_way(play: Callable[[Scene], None], monke
         await w.happen(hidden)
         await w.settled()
         assert all(w.net.seqs(subscription=guid(500_000 + n)) == [1, 2, 3] for n in range(9))
+
+    play(scene)
+
+
+@pytest.mark.parametrize("renewed", [True, False], ids=["renewed", "reauthorized"])
+def test_who_answers_a_reminder_by_doing_so_is_reminded_once_for_each_end(
+    play: Callable[[Scene], None], renewed: bool
+) -> None:
+    async def scene(w: World) -> None:
+        g = await w.group(1)
+        asked = subscription(1, g, lifecycle_url=LIFECYCLE, expires_at=(START + 2700) * MICRO)
+        await w.subscribe(asked)
+        door = w.net.doors[LIFECYCLE] = asyncio.Event()
+        w.engine().start()
+        await w.settled()
+        w.time.advance(1900)
+        await w.net.until(lambda: LIFECYCLE in w.net.under_way)
+
+        def answer(tx: Tx) -> None:
+            if renewed:
+                wished = (START + 9000) * MICRO
+                verbs.renew(tx, asked, wished=wished, certificate=None, certificate_id=None, by_grant=False)
+            else:
+                verbs.reauthorize(tx, asked, by_grant=False)
+
+        await w.store.write(answer)
+        door.set()
+        await w.settled()
+        await w.later(700, step=50)
+        if not renewed:
+            await w.store.write(answer)
+        await w.later(50)
+        assert len(w.net.received[LIFECYCLE]) == 1
+        await w.later(6000, step=50)
+        assert len(w.net.received[LIFECYCLE]) == (2 if renewed else 1)
 
     play(scene)
 

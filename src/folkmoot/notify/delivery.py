@@ -312,7 +312,7 @@ class Deliverer:
                 given_up = limit is not None and since < limit
                 if attempt.delivered or given_up:
                     if event == "reauthorizationRequired":
-                        lanes.reminded(tx, each.id)
+                        lanes.reminded(tx, each)
                     elif each.missed_at is not None:
                         lanes.knows(tx, each.id, each.missed_at)
                 deliveries.record(

@@ -149,12 +149,13 @@ def renew(
 
 
 def reauthorize(tx: Tx, subscription: Subscription, *, by_grant: bool) -> None:
-    """Confirm that the creator still may follow, which the caller has shown: it goes on without a reminder.
+    """Confirm that the creator still may follow, which the caller has shown: if it was paused it goes on.
 
-    `by_grant` is as for `create`.
+    `by_grant` is as for `create`. When it ends stays the same, and who was told of that is not told again.
     """
     rows.change(tx, subscription.id, by_grant=by_grant)
-    rows.calm(tx, subscription.id)
+    if subscription.paused_at is not None:
+        rows.calm(tx, subscription.id)
 
 
 def remove(tx: Tx, subscription: Subscription) -> None:

@@ -125,7 +125,17 @@ _WARN_URLS = tuple(
     )
 )
 _which = _s.id == bindparam("which")
-_REMINDED = Statement(update(s.subscriptions).where(_which).values(reminded_at=bindparam("at")), keeps_memo=True)
+_REMINDED = Statement(
+    update(s.subscriptions)
+    .where(
+        _which,
+        _s.expires_at == bindparam("ends"),
+        func.coalesce(_s.paused_at, literal(0))
+        == func.coalesce(bindparam("paused", type_=_s.paused_at.type), literal(0)),
+    )
+    .values(reminded_at=bindparam("at")),
+    keeps_memo=True,
+)
 _MISSED = Statement(update(s.subscriptions).where(_which).values(missed_at=bindparam("at")), keeps_memo=True)
 _KNOWS = Statement(
     update(s.subscriptions).where(_which, _s.missed_at == bindparam("told")).values(missed_at=null()), keeps_memo=True
@@ -282,9 +292,13 @@ def to_warn(snapshot: Snapshot, url: str, soon: float, at_most: int) -> list[Sub
     return [subscriptions.read(row) for row in rows]
 
 
-def reminded(tx: Tx, id: str) -> None:
-    """Note that the owner was told to renew or reauthorize."""
-    tx.run(_REMINDED, which=id, at=tx.now)
+def reminded(tx: Tx, subscription: Subscription) -> None:
+    """Note that the owner was told to renew or reauthorize the subscription as it was read.
+
+    Many do so before they answer: then it is another reminder that will be due.
+    """
+    given = {"ends": subscription.expires_at, "paused": subscription.paused_at}
+    tx.run(_REMINDED, which=subscription.id, at=tx.now, **given)
 
 
 def missed(tx: Tx, id: str) -> None:
