@@ -222,6 +222,8 @@ def test_only_keys_that_verify_signatures_count() -> None:
         {**OctKey.generate_key(256, {"kid": "shared secret"}).as_dict(private=True)},
         {"kty": "RSA", "kid": "weak", "e": "AQAB", "n": "x" * 171},
         {"kty": "AKP", "kid": "of another age", "pub": "AAAA"},
+        _said(ec_key("of another curve"), crv="BP-256"),
+        {"kty": "OKP", "kid": "of another curve, too", "crv": "Ed25519ph", "x": "AAAA"},
         {"kty": "EC", "kid": "broken", "crv": "P-256", "x": "AA", "y": "AA"},
         {"kty": "RSA", "kid": "empty"},
         {"kid": "nothing"},

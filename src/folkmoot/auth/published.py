@@ -217,13 +217,15 @@ def _usable(said: Mapping[str, Any]) -> PublicKey | None:
         algorithms = _CURVES.get(str(said.get("crv")), ())
     if "alg" in said:  # RFC 7517 §4.4
         algorithms = tuple(name for name in algorithms if name == said["alg"])
+    if not algorithms:  # the library knows fewer curves than issuers publish, and fails on the others
+        return None
     try:
         if made is RSAKey and not _long(str(said.get("n"))):
             return None
         key = made.import_key(dict(said))
     except (JoseError, ValueError, TypeError, OverflowError):
         return None
-    return PublicKey(key, algorithms) if algorithms else None
+    return PublicKey(key, algorithms)
 
 
 def _long(modulus: str) -> bool:
