@@ -185,6 +185,14 @@ def test_what_is_no_token(graph: Graph) -> None:
         world.refused(TokenInvalid, "token", token)
 
 
+@pytest.mark.parametrize("claim", [b'"name":"\xff"', b'"\xff":1', b'"name":1e999', b'"name":' + b"9" * 5000])
+def test_claims_that_cannot_be_read(graph: Graph, claim: bytes) -> None:
+    header, payload, signature = World(graph).token().split(".")
+    said = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).removesuffix(b"}") + b"," + claim + b"}"
+    token = f"{header}.{base64.urlsafe_b64encode(said).decode().rstrip('=')}.{signature}"
+    World(graph).refused(TokenInvalid, "claim", token)
+
+
 # ── applications ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

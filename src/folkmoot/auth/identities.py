@@ -96,6 +96,8 @@ class Outside:
             claims: dict[str, Any] = msgspec.json.decode(signed.payload)
         except msgspec.ValidationError as error:
             raise TokenInvalid(f"The access token has a wrong header or claim: {error}.") from None
+        except UnicodeDecodeError:  # in a claim that nobody had read yet
+            raise TokenInvalid("The access token's claims are not UTF-8.") from None
         key = await self.keys.find(signed.header.kid) if signed.header.kid is not None else None
         if key is None or signed.header.alg not in key.algorithms:
             raise TokenInvalid(UNKNOWN_KEY)
