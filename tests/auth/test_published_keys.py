@@ -300,6 +300,18 @@ def test_nobody_there_is_said() -> None:
         asyncio.run(fetch("http://127.0.0.1:1/keys"))
 
 
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "carrier-pigeon://127.0.0.1:1"])
+def test_a_proxy_that_cannot_be_used_is_said(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(NotPublished, match=r"(?i)proxy"):
+        asyncio.run(fetch("https://id.example.org/keys"))
+
+
+def test_a_host_name_that_is_none_is_said() -> None:
+    with pytest.raises(NotPublished, match="xn--"):
+        asyncio.run(fetch("https://xn--/keys"))
+
+
 @pytest.mark.parametrize(
     ("url", "loopback_http", "may"),
     [
@@ -313,6 +325,8 @@ def test_nobody_there_is_said() -> None:
         ("file:///etc/passwd", True, False),
         ("//id.example.org", True, False),
         ("https://[", True, False),
+        ("https://id.example.org:99999/keys", False, False),
+        ("https://id.example.org:0/keys", False, False),
         ("", True, False),
     ],
 )

@@ -178,7 +178,8 @@ async def fetch(url: str) -> bytes:
                 if len(content) > MAX_DOCUMENT:
                     raise NotPublished(f"{url} is longer than {MAX_DOCUMENT} bytes")
             return bytes(content)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+    # An ImportError or ValueError: of a proxy that the environment names, or of a host name that is none.
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ImportError, ValueError) as error:
         raise NotPublished(f"{url}: {error or type(error).__name__}") from error
 
 

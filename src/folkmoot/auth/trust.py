@@ -111,10 +111,10 @@ def may_be_fetched(url: str, *, loopback_http: bool) -> bool:
     """Whether keys may come from there: https, or this machine itself where `loopback_http` says so."""
     try:
         parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
+        host, port = parts.hostname, parts.port
+    except ValueError:  # of an IPv6 address, or of a port that is too large
         return False
-    if not host or parts.username is not None:
+    if not host or port == 0 or parts.username is not None:
         return False
     return parts.scheme == "https" or (
         loopback_http and parts.scheme == "http" and host in ("localhost", "127.0.0.1", "::1")
