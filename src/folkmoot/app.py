@@ -27,6 +27,7 @@ from folkmoot.graph.app import VERSION, GraphDoor
 from folkmoot.graph.limits import parse_limits
 from folkmoot.graph.notifications import Notifications
 from folkmoot.graph.streaming import Streams
+from folkmoot.graph.surface import PERMISSIONS
 from folkmoot.graph.uploading import PATH as UPLOADS
 from folkmoot.graph.uploading import UploadDoor
 from folkmoot.metrics import PATH as METRICS
@@ -328,6 +329,7 @@ def build(
             base_url=lambda request: _origin(origins, request),
             clock=clock,
             sign_ins=StoredSignIns(store),
+            permissions=PERMISSIONS,
         )
     door = GraphDoor(
         store,

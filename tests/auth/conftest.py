@@ -42,6 +42,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         base_url=lambda request: f"https://{request.headers['host']}",
         clock=clock,
         sign_ins=StoredSignIns(store),
+        permissions=["User.Read", "Group.ReadWrite.All"],
     )
     config = uvicorn.Config(
         app, ssl_certfile=made.certificate, ssl_keyfile=made.key, log_level="warning", ws="none", lifespan="off"

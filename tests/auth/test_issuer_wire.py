@@ -119,6 +119,9 @@ def test_a_missing_parameter_is_named(server: Server, missing: str) -> None:
         ("Group-Conversation.ReadWrite.All  Calendars.Read.Shared", None),
         ("openid profile", {"openid", "profile"}),
         ("User.Read offline_access", {"User.Read"}),
+        ("user.read Mail.send", {"User.Read", "Mail.send"}),  # as the samples of MSAL for JavaScript write it
+        ("https://graph.microsoft.com/GROUP.READWRITE.ALL", {"Group.ReadWrite.All"}),
+        ("user.read User.Read", {"User.Read"}),
     ],
 )
 def test_scopes(server: Server, scope: str, permissions: set[str] | None) -> None:
@@ -130,6 +133,16 @@ def test_scopes(server: Server, scope: str, permissions: set[str] | None) -> Non
     assert ("id_token" in answer) is ("openid" in scope)
     assert ("refresh_token" in answer) is ("offline_access" in scope)
     assert "client_info" not in answer
+
+
+def test_the_answer_says_how_a_permission_is_spelt(server: Server) -> None:
+    form = PASSWORD_FORM | {"scope": "https://graph.microsoft.com/user.read offline_access"}
+    answer = server.token(**form).json()
+    spelt = "https://graph.microsoft.com/user.read https://graph.microsoft.com/User.Read"
+    assert answer["scope"] == spelt
+    form = {"grant_type": "refresh_token", "client_id": PUBLIC.id, "refresh_token": answer["refresh_token"]}
+    assert server.token(**form).json()["scope"] == spelt
+    assert server.token(**form | {"scope": "USER.READ"}).json()["scope"] == "USER.READ User.Read"
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,22 @@ def test_a_device_signs_a_person_in(server: Server, browser: Browser, session: r
     assert called(server, f"/groups/{SALES}/threads", renewed["access_token"]).status_code == 403
 
 
+def test_permissions_may_be_asked_for_in_any_case(server: Server, browser: Browser, session: requests.Session) -> None:
+    app = msal.PublicClientApplication(
+        server.facts["applications"]["publicClient"]["clientId"],
+        authority=server.facts["tenant"]["authority"],
+        instance_discovery=False,
+        http_client=session,
+    )
+    flow = app.initiate_device_flow(["user.read"])
+    browser.enter(flow["verification_uri"], flow["user_code"], person(server, "MeganB")["id"])
+    token = app.acquire_token_by_device_flow(flow)["access_token"]
+    assert called(server, "/me", token).status_code == 200
+    [account] = app.get_accounts()
+    for scope in ("user.read", "User.Read"):
+        assert app.acquire_token_silent([scope], account)["access_token"] == token
+
+
 def test_a_daemon_signs_itself_in(server: Server, session: requests.Session) -> None:
     known = server.facts["applications"]["daemon"]
     app = msal.ConfidentialClientApplication(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from starlette.requests import Request
 
+from folkmoot.auth import scopes
 from folkmoot.auth.entra import GUID, OAuthError
 from folkmoot.auth.keys import SigningKey
 from folkmoot.auth.scopes import Scopes
@@ -106,6 +107,11 @@ class Issuer:
     base_url: Callable[[Request], str]
     clock: Callable[[], float]
     sign_ins: SignIns
+    spelling: Mapping[str, str]
+
+    def read_scopes(self, text: str) -> Scopes:
+        """What a `scope` parameter asks for. OAuthError as `scopes.parse`."""
+        return scopes.parse(text, self.audience_hosts(), self.spelling)
 
     def check_tenant(self, request: Request) -> str:
         """The tenant in the request's path as it was written. OAuthError when it is not ours."""

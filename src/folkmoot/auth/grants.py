@@ -9,6 +9,7 @@ import re
 import secrets
 from typing import Any, Final
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -51,7 +52,7 @@ async def device_authorization(issuer: Issuer, request: Request) -> Response:
     issuer.check_tenant(request)
     form = await entra.read_form(request)
     application = await clients.authenticated(issuer, request, form)
-    wanted = scopes.parse(required(form, "scope"), issuer.audience_hosts())
+    wanted = issuer.read_scopes(required(form, "scope"))
     user_code = "".join(secrets.choice(USER_CODE_LETTERS) for _ in range(USER_CODE_LENGTH))
     device_code = secrets.token_urlsafe(32)
     device = Device(application.id, user_code, wanted, issuer.clock() + DEVICE_SECONDS)
@@ -75,7 +76,7 @@ async def _client_credentials(
     issuer: Issuer, base: str, application: Application, form: dict[str, str]
 ) -> dict[str, Any]:
     text = required(form, "scope")
-    wanted = scopes.parse(text, issuer.audience_hosts())
+    wanted = issuer.read_scopes(text)
     if wanted.permissions != (scopes.DEFAULT,) or wanted.openid:
         raise OAuthError(
             "invalid_scope",
@@ -146,7 +147,7 @@ async def _refresh_token(issuer: Issuer, base: str, application: Application, fo
     person = await issuer.directory.person_by_id(oid)
     if person is None:
         raise OAuthError("invalid_grant", 50034, "The user account of this refresh token does not exist any more.")
-    consented = scopes.parse(text, issuer.audience_hosts())
+    consented = issuer.read_scopes(text)
     wanted = _wanted(issuer, form, consented, application)
     return _for_person(issuer, base, application, form, person, wanted, consented, "")
 
@@ -178,7 +179,7 @@ def _not_valid() -> OAuthError:
 async def _password(issuer: Issuer, base: str, application: Application, form: dict[str, str]) -> dict[str, Any]:
     """RFC 6749 §4.3. Entra still has it, and test programs sign in with it."""
     name, password = required(form, "username"), required(form, "password")
-    wanted = scopes.parse(required(form, "scope"), issuer.audience_hosts())
+    wanted = issuer.read_scopes(required(form, "scope"))
     person = await authenticate(issuer, name, password)
     return _for_person(issuer, base, application, form, person, wanted, wanted, "")
 
@@ -203,11 +204,11 @@ def _wanted(issuer: Issuer, form: dict[str, str], consented: Scopes, application
     """
     if not form.get("scope"):
         return consented
-    wanted = scopes.parse(form["scope"], issuer.audience_hosts())
+    wanted = issuer.read_scopes(form["scope"])
     scopes.within(wanted, consented, application)
     if not wanted.asked:
-        wanted = Scopes(consented.asked, consented.permissions, wanted.openid)
-    return Scopes(wanted.asked, wanted.permissions, wanted.openid | consented.openid)
+        wanted = msgspec.structs.replace(consented, openid=wanted.openid)
+    return msgspec.structs.replace(wanted, openid=wanted.openid | consented.openid)
 
 
 def _for_person(

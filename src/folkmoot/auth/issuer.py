@@ -7,7 +7,7 @@ the people that its directory offers with one click.
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -58,15 +58,19 @@ def issuer_app(
     base_url: Callable[[Request], str],
     clock: Callable[[], float],
     sign_ins: SignIns,
+    permissions: Iterable[str] = (),
 ) -> Starlette:
     """The issuer's endpoints, to be mounted at the server's root.
 
     `audience_hosts` answers the host names (lower case, without port) that stand for the API in a scope such as
     `https://localhost/.default`; `base_url` the origin under which a request reached us, such as
     `https://localhost:8443`, without a slash at its end; `clock` seconds since the epoch.
-    `sign_ins` keeps those under way.
+    `sign_ins` keeps those under way. `permissions`: those that the API knows, which may be asked for in any case.
     """
-    issuer = Issuer(directory, key, tenant_id.lower(), tenant_domain, audience_hosts, base_url, clock, sign_ins)
+    spelling = {name.lower(): name for name in permissions}
+    issuer = Issuer(
+        directory, key, tenant_id.lower(), tenant_domain, audience_hosts, base_url, clock, sign_ins, spelling
+    )
 
     def program(path: str, endpoint: Endpoint, methods: frozenset[str]) -> Route:
         handler = entra.for_programs(functools.partial(endpoint, issuer), clock, methods)

@@ -2,11 +2,14 @@
 
 Source: Entra, "Scopes and permissions in the Microsoft identity platform". Any well-formed permission name is granted:
 a development issuer does not keep the list of Graph's permissions, and what a permission allows is decided by the API.
+Those that the API knows may be asked for in any case (`user.read`, as MSAL's own samples have it); they are granted in
+the API's spelling, as Entra corrects them.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -27,11 +30,13 @@ class Scopes(msgspec.Struct, frozen=True):
     """What was asked for: resource scopes as they were written, their permission names, and the OpenID Connect scopes.
 
     `permissions` has `.default` in it when that was asked; it is then the only one (Entra refuses a mixture).
+    `corrected` are those of `asked` whose permission was written in another case than its own, in its own.
     """
 
     asked: tuple[str, ...]
     permissions: tuple[str, ...]
     openid: frozenset[str]
+    corrected: tuple[str, ...] = ()
 
     def granted(self, application: Application) -> tuple[str, ...]:
         """The delegated permissions: what `.default` stands for, or the names that were asked."""
@@ -40,26 +45,28 @@ class Scopes(msgspec.Struct, frozen=True):
     def answer(self, application: Application) -> str:
         """The `scope` of the token answer.
 
-        It names what was asked as it was asked, or MSAL never finds the token in its cache again; then what `.default`
-        came to, so that MSAL finds the token for these too.
+        It names what was asked as it was asked, or MSAL never finds the token in its cache again; then how that is
+        spelt, and what `.default` came to, so that MSAL finds the token for these too.
         """
         prefix = self.asked[0].removesuffix(DEFAULT) if DEFAULT in self.permissions else ""
         expanded = [prefix + name for name in application.scopes] if DEFAULT in self.permissions else []
-        return " ".join([*self.asked, *expanded, *sorted(self.openid - {"offline_access"})])
+        return " ".join([*self.asked, *self.corrected, *expanded, *sorted(self.openid - {"offline_access"})])
 
     def text(self) -> str:
         """The scopes in one string, which `parse` reads back."""
         return " ".join([*self.asked, *sorted(self.openid)])
 
 
-def parse(scope: str, hosts: frozenset[str]) -> Scopes:
+def parse(scope: str, hosts: frozenset[str], spelling: Mapping[str, str]) -> Scopes:
     """Read a `scope` parameter. `hosts`: this server's own host names, synonyms of the Graph as a resource (R9).
+
+    `spelling`: the permissions that the API knows, by their names in lower case.
 
     OAuthError: `invalid_resource` for another resource, `invalid_scope` for an ill-formed permission name.
     """
     names = list(dict.fromkeys(scope.split()))
     asked = [name for name in names if name not in OPENID]
-    permissions = []
+    permissions, corrected = [], []
     for name in asked:
         resource, _, permission = name.rpartition("/")
         if resource.endswith(":/"):  # https://host and no more
@@ -68,13 +75,17 @@ def parse(scope: str, hosts: frozenset[str]) -> Scopes:
             raise _unknown_resource(resource)
         if permission != DEFAULT and not _PERMISSION.fullmatch(permission):
             raise _invalid(name, "A permission is named like User.Read or https://graph.microsoft.com/User.Read.")
-        permissions.append(permission)
+        spelt = spelling.get(permission.lower(), permission)
+        if spelt != permission:
+            corrected.append(name.removesuffix(permission) + spelt)
+        permissions.append(spelt)
     if DEFAULT in permissions and len(set(permissions)) > 1:
         raise _invalid(" ".join(asked), ".default scope can't be combined with resource-specific scopes.")
     return Scopes(
         asked=tuple(asked),
         permissions=tuple(dict.fromkeys(permissions)),
         openid=frozenset(name for name in names if name in OPENID),
+        corrected=tuple(name for name in dict.fromkeys(corrected) if name not in asked),
     )
 
 

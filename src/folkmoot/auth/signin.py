@@ -9,7 +9,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from folkmoot.auth import entra, minting, pages, redirects, scopes
+from folkmoot.auth import entra, minting, pages, redirects
 from folkmoot.auth.directory import CODE_SECONDS, Code, Device, Issuer
 from folkmoot.auth.entra import OAuthError, required
 from folkmoot.auth.grants import authenticate
@@ -87,7 +87,7 @@ def _check_request(issuer: Issuer, form: dict[str, str]) -> Scopes:
             raise OAuthError("invalid_request", 501491, "The code_challenge_method must be S256.")
         if not _CHALLENGE.fullmatch(form.get("code_challenge", "")):
             raise OAuthError("invalid_request", 501491, "Invalid size of Code_Challenge parameter.")
-    wanted = scopes.parse(required(form, "scope"), issuer.audience_hosts())
+    wanted = issuer.read_scopes(required(form, "scope"))
     if "none" in form.get("prompt", "").split():
         text = "Session information is not sufficient for single-sign-on: this server keeps no sign-in session."
         raise OAuthError("login_required", 50058, text)

@@ -708,6 +708,9 @@ for _row in SURFACE:
     _by_address.setdefault(_row.address, {})[_row.method] = _row
 BY_ADDRESS: Mapping[str, Mapping[str, Row]] = _by_address
 
+# Every delegated permission that some operation asks for.
+PERMISSIONS: Permissions = _NONE.union(*(row.delegated | row.own for row in SURFACE))
+
 # Paths that lead nowhere in the cloud, and so for strict applications; or that would take no method from them, as that
 # of one grant, which the cloud lists and lets nobody read or delete by itself.
 BEYOND_THE_CLOUD = {address for address, rows in BY_ADDRESS.items() if all(row.only_extended for row in rows.values())}
