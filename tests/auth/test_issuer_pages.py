@@ -184,6 +184,8 @@ def test_client_info_comes_when_asked(server: Server) -> None:
         "http://localhost:5000/#",
         "http://localhost:99999/",
         "http://[::1/",
+        "http://[::1]evil.example/",
+        "http://[::1]5000/",
         "http://localhost:5000/\r\nSet-Cookie: a=b",
         "http://localhost:5000/é",
         "//localhost/",

@@ -20,6 +20,8 @@ NATIVE_CLIENT: Final = "https://login.microsoftonline.com/common/oauth2/nativecl
 RESPONSE_MODES: Final = ("query", "fragment", "form_post")
 
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,2048}")
+# To the letter: urlsplit takes the host of `[::1]example.org` to be ::1.
+_HERE = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]*)?", re.IGNORECASE)
 
 
 def check(application: Application, uri: str) -> str:
@@ -45,10 +47,9 @@ def is_local(uri: str) -> bool:
         return (
             parts is not None
             and parts.scheme in ("http", "https")
-            and parts.hostname in ("localhost", "127.0.0.1", "::1")
+            and _HERE.fullmatch(parts.netloc) is not None
             and (parts.port is None or parts.port > 0)
             and "#" not in uri
-            and "@" not in parts.netloc
             and "\\" not in uri  # a slash to browsers
         )
     except ValueError:
