@@ -97,7 +97,7 @@ class StoredDirectory:
 
     async def people(self) -> Sequence[SignIn]:
         people = await self._store.read(everywhere.people)
-        return [found for person in people if (found := _sign_in(person)) is not None]
+        return [found for person in people if (found := _sign_in(person)) is not None and found.enabled]
 
     async def authenticate(self, name: str, password: str) -> SignIn | None:
         person = await self.person(name)
@@ -113,9 +113,10 @@ class StoredDirectory:
 
 
 def _sign_in(person: Person | None) -> SignIn | None:
-    if person is None or not person.enabled:
+    if person is None:
         return None
-    return SignIn(oid=person.id, upn=person.upn, name=person.name, mail=person.mail or person.upn)
+    mail = person.mail or person.upn
+    return SignIn(oid=person.id, upn=person.upn, name=person.name, mail=mail, enabled=person.enabled)
 
 
 def database(settings: Settings) -> Path | str:

@@ -51,12 +51,13 @@ class Application(Value, frozen=True, kw_only=True):
 
 
 class SignIn(Value, frozen=True, kw_only=True):
-    """What the issuer knows of a person who may sign in. `oid` is the user's directory id."""
+    """What the issuer knows of a person, who may sign in where `enabled`. `oid` is the user's directory id."""
 
     oid: str
     upn: str
     name: str
     mail: str
+    enabled: bool = True
 
 
 class Arrival(Value, frozen=True, kw_only=True):

@@ -230,6 +230,8 @@ def test_refresh_tokens(server: Server) -> None:
     refused(refresh(server, first["refresh_token"], scope="Mail.Send"), "invalid_grant", 65001)
     other = {"client_id": DAEMON.id, "client_secret": SECRET}
     refused(refresh(server, first["refresh_token"], **other), "invalid_grant", 70000)
+    server.people.everyone = [msgspec.structs.replace(ADA, enabled=False)]
+    refused(refresh(server, first["refresh_token"]), "invalid_grant", 50057)
     server.people.everyone = []
     refused(refresh(server, first["refresh_token"]), "invalid_grant", 50034)
 
@@ -260,6 +262,9 @@ def test_passwords(server: Server) -> None:
     refused(server.token(**form | {"password": "wrong"}), "invalid_grant", 50126)
     for nobody in ("eve@moot.example", "a\0b"):
         refused(server.token(**form | {"username": nobody}), "invalid_grant", 50034)
+    server.people.everyone = [msgspec.structs.replace(ADA, enabled=False)]
+    refused(server.token(**form), "invalid_grant", 50057)
+    refused(server.token(**form | {"password": "wrong"}), "invalid_grant", 50126)
 
 
 # ── devices ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -70,6 +70,24 @@ def test_permissions_may_be_asked_for_in_any_case(server: Server, browser: Brows
         assert app.acquire_token_silent([scope], account)["access_token"] == token
 
 
+def test_whoever_is_disabled_is_told_so(server: Server) -> None:
+    name = f"dora@{server.facts['tenant']['domain']}"
+    known = {"displayName": "Dora", "mailNickname": "dora", "userPrincipalName": name}
+    made = known | {"accountEnabled": False, "passwordProfile": {"password": "open sesame"}}
+    form = {
+        "grant_type": "password",
+        "client_id": server.facts["applications"]["publicClient"]["clientId"],
+        "scope": "User.Read",
+        "username": name,
+        "password": "open sesame",
+    }
+    admin = {"Authorization": f"Bearer {server.token('--person', 'admin', '--scope', 'User.ReadWrite.All')}"}
+    with httpx.Client(verify=ssl.create_default_context(cafile=server.ca)) as http:
+        assert http.post(f"{server.https}/v1.0/users", json=made, headers=admin).status_code == 201
+        refused = http.post(f"{server.facts['tenant']['authority']}/oauth2/v2.0/token", data=form).json()
+    assert (refused["error"], refused["error_codes"]) == ("invalid_grant", [50057])
+
+
 def test_a_daemon_signs_itself_in(server: Server, session: requests.Session) -> None:
     known = server.facts["applications"]["daemon"]
     app = msal.ConfidentialClientApplication(

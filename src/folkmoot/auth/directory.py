@@ -19,7 +19,7 @@ DEVICE_SECONDS: Final = 900
 
 
 class Directory(Protocol):
-    """Who may sign in and through which applications."""
+    """Who may sign in and through which applications. Those who are disabled are known, too."""
 
     async def person(self, name: str) -> SignIn | None:
         """The person with this user principal name or mail address, in any case."""

@@ -147,6 +147,7 @@ async def _refresh_token(issuer: Issuer, base: str, application: Application, fo
     person = await issuer.directory.person_by_id(oid)
     if person is None:
         raise OAuthError("invalid_grant", 50034, "The user account of this refresh token does not exist any more.")
+    _check_enabled(person)
     consented = issuer.read_scopes(text)
     wanted = _wanted(issuer, form, consented, application)
     return _for_person(issuer, base, application, form, person, wanted, consented, "")
@@ -185,15 +186,24 @@ async def _password(issuer: Issuer, base: str, application: Application, form: d
 
 
 async def authenticate(issuer: Issuer, name: str, password: str) -> SignIn:
-    """The person of that name. OAuthError: AADSTS50034 for an unknown name, AADSTS50126 for a wrong password."""
+    """The person of that name. OAuthError: AADSTS50034 for an unknown name, AADSTS50126 for a wrong password.
+
+    AADSTS50057 for the right one of somebody who is disabled.
+    """
     readable = name.isprintable()  # a NUL, for one, is nothing that a database can be asked for
     person = await issuer.directory.authenticate(name, password) if readable else None
     if person is not None:
+        _check_enabled(person)
         return person
     if not readable or await issuer.directory.person(name) is None:
         text = f"The user account {name} does not exist in the {issuer.tenant_domain} directory."
         raise OAuthError("invalid_grant", 50034, text)
     raise OAuthError("invalid_grant", 50126, "Error validating credentials due to invalid username or password.")
+
+
+def _check_enabled(person: SignIn) -> None:
+    if not person.enabled:
+        raise OAuthError("invalid_grant", 50057, "The user account is disabled.")
 
 
 # ── the answer ───────────────────────────────────────────────────────────────────────────────────────────────────────
