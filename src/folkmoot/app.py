@@ -43,6 +43,7 @@ from folkmoot.telemetry import Telemetry
 from folkmoot.telemetry import telemetry as telemetry_of
 from folkmoot.traffic import noted
 
+ISSUER_KEY: Final = "issuer-key.pem"  # in the data directory
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -198,7 +199,7 @@ def development_key(settings: Settings) -> SigningKey:
     """The development issuer's key, made on first use. Never there in production."""
     if settings.mode != "development":
         raise SettingWrong("The development issuer is there in development mode only.", target="mode")
-    return _kept_key(Path(settings.data) / "issuer-key.pem")
+    return _kept_key(Path(settings.data) / ISSUER_KEY)
 
 
 @lru_cache(maxsize=2)  # several ask for it at a start

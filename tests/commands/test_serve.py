@@ -85,6 +85,15 @@ def test_facts_and_tokens_know_the_ports_of_the_running_server(server: Server) -
     assert _get(f"{server.http}/v1.0/me", token).json()["displayName"] == "Alex Wilber"
 
 
+@pytest.mark.parametrize("command", ["token", "lab facts"])
+def test_where_no_server_ever_ran_a_command_says_so(tmp_path: Path, command: str) -> None:
+    arguments = [sys.executable, "-m", "folkmoot", *command.split(), "--data", str(tmp_path / "data")]
+    said = [subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=60) for _ in range(2)]
+    assert str(tmp_path / "data") in said[0].stderr
+    assert "--data" in said[0].stderr
+    assert said[1].stderr == ""  # a server that is started there now takes what was said
+
+
 def test_a_server_that_stops_leaves_word_of_another_on_its_directory(tmp_path: Path) -> None:
     first = start(tmp_path / "data")
     second = start(tmp_path / "data")

@@ -10,7 +10,7 @@ import msgspec
 
 from folkmoot.commands import filling
 from folkmoot.commands.serving import development_certificates
-from folkmoot.commands.tokens import as_running
+from folkmoot.commands.tokens import as_running, said_if_new
 from folkmoot.config import Settings
 
 
@@ -25,10 +25,11 @@ def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
 def _facts(options: argparse.Namespace, settings: Settings) -> None:
     from folkmoot import app, lab
 
-    app.development_key(settings)
-    settings = as_running(options, settings)
-    origins = app.Origins(settings)
-    found = lab.facts(
-        settings, https=origins.https, http=origins.http, ca_file=str(development_certificates(settings).ca)
-    )
-    print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    with said_if_new(settings):
+        app.development_key(settings)
+        settings = as_running(options, settings)
+        origins = app.Origins(settings)
+        found = lab.facts(
+            settings, https=origins.https, http=origins.http, ca_file=str(development_certificates(settings).ca)
+        )
+        print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())

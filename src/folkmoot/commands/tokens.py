@@ -6,12 +6,13 @@ import argparse
 import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from folkmoot import observe
 from folkmoot.commands import operating
 from folkmoot.commands.operating import WrongUse
 from folkmoot.config import Settings
@@ -37,10 +38,30 @@ def _token(options: argparse.Namespace, settings: Settings) -> None:
     scopes = operating.permissions(options.scope or ())
     if options.lifetime < 1:
         raise WrongUse("--lifetime must be 1 second or more.")
-    if options.app:
-        print(_application_token(settings, options.app, scopes, options.lifetime))
-    else:
-        print(person_token(settings, options.person, scopes, options.lifetime, personal=options.personal))
+    with said_if_new(settings):
+        if options.app:
+            print(_application_token(settings, options.app, scopes, options.lifetime))
+        else:
+            print(person_token(settings, options.person, scopes, options.lifetime, personal=options.personal))
+
+
+@contextlib.contextmanager
+def said_if_new(settings: Settings) -> Iterator[None]:
+    """Warn, when what was asked for has been printed, that no server has ever run on the data directory.
+
+    Whoever is in another folder than their server is none the wiser otherwise, until the token is refused.
+    """
+    from folkmoot import app
+
+    data = Path(settings.data).absolute()
+    new = not (data / app.ISSUER_KEY).exists()
+    yield
+    if new:
+        observe.log.warning(
+            "no server has run on %s yet: only one that is started on it will take this. If yours is elsewhere, name "
+            "its directory with --data or FOLKMOOT_DATA",
+            data,
+        )
 
 
 def as_running(options: argparse.Namespace, settings: Settings) -> Settings:
