@@ -276,6 +276,8 @@ def test_device_codes(server: Server) -> None:
     refused(server.token(**form | {"device_code": given["device_code"]}), "authorization_pending", 70016)
     refused(server.token(**form | {"code": given["device_code"]}), "authorization_pending", 70016)
     refused(server.token(**form | {"device_code": "never"}), "invalid_grant", 70000)
+    of_javascript = form | {"grant_type": "device_code", "device_code": given["device_code"]}
+    refused(server.token(**of_javascript), "authorization_pending", 70016)
     refused(server.token(**form), "invalid_request", 900144)
     refused(server.http.post(url, data={"client_id": PUBLIC.id}), "invalid_request", 900144)
     refused(server.http.post(url, data={"client_id": PUBLIC.id, "scope": "?"}), "invalid_scope", 70011)

@@ -38,6 +38,7 @@ async def token(issuer: Issuer, request: Request) -> Response:
         "authorization_code": _authorization_code,
         "refresh_token": _refresh_token,
         DEVICE_GRANT: _device_code,
+        "device_code": _device_code,  # what MSAL for JavaScript calls it, and Entra still takes
         "password": _password,
     }.get(grant)
     if answering is None:
