@@ -332,6 +332,23 @@ def test_the_sign_in_name(graph: Graph, claims: dict[str, Any], upn: str, mail: 
     assert (caller.upn, world.user(caller.oid).mail) == (upn, mail)
 
 
+NO_ADDRESSES = (
+    "@example.org",
+    "a b@example.org",
+    "Ada <ada@example.org>",
+    "a@b@example.org",
+    "a" * 65 + "@example.org",
+)
+
+
+@pytest.mark.parametrize("mail", NO_ADDRESSES)
+def test_a_mail_address_that_is_none_counts_as_none(graph: Graph, mail: str) -> None:
+    world = World(graph, **OPEN, update=("mail",))
+    assert world.caller(email=mail).upn == f"ada@{DOMAIN}"
+    world.caller(email="ada@example.org")
+    assert world.user(world.caller(email=mail, jti="again").oid).mail == "ada@example.org"
+
+
 def test_a_mail_address_that_is_taken_opens_nothing(graph: Graph) -> None:
     world = World(graph, **OPEN)
     for nick in ("AdeleV", "SalesAndMarketing"):

@@ -9,6 +9,7 @@ from typing import Any
 from folkmoot.auth.tokens import GUID, PERSONAL_TENANT
 from folkmoot.auth.trust import Trust
 from folkmoot.model import Arrival
+from folkmoot.ops.directory import is_address
 from folkmoot.refusals import TokenInvalid
 
 Claims = Mapping[str, Any]
@@ -89,7 +90,7 @@ def arrival(claims: Claims, trust: Trust) -> Arrival:
         id=guid(subject),
         sign_in_name=text(claims, trust.sign_in_name),
         name=text(claims, trust.display_name),
-        mail=text(claims, trust.mail) if _believed(claims, trust) else None,
+        mail=_mail(claims, trust) if _believed(claims, trust) else None,
     )
 
 
@@ -101,6 +102,12 @@ def personal(claims: Claims) -> bool:
 def guid(name: str) -> str | None:
     """A name that is a GUID, as this project writes it; None for any other."""
     return name.lower() if GUID.fullmatch(name.lower()) else None
+
+
+def _mail(claims: Claims, trust: Trust) -> str | None:
+    """The mail address; one that cannot be one, such as `Ada <ada@example.org>`, counts as none."""
+    mail = text(claims, trust.mail)
+    return mail if mail is not None and is_address(mail) else None
 
 
 def _believed(claims: Claims, trust: Trust) -> bool:

@@ -266,13 +266,18 @@ def object_type(snapshot: Snapshot, caller: Caller, object_id: str, *, unified: 
     return "group"
 
 
-def check_address(name: str, address: str) -> None:
-    """Raise `BadBody` for a userPrincipalName or mail (`name` says which) that cannot be an address.
+def is_address(text: str) -> bool:
+    """Whether a userPrincipalName or mail may be so.
 
     At most 64 characters before the @ and 254 in all (RFC 5321 §4.5.3.1.1 and §4.5.3.1.3, whose 256 octets hold the
     angle brackets, too). Unique names stand in an index, and a row of PostgreSQL's holds some 2,700 bytes at most.
     """
-    if len(address) > 254 or not _ADDRESS.fullmatch(address):
+    return len(text) <= 254 and _ADDRESS.fullmatch(text) is not None
+
+
+def check_address(name: str, address: str) -> None:
+    """Raise `BadBody` for a userPrincipalName or mail (`name` says which) that cannot be an address."""
+    if not is_address(address):
         raise BadBody(
             f"{name} must have the form name@domain, with at most 64 characters before the @ and 254 in all.",
             target=name,
