@@ -349,6 +349,11 @@ def test_a_mail_address_that_is_none_counts_as_none(graph: Graph, mail: str) -> 
     assert world.user(world.caller(email=mail, jti="again").oid).mail == "ada@example.org"
 
 
+@pytest.mark.parametrize("claim", ["sub", "name", "preferred_username", "email", "client_id"])
+def test_a_name_that_no_database_keeps_is_refused(graph: Graph, claim: str) -> None:
+    World(graph, **OPEN).refused(TokenInvalid, f"claim {claim} has a NUL", **{claim: "a\0b@example.org"})
+
+
 def test_a_mail_address_that_is_taken_opens_nothing(graph: Graph) -> None:
     world = World(graph, **OPEN)
     for nick in ("AdeleV", "SalesAndMarketing"):

@@ -36,6 +36,8 @@ def text(claims: Claims, names: Iterable[str]) -> str | None:
         if isinstance(value, str) and value.strip():
             if len(value) > MAX_NAME:
                 raise TokenInvalid(f"The access token's claim {name} is longer than {MAX_NAME} characters.")
+            if "\0" in value:  # PostgreSQL keeps no such text
+                raise TokenInvalid(f"The access token's claim {name} has a NUL character in it.")
             return value.strip()
     return None
 
