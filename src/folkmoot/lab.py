@@ -17,7 +17,7 @@ from folkmoot.config import Settings
 from folkmoot.model import Caller, GroupDraft, Profile, UserDraft
 from folkmoot.ops import access, directory, grants
 from folkmoot.store import everywhere
-from folkmoot.store.db import Store, Tx
+from folkmoot.store.db import Snapshot, Store, Tx
 
 PASSWORD = "pass@word1"  # noqa: S105  (the demonstration tenant's own)
 
@@ -166,6 +166,12 @@ async def seed(store: Store, settings: Settings) -> None:
     # One hash serves all: they share the published password.
     password = hash_password(PASSWORD)
     await store.write(lambda tx: _seed(tx, settings, password))
+
+
+def left_over(snapshot: Snapshot) -> list[str]:
+    """The sign-in names of the lab's people who are in the directory."""
+    found = (everywhere.person(snapshot, person.id) for person in PEOPLE)
+    return [person.upn for person in found if person is not None]
 
 
 def _seed(tx: Tx, settings: Settings, password: str) -> None:

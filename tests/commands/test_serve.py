@@ -13,8 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
+from folkmoot import lab
+from folkmoot.commands import serving
+from tests.harness import DOMAIN, Graph
 from tests.server import Server, folkmoot, start
 
 GROUP = "29981b6a-0e57-42dc-94c9-cd24f5306196"
@@ -243,6 +247,19 @@ def test_production_has_no_issuer_and_no_people(tmp_path: Path) -> None:
         assert done.returncode == 1
         assert "development mode only" in done.stderr
     assert not list(tmp_path.glob("*.pem"))
+
+
+def test_production_says_that_people_of_development_are_there(graph: Graph, caplog: pytest.LogCaptureFixture) -> None:
+    settings = msgspec.structs.replace(graph.settings, mode="production")
+    serving._seeded(graph.store, settings)
+    assert f"admin@{DOMAIN}" in caplog.text
+    assert "folkmoot person remove" in caplog.text
+    caplog.clear()
+    admin = graph.as_("admin", scopes=["User.ReadWrite.All"])
+    for person in sorted(lab.PEOPLE, key=lambda each: each.admin):  # the administrator last
+        assert admin.delete(f"/users/{person.id}").status == 204
+    serving._seeded(graph.store, settings)
+    assert caplog.text == ""
 
 
 def test_migrate_says_where_it_ended(tmp_path: Path) -> None:

@@ -78,13 +78,20 @@ def serve(_: argparse.Namespace, settings: Settings) -> None:
 
 def _seeded(store: Any, settings: Settings) -> Any:
     """The store, in development with the lab's tenant in it; closed where that fails."""
+    from folkmoot import lab
+
     try:
         if settings.mode == "development":
             import asyncio
 
-            from folkmoot import lab
-
             asyncio.run(lab.seed(store, settings))
+        elif left := store.read_here(lab.left_over):
+            observe.log.warning(
+                "this database was begun in development mode, and holds people of the development tenant: %s. Whoever "
+                "the issuer calls so may be linked to them, an administrator among them. Begin with an empty database, "
+                "or take them out with `folkmoot person remove`",
+                ", ".join(left),
+            )
     except BaseException:
         store.close()
         raise
