@@ -180,6 +180,10 @@ class NotJson(Refusal):
     """The request body must be sent as application/json."""
 
 
+class CodingUnknown(Refusal):
+    """The request body is compressed in a way that this server does not read."""
+
+
 class BodyTooLarge(Refusal):
     """The request body is larger than this server accepts."""
 

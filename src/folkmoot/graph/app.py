@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -17,6 +17,7 @@ from folkmoot.auth.identities import Identities
 from folkmoot.graph import body as bodies
 from folkmoot.graph import ids
 from folkmoot.graph.call import Call, missing
+from folkmoot.graph.compressed import unpacked
 from folkmoot.graph.consistency import checked
 from folkmoot.graph.content import filled
 from folkmoot.graph.describe_service import described
@@ -199,7 +200,7 @@ class GraphDoor:
             mailbox = self._throttle.admit(asked.caller, resolved.address, _group(resolved), content=content)
         # What a body may take of the memory for bodies. One that is too large is not read.
         size = min(_length(asked.headers), self._max_body)
-        if b"transfer-encoding" in asked.headers:
+        if b"transfer-encoding" in asked.headers or (size and b"content-encoding" in asked.headers):
             size = self._max_body
         try:
             if size and self._bodies + size > self._max_bodies:
@@ -395,7 +396,11 @@ class GraphDoor:
             length += len(parts[-1])
             if length > self._max_body:
                 raise self._too_large()
-        return b"".join(parts)
+        raw = b"".join(parts)
+        if (coding := headers.get(b"content-encoding")) is None:
+            return raw
+        unpack = partial(unpacked, raw, coding.decode("latin-1"), self._max_body)
+        return await asyncio.to_thread(unpack) if length > _PARSE_ELSEWHERE else unpack()
 
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(f"The request body is larger than the {self._max_body} bytes that this server accepts.")

@@ -127,6 +127,7 @@ _TABLE: dict[type[r.Refusal], tuple[int, str, str]] = {
     r.BadHeader: (400, "BadRequest", "Request_BadRequest"),
     r.NotAcceptable: (406, "NotAcceptable", "Request_NotAcceptable"),
     r.NotJson: (415, "UnsupportedMediaType", "Request_UnsupportedMediaType"),
+    r.CodingUnknown: (415, "UnsupportedMediaType", "Request_UnsupportedMediaType"),
     r.BodyTooLarge: (413, "RequestEntityTooLarge", "Request_EntityTooLarge"),
     r.DependencyFailed: (424, "FailedDependency", "FailedDependency"),
     r.AnswerTooLarge: (413, "ResponseTooLarge", "ResponseTooLarge"),
