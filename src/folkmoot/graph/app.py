@@ -20,6 +20,7 @@ from folkmoot.graph.call import Call, missing
 from folkmoot.graph.compressed import unpacked
 from folkmoot.graph.consistency import checked
 from folkmoot.graph.content import filled
+from folkmoot.graph.cross_origin import preflight
 from folkmoot.graph.describe_service import described
 from folkmoot.graph.envelope import Answer, Area, Events, failed, refused
 from folkmoot.graph.feeds import FEEDS
@@ -162,8 +163,8 @@ class GraphDoor:
         profile: Profile = "strict"
         try:
             resolved = None
-            if (document := _described(scope)) is not None:
-                return document, request_id, client_request_id
+            if (known := preflight(scope, headers) or _described(scope)) is not None:
+                return known, request_id, client_request_id
             caller = sender if sender is not None and not prefers else await self._caller(headers)
             scope[APPLICATION] = caller.application
             profile = caller.profile

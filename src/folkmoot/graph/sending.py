@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import aclosing
 from typing import Any
 
+from folkmoot.graph.cross_origin import shared
 from folkmoot.graph.envelope import JSON, PIECE, Answer, Events, Stream, encode, in_pieces
 from folkmoot.observe import ABORT, ANSWERED, GONE, HOLDS, WHOLE, log
 from folkmoot.refusals import Refusal
@@ -41,6 +42,7 @@ async def send_answer(
     # Else as the published example of reply: clients parse JSON only where the type says so.
     length = len(content) if stream is None else stream.length
     headers = _headers(request_id, client_request_id)
+    headers += shared(scope["headers"])
     if content_type is not None:
         headers += (("content-type", content_type), ("content-length", str(length)))
     if answer.headers:
@@ -86,6 +88,7 @@ async def send_events(
 ) -> None:
     """Send `answer`, whose body `events` is, until it ends or the client has gone. `ids`: as for `send_answer`."""
     headers = _headers(*ids)
+    headers += shared(scope["headers"])
     headers += [(name.lower(), value) for name, value in answer.headers]
     headers += [
         ("content-type", "text/event-stream"),

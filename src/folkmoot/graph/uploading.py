@@ -24,6 +24,7 @@ import msgspec
 
 from folkmoot import observe
 from folkmoot.graph import ids
+from folkmoot.graph.cross_origin import preflight
 from folkmoot.graph.describe import iso
 from folkmoot.graph.envelope import Answer, failed, refused
 from folkmoot.graph.road import Road
@@ -93,7 +94,7 @@ class UploadDoor:
         scope[observe.OPERATION] = "upload"
         client_request_id = headers.get(b"client-request-id", b"").decode("latin-1")[:200] or request_id
         try:
-            answer = await self._answer(scope, headers, receive)
+            answer = preflight(scope, headers) or await self._answer(scope, headers, receive)
         except Refusal as refusal:
             answer = refused(refusal, "mail", request_id=request_id, client_request_id=client_request_id)
         except Exception:
