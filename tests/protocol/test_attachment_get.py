@@ -75,6 +75,16 @@ def test_an_item_in_its_internet_form(graph: Graph, item: dict[str, object], kin
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize("identity", ["<é@x.example>", "<", "<a@x.example>"])
+def test_a_message_whatever_is_called_its_id(graph: Graph, identity: str) -> None:
+    message = {"@odata.type": "microsoft.graph.message", "subject": "Hi", "internetMessageId": identity}
+    place = attached(graph, {"@odata.type": "#microsoft.graph.itemAttachment", "name": "x", "item": message})
+    got = graph.as_("AdeleV").get(f"{place.attachment_path()}/$value")
+    assert got.status == 200, got
+    assert b"Subject: Hi" in got.content
+    assert (b"Message-ID: <a@x.example>" in got.content) is (identity == "<a@x.example>")
+
+
 @pytest.mark.parametrize("option", ["$select=name", "$expand=item", "$top=1"])
 def test_content_takes_no_options(graph: Graph, option: str) -> None:
     place = attached(graph, file_attachment())

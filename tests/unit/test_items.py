@@ -83,7 +83,7 @@ def test_a_message() -> None:
 
 NAMES = "subject body content contentType from emailAddress address name toRecipients sentDateTime start end dateTime"
 MORE = "timeZone location displayName attendees organizer emailAddresses mobilePhone businessPhones isAllDay"
-names = st.sampled_from([*NAMES.split(), *MORE.split()])
+names = st.sampled_from([*NAMES.split(), *MORE.split(), "internetMessageId"])
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4),

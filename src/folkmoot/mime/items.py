@@ -18,6 +18,8 @@ from typing import Any
 
 Item = dict[str, Any]
 
+# What the library raises for text that it cannot read as a header, by its own lapses, too.
+_UNFIT = (MessageError, ValueError, IndexError, AttributeError)
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SPACE = re.compile(r"\s+")
 
@@ -64,7 +66,9 @@ def _message(item: Item) -> bytes:
     moment = _moment(item.get("sentdatetime")) or _moment(item.get("receiveddatetime"))
     if moment is not None:
         _put(message, "Date", format_datetime(moment))
-    _put(message, "Message-ID", _SPACE.sub("", _text(item.get("internetmessageid"))))
+    identity = _SPACE.sub("", _text(item.get("internetmessageid")))
+    # It has no other letters (RFC 5322 §3.6.4), and no way to write them.
+    _put(message, "Message-ID", identity if identity.isascii() else None)
     html = _text(_below(item, "body", "contenttype")).lower() == "html"
     message.set_content(_text(_below(item, "body", "content")), subtype="html" if html else "plain")
     return message.as_bytes()
@@ -75,7 +79,7 @@ def _put(message: EmailMessage, name: str, value: Any) -> None:
         return
     try:
         message[name] = value
-    except (MessageError, ValueError):  # a value that no header can hold is not worth losing the message for
+    except _UNFIT:  # a value that no header can hold is not worth losing the message for
         del message[name]
 
 
@@ -86,7 +90,7 @@ def _addresses(given: Iterable[Any]) -> list[Address]:
         name = _SPACE.sub(" ", _CONTROLS.sub("", _text(_below(each, "emailaddress", "name"))))
         try:
             found.append(Address(display_name=name, addr_spec=address))
-        except (MessageError, ValueError, IndexError):
+        except _UNFIT:
             continue
     return found
 
