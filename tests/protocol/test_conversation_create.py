@@ -201,6 +201,7 @@ def test_a_body_without_a_type_is_taken_for_json(graph: Graph) -> None:
     [
         ("html", "<p>One</p><p>Two &amp; three</p>", "<p>One</p><p>Two &amp; three</p>", "One Two & three"),
         ("html", "a<script>alert(1)</script>b", "ab", "ab"),
+        ("html", "<html><head><title>Draft 3</title></head><body>Hi</body></html>", "Hi", "Hi"),
         ("html", '<p onclick="x()">a</p>', "<p>a</p>", "a"),
         ("html", '<a href="javascript:x()">a</a>', '<a rel="noopener noreferrer">a</a>', "a"),
         ("html", "<img src=x onerror=alert(1)>", '<img src="x">', ""),

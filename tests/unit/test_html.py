@@ -27,6 +27,7 @@ _PLAIN = st.text("ab ", max_size=12)
         ("<form action='https://x'><input name='p'></form>Hi", "Hi"),
         ("<p style='color:red; position:fixed'>Hi</p>", '<p style="color:red">Hi</p>'),
         ("<html><body><div>Hi</div></body></html>", "<div>Hi</div>"),
+        ("<html><head><title>Draft 3</title></head><body>Hi</body></html>", "Hi"),
         ("<!-- hidden -->Hi", "Hi"),
         ("1 < 2", "1 &lt; 2"),
         ("<svg><script>alert(1)</script></svg>ok", "ok"),

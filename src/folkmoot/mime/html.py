@@ -27,6 +27,8 @@ _STYLES = {
 }
 _CLEANER = nh3.Cleaner(
     tags=_TAGS,
+    # These go with what is in them: a title is no part of the text. Mail is often a whole document.
+    clean_content_tags={"script", "style", "title"},
     attributes=_ATTRIBUTES,
     filter_style_properties=_STYLES,
     url_schemes={"http", "https", "mailto", "cid", "tel"},
