@@ -193,6 +193,16 @@ def test_pictures_in_the_text_are_found_by_their_content_id(graph: Graph) -> Non
     assert (found["contentId"], found["isInline"], found["contentType"]) == ("picture1@here", True, "image/png")
 
 
+@pytest.mark.parametrize(("given", "kept"), [("True", True), ("false", False), (True, True)])
+def test_whether_a_reference_is_a_folder_may_be_text(graph: Graph, given: object, kept: bool) -> None:
+    adele = graph.as_("AdeleV")
+    place = adele.start()
+    body = {"post": {"body": {"content": "as in the published example"}, "attachments": [{**LINK, "isFolder": given}]}}
+    assert adele.post(f"{place.thread_path()}/reply", body).status == 202
+    [found] = adele.get(f"{adele.newest(place).post_path()}/attachments?$select=isFolder").value
+    assert found["isFolder"] is kept
+
+
 # ── what is refused ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -217,6 +227,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({**EVENT, "item": {"@odata.type": "#microsoft.graph.user"}}, "item.@odata.type"),
     ({**LINK, "sourceUrl": "x" * 8193}, "sourceUrl"),
     ({**LINK, "isFolder": 1}, "isFolder"),
+    ({**LINK, "isFolder": "yes"}, "isFolder"),
 ]
 
 

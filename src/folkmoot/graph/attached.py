@@ -166,6 +166,6 @@ def _link(given: inputs.AttachmentIn, path: str) -> str:
         "sourceUrl": url,
         "providerType": _short(given.provider_type, "providerType", path),
         "permission": _short(given.permission, "permission", path),
-        "isFolder": given.is_folder,
+        "isFolder": given.is_folder == "true" if isinstance(given.is_folder, str) else given.is_folder,
     }
     return msgspec.json.encode({name: value for name, value in link.items() if value is not None}).decode()

@@ -68,7 +68,8 @@ class AttachmentIn(Body, rename="camel"):
     source_url: str | None = None
     provider_type: str | None = None
     permission: str | None = None
-    is_folder: bool | None = None
+    # As text in the published examples.
+    is_folder: bool | Literal["true", "false"] | None = None
 
 
 class AttachmentItemIn(Body, rename="camel"):
