@@ -131,6 +131,14 @@ def test_the_type_is_the_given_one_or_that_of_the_name(graph: Graph, name: str, 
     assert adele.post(f"{place.post_path()}/attachments", body).json["contentType"] == kept
 
 
+@pytest.mark.parametrize("given", ["AP8h\nAP8h", " AP8hAP8h\r\n", "AP8h AP\t8h"])
+def test_base64_may_come_in_lines(graph: Graph, given: str) -> None:
+    adele = graph.as_("AdeleV")
+    place = adele.start()
+    made = adele.post(f"{place.post_path()}/attachments", file_attachment(contentBytes=given))
+    assert (made.status, made.json["contentBytes"], made.json["size"]) == (201, "AP8hAP8h", 6)
+
+
 def test_an_empty_file(graph: Graph) -> None:
     adele = graph.as_("AdeleV")
     place = adele.attach(adele.start(), b"")
