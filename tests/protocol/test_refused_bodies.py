@@ -41,7 +41,7 @@ NO_JSON = {
     "a comment": b"{} // x",
     "single quotes": b"{'topic': 'x'}",
     "not a number": b'{"x": NaN}',
-    "a byte order mark": b"\xef\xbb\xbf{}",
+    "two byte order marks": b"\xef\xbb\xbf\xef\xbb\xbf{}",
     "UTF-16": '{"topic": "x"}'.encode("utf-16"),
     "Latin-1": '{"topic": "é"}'.encode("latin-1"),
     "invalid UTF-8": b'{"topic": "\xc3\x28"}',

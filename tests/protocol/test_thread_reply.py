@@ -73,6 +73,16 @@ def test_what_clients_send_is_taken(graph: Graph, body: Any, action: str) -> Non
     assert post["conversationThreadId"] == place.thread
 
 
+def test_a_byte_order_mark_is_passed_over(graph: Graph) -> None:
+    adele = graph.as_("AdeleV")
+    place = adele.start()
+    marked = b'\xef\xbb\xbf{"post": {"body": {"content": "saved by an editor"}}}'
+    assert adele.post(f"{place.thread_path()}/reply", marked).status == 202
+    assert adele.get(adele.newest(place).post_path()).json["body"]["content"] == "saved by an editor"
+    batch = b'\xef\xbb\xbf{"requests": [{"id": "1", "method": "GET", "url": "/me"}]}'
+    assert adele.post("/$batch", batch).json["responses"][0]["status"] == 200
+
+
 def test_posts_of_one_second_stay_in_order(graph: Graph) -> None:
     adele = graph.as_("AdeleV")
     place = adele.start(content="0")

@@ -7,6 +7,7 @@ routers cost two to three times the bare request, and this surface is nouns, not
 from __future__ import annotations
 
 import asyncio
+from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, TypeVar
@@ -398,10 +399,11 @@ class GraphDoor:
             if length > self._max_body:
                 raise self._too_large()
         raw = b"".join(parts)
-        if (coding := headers.get(b"content-encoding")) is None:
-            return raw
-        unpack = partial(unpacked, raw, coding.decode("latin-1"), self._max_body)
-        return await asyncio.to_thread(unpack) if length > _PARSE_ELSEWHERE else unpack()
+        if (coding := headers.get(b"content-encoding")) is not None:
+            unpack = partial(unpacked, raw, coding.decode("latin-1"), self._max_body)
+            raw = await asyncio.to_thread(unpack) if length > _PARSE_ELSEWHERE else unpack()
+        # Editors and .NET write one before UTF-8; JSON lets a reader pass over it (RFC 8259 §8.1).
+        return raw.removeprefix(BOM_UTF8)
 
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(f"The request body is larger than the {self._max_body} bytes that this server accepts.")
