@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import pytest
 
 from tests.harness import ROADS, ROOT, Graph
@@ -121,3 +122,22 @@ def test_what_was_heard_stands_in_one_line(graph: Graph) -> None:
     item = {"id": "1", "method": "PATCH", "url": place.thread_path(), "headers": headers, "body": lock}
     (found,) = adele.post("/$batch", {"requests": [item]}).json["responses"]
     assert found["headers"]["Preference-Applied"] == "return=minimal, folkmoot.profile=extended"
+
+
+@pytest.mark.parametrize("first", [b"return=representation", b"folkmoot.profile=extended"])
+def test_preferences_may_come_in_lines_of_their_own(graph: Graph, first: bytes) -> None:
+    adele = graph.as_("AdeleV")
+    place = adele.start()
+    lines = sorted([b"return=representation", b"folkmoot.profile=extended"], key=lambda each: each != first)
+    headers = [(b"authorization", f"Bearer {adele.token}".encode()), (b"content-type", b"application/json")]
+    headers += [(b"prefer", line) for line in lines]
+    path = f"/v1.0{place.thread_path()}/reply".encode()
+    answer = graph.send_raw("POST", path, headers=headers, parts=[msgspec.json.encode(REPLY)])
+    assert answer.status == 201, answer
+    assert answer.headers["preference-applied"] == "return=representation, folkmoot.profile=extended"
+    # So may the etags of which one will do.
+    etags = [answer.json["@odata.etag"].encode(), b'W/"another"']
+    headers += [(b"if-match", etag) for etag in etags]
+    changed = b'{"body": {"contentType": "text", "content": "changed"}}'
+    path = f"/v1.0{found_path(answer).removeprefix(ROOT)}".encode()
+    assert graph.send_raw("PATCH", path, headers=headers, parts=[changed]).status == 200

@@ -67,6 +67,7 @@ _PROFILE_SECONDS = 10.0
 _ECHOED = 200
 _LONGEST_DOCUMENT = 40  # characters of a path that could name a document of the service
 _LONG_TOKEN = 4096  # bytes of an Authorization header that is not remembered: anybody can send one
+_IN_SEVERAL_LINES = (b"prefer", b"if-match")  # as lists may come (RFC 9110 §5.3)
 _SHORT_QUERY = 256  # bytes of a query whose options are remembered
 
 
@@ -417,7 +418,13 @@ def _applied(answer: Answer, preference: str) -> Answer:
 
 
 def _headers(scope: Mapping[str, Any]) -> dict[bytes, bytes]:
-    return dict(scope["headers"])
+    listed = scope["headers"]
+    headers = dict(listed)
+    if len(headers) < len(listed):
+        for name in _IN_SEVERAL_LINES:
+            if name in headers:
+                headers[name] = b", ".join([value for given, value in listed if given == name])
+    return headers
 
 
 def _length(headers: Mapping[bytes, bytes]) -> int:
