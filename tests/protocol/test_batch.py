@@ -17,6 +17,7 @@ from folkmoot.graph import batch as served
 from folkmoot.graph.app import GraphDoor
 from folkmoot.graph.envelope import Answer as Sent
 from folkmoot.graph.limits import Throttle
+from folkmoot.store import attachments
 from tests.harness import GROUP, JSON, ORIGIN, PERSON, ROADS, ROOT, Answer, Client, Graph, Place
 from tests.protocol.library import Library
 from tests.protocol.rows import EVERYTHING, EXTENDED, POSTING, REQUESTS, Request, case, each
@@ -231,6 +232,24 @@ def test_an_answer_without_a_body_has_null(graph: Graph) -> None:
 def test_whatever_the_door_answers_has_its_form(sent: Sent, content_type: str | None, body: Any) -> None:
     found, raw = served._body(sent)
     assert (found, msgspec.json.decode(raw)) == (content_type, body)
+
+
+def test_content_that_is_deleted_meanwhile_is_missing_from_its_item_alone(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adele = graph.as_("AdeleV")
+    place = adele.attach(adele.start())
+    path = place.attachment_path()
+    monkeypatch.setattr(attachments, "part", lambda snapshot, group, blob, at: None)
+    reply = {"post": {"body": {"content": "and this is there"}}}
+    got = ask(
+        adele,
+        item("a", f"{path}/$value"),
+        item("b", path),
+        item("c", f"{place.thread_path()}/reply", method="POST", body=reply),
+    )
+    assert {id: each["status"] for id, each in got.items()} == {"a": 404, "b": 404, "c": 202}
+    assert got["a"]["body"]["error"]["code"] == "ErrorItemNotFound"
 
 
 def test_answers_are_bounded_together(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,21 +152,27 @@ class _Run:
         done[place].set()
 
     async def _ask(self, place: int) -> None:
-        answer, *ids = await self._door.answer(self._scopes[place], _once(self._items[place].body), self._sender)
-        if isinstance(answer.body, Stream | Events):
-            answer = await self._whole(place, answer)
-        self._keep(place, answer, *ids)
+        answered = await self._door.answer(self._scopes[place], _once(self._items[place].body), self._sender)
+        if isinstance(answered[0].body, Stream | Events):
+            answered = await self._whole(place, *answered)
+        self._keep(place, *answered)
 
-    async def _whole(self, place: int, answer: Answer) -> Answer:
+    async def _whole(
+        self, place: int, answer: Answer, request_id: str, client_request_id: str
+    ) -> tuple[Answer, str, str]:
         """An answer that is sent part by part, in one piece, where that fits into the batch."""
         if isinstance(answer.body, Events):
             # Nothing has begun yet.
             message = "A stream of events does not end, so a batch cannot hold it; ask for it by itself."
-            return self._refused(place, BadBody(message, target=f"requests[{place}].url"))[0]
+            return self._refused(place, BadBody(message, target=f"requests[{place}].url"))
         body: Stream = answer.body
         if body.length > self._room:
-            return self._refused(place, AnswerTooLarge())[0]
-        return msgspec.structs.replace(answer, body=await body.whole())
+            return self._refused(place, AnswerTooLarge())
+        try:
+            whole = msgspec.structs.replace(answer, body=await body.whole())
+        except Refusal as refusal:
+            return self._refused(place, refusal)
+        return whole, request_id, client_request_id
 
     def _refused(self, place: int, refusal: Refusal) -> tuple[Answer, str, str]:
         ids = self._door.request_ids(dict(self._scopes[place]["headers"]))

@@ -17,7 +17,7 @@ from functools import partial
 import msgspec
 
 from folkmoot.graph.envelope import JSON, Answer, Stream, cut, encode
-from folkmoot.observe import log
+from folkmoot.refusals import NotFound
 from folkmoot.store import attachments
 from folkmoot.store.db import Store
 
@@ -90,8 +90,10 @@ def stream(pieces: deque[bytes | Content], store: Store) -> Stream:
     return Stream(length, chunks, around + part)
 
 
-class ContentGone(Exception):
-    """Content was deleted while it was being sent; the connection must break off, for the rest cannot be sent."""
+class ContentGone(NotFound):
+    """An attachment was deleted while it was being sent."""
+
+    # What is being sent must break off, for the rest is not there.
 
 
 async def _parts(content: Content, store: Store) -> AsyncIterator[bytes]:
@@ -101,7 +103,6 @@ async def _parts(content: Content, store: Store) -> AsyncIterator[bytes]:
     while at < content.size:
         part = await store.read(partial(attachments.part, group=content.group, blob=content.id, at=at), quick=True)
         if part is None:
-            log.warning("an attachment was deleted while it was being sent")
             raise ContentGone
         at += len(part)
         if content.base64:
