@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -159,6 +160,24 @@ def test_the_bodies_of_all(limited: Limited) -> None:
 
     assert sorted(graph.loop.run(all_of_them())) == [201, 201, 503]
     assert graph.loop.run(all_of_them()).count(201) == 2  # what they took was given back
+
+
+def test_compressed_bodies_count_as_what_they_may_become(limited: Limited) -> None:
+    graph = limited(max_bodies_bytes=4 * 1024 * 1024)
+    adele = graph.as_("AdeleV")
+    headers = {"Authorization": f"Bearer {adele.token}", "Content-Type": "application/json"}
+    headers |= {"Content-Encoding": "gzip"}
+    url = f"https://localhost:8443/v1.0/groups/{SALES}/conversations"
+    small = gzip.compress(msgspec.json.encode(CONVERSATION))
+    post = {"body": {"contentType": "text", "content": "x" * 3_000_000}}
+    large = gzip.compress(msgspec.json.encode({"topic": "Large", "threads": [{"posts": [post]}]}))
+
+    async def all_of_them(body: bytes, many: int) -> list[int]:
+        asked = (graph.asking("POST", url, body, headers) for _ in range(many))
+        return [each.status for each in await asyncio.gather(*asked)]
+
+    assert graph.loop.run(all_of_them(small, 10)) == [201] * 10
+    assert sorted(graph.loop.run(all_of_them(large, 2))) == [201, 503]
 
 
 # ── who is told, and who is not held to it ───────────────────────────────────────────────────────────────────────────

@@ -18,7 +18,7 @@ from folkmoot.auth.identities import Identities
 from folkmoot.graph import body as bodies
 from folkmoot.graph import ids
 from folkmoot.graph.call import Call, missing
-from folkmoot.graph.compressed import unpacked
+from folkmoot.graph.compressed import GROWTH, unpacked
 from folkmoot.graph.consistency import checked
 from folkmoot.graph.content import filled
 from folkmoot.graph.cross_origin import preflight
@@ -203,8 +203,10 @@ class GraphDoor:
             mailbox = self._throttle.admit(asked.caller, resolved.address, _group(resolved), content=content)
         # What a body may take of the memory for bodies. One that is too large is not read.
         size = min(_length(asked.headers), self._max_body)
-        if b"transfer-encoding" in asked.headers or (size and b"content-encoding" in asked.headers):
+        if b"transfer-encoding" in asked.headers:
             size = self._max_body
+        elif b"content-encoding" in asked.headers:
+            size = min(size * GROWTH, self._max_body)
         try:
             if size and self._bodies + size > self._max_bodies:
                 raise Busy

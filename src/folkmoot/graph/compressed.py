@@ -6,6 +6,8 @@ import zlib
 
 from folkmoot.refusals import BadBody, BodyTooLarge, CodingUnknown
 
+# What a byte can become at most (zlib, "Technical Details").
+GROWTH = 1032
 _NAME = "Content-Encoding"
 
 
