@@ -63,6 +63,11 @@ def test_a_file_as_it_is(graph: Graph, road: str) -> None:
             "text/calendar; charset=utf-8",
             b"SUMMARY:A\\; b",
         ),
+        (
+            {"@odata.type": "#microsoft.graph.event", "lastModifiedDateTime": "2026-11-23T01:30:00+02:00"},
+            "text/calendar; charset=utf-8",
+            b"DTSTAMP:20261122T233000Z",
+        ),
         ({"@odata.type": "#microsoft.graph.contact", "displayName": "Ann"}, "text/vcard; charset=utf-8", b"FN:Ann"),
         ({"@odata.type": "microsoft.graph.message", "subject": "Hi"}, "message/rfc822", b"Subject: Hi"),
     ],

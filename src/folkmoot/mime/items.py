@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -109,7 +110,7 @@ def _event(item: Item, uid: str) -> Iterator[str]:
     yield from ("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Folkmoot//EN", "BEGIN:VEVENT")
     yield f"UID:{_escaped(item.get('icaluid') or uid)}"
     stamp = _moment(item.get("lastmodifieddatetime")) or _moment(item.get("createddatetime"))
-    yield f"DTSTAMP:{stamp:%Y%m%dT%H%M%SZ}" if stamp is not None else "DTSTAMP:19700101T000000Z"
+    yield f"DTSTAMP:{_utc(stamp)}" if stamp is not None else "DTSTAMP:19700101T000000Z"
     whole_days = item.get("isallday") is True
     for name, key in (("DTSTART", "start"), ("DTEND", "end")):
         moment = _moment(_below(item, key, "datetime"))
@@ -119,7 +120,7 @@ def _event(item: Item, uid: str) -> Iterator[str]:
         if whole_days:
             yield f"{name};VALUE=DATE:{moment:%Y%m%d}"
         elif zone.upper() in ("", "UTC"):
-            yield f"{name}:{moment:%Y%m%dT%H%M%SZ}"
+            yield f"{name}:{_utc(moment)}"
         else:
             yield f'{name};TZID="{_parameter(zone)}":{moment:%Y%m%dT%H%M%S}'
     yield from _given("SUMMARY", item.get("subject"))
@@ -131,6 +132,13 @@ def _event(item: Item, uid: str) -> Iterator[str]:
     yield from _participants("ORGANIZER", [item.get("organizer")])
     yield from _participants("ATTENDEE", _each(item.get("attendees")))
     yield from ("END:VEVENT", "END:VCALENDAR")
+
+
+def _utc(moment: datetime) -> str:
+    """A moment in UTC, as which it is taken where it has no offset (RFC 5545 §3.3.5)."""
+    with suppress(OverflowError):  # in the first and the last hours that there are
+        moment = moment.astimezone(UTC) if moment.tzinfo is not None else moment
+    return f"{moment:%Y%m%dT%H%M%SZ}"
 
 
 def _participants(name: str, given: Iterable[Any]) -> Iterator[str]:
