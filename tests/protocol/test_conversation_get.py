@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from folkmoot.store import integrity
 from tests.harness import Graph, iso
 from tests.protocol.library import Library
 from tests.protocol.shapes import well_formed
@@ -54,3 +55,21 @@ def test_a_clock_that_was_set_back_does_not_set_the_conversation_back(graph: Gra
     assert conversation["preview"] == "later"
     posts = graph.as_("AdeleV").get(f"{place.thread_path()}/posts").ids
     assert posts == [place.post, later.post]
+
+
+def test_it_tells_the_preview_of_the_thread_that_spoke_last(graph: Graph) -> None:
+    """By the times that are told: clocks of servers differ, and are set back."""
+    adele = graph.as_("AdeleV")
+    place = adele.start("Launch", "first")
+    graph.clock.advance(3600)
+    latest = graph.clock.now
+    adele.post(f"{place.conversation_path}/threads", {"topic": "Budget", "posts": [{"body": {"content": "second"}}]})
+    graph.clock.advance(-1800)
+    adele.reply(place, "third")
+    conversation = adele.get(place.conversation_path).json
+    assert (conversation["lastDeliveredDateTime"], conversation["preview"]) == (iso(latest), "second")
+    assert adele.get(place.thread_path()).json["preview"] == "third"
+    graph.clock.advance(1800)
+    adele.reply(place, "fourth")
+    assert adele.get(place.conversation_path).json["preview"] == "fourth"
+    assert integrity.of_group(graph.store, place.group)[1] == []

@@ -54,7 +54,8 @@ def reply(tx: Tx, place: Place, draft: PostDraft, to: Post | None = None) -> str
             has_attachments=bool(conversation.has_attachments) or attachments.tell_of(draft.attachments),
             last_delivered_at=max(received, conversation.last_delivered_at),
             unique_senders=_with_name(conversation.unique_senders, name),
-            preview=draft.preview,
+            # Another thread's last post may be later, by the clock of another server.
+            preview=draft.preview if received >= conversation.last_delivered_at else conversation.preview,
         ),
     )
     record(
