@@ -30,7 +30,7 @@ from folkmoot.config import Settings
 from folkmoot.model import Caller, PostDraft, ThreadDraft
 from folkmoot.ops import access, conversations, posts
 from folkmoot.refusals import Busy, NotFound, OutcomeUnknown, StorageFull, TooSlow
-from folkmoot.store import db, integrity, migrate, writer
+from folkmoot.store import db, integrity, migrate, sqlite, writer
 from folkmoot.store import schema as s
 from folkmoot.store.db import Hint, Statement, Store, Tx
 from folkmoot.store.ids import IdSource
@@ -538,6 +538,36 @@ def test_a_full_disk_refuses_what_has_no_room_and_keeps_the_rest(tmp_path: Path)
         store.write_here(room(100_000))
         store.write_here(flood)
         assert len(stored(store)) == 2002
+
+
+def test_a_file_that_stays_locked_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another program: who waits with others is not answered after all their waits, one after the other."""
+    monkeypatch.setattr(sqlite, "_PATIENCE_MS", 1)
+    real, turns = Turn.at_once, 0
+    with (
+        new_place("sqlite", tmp_path) as place,
+        contextlib.closing(opened(place)) as store,
+        contextlib.closing(sqlite3.connect(place, isolation_level=None, check_same_thread=False)) as other,
+    ):
+
+        def at_once(turn: Turn) -> bool:
+            nonlocal turns
+            turns += 1
+            if turns == 1:
+                other.execute("BEGIN IMMEDIATE")
+            return real(turn)
+
+        async def batch() -> list[Any]:
+            async with held(store):
+                tasks = await asked(store, *map(add, range(5)))
+                monkeypatch.setattr(Turn, "at_once", at_once)
+            return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), PATIENCE)
+
+        assert [type(each) for each in asyncio.run(batch())] == [Busy] * 5
+        assert turns == 1
+        other.execute("ROLLBACK")
+        assert store.write_here(add(6)) == 6
+        assert stored(store) == [6]
 
 
 def test_closing_finishes_what_waits(place: Place) -> None:

@@ -150,7 +150,7 @@ class SqliteWriter(Writer):
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            if not _is_locked(error):
                 raise
             self.hand_over()
             connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
@@ -167,9 +167,17 @@ class SqliteWriter(Writer):
                 return Busy()
         return error
 
+    def _for_all(self, error: Exception) -> bool:
+        # The turn was waited for, or the file, and neither came: each would only wait as long again.
+        return isinstance(error, Busy) or _is_locked(error)
+
     def _end(self) -> None:
         self._connection.close()
         self._turn.close()
+
+
+def _is_locked(error: Exception) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 # Steps of SQLite's machine between two looks at the clock: about a millisecond.

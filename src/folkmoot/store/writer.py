@@ -199,7 +199,7 @@ class Writer(ABC):
                     stuck[group] = alone
 
     def _for_all(self, error: Exception) -> bool:
-        """Whether every write would meet this error now: the database cannot be reached."""
+        """Whether every write would meet this error now: the database cannot be reached, or written to."""
         return False
 
     def _for_group(self, error: Exception) -> bool:
