@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -211,6 +213,31 @@ def test_hints_are_back_when_the_database_is() -> None:
     with private_server(durable=False) as server:
         migrate.upgrade(server.url)
         asyncio.run(run(server.url))
+
+
+def test_a_look_that_fails_is_not_the_last(opens: Open, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever the database says: else nobody here would hear of other processes' changes until a restart."""
+
+    async def run() -> None:
+        with contextlib.closing(opens(Clock())) as one, contextlib.closing(opens(Clock())) as two:
+            await one.write(begin(guid(1)))
+            two.watch.look_seconds = 0.02
+            read, failures = two.read_here, iter(range(2))
+
+            def failing(*given: Any, **named: Any) -> Any:
+                if next(failures, None) is not None:
+                    raise sqlite3.OperationalError("disk I/O error")
+                return read(*given, **named)
+
+            async with listening(two) as listener:
+                two.read_here = failing  # type: ignore[method-assign]
+                looks = listener.looks
+                await listener.until(lambda: listener.looks > looks + 1)
+                await one.write(change(guid(1)))
+                await listener.until(lambda: listener.heard == {guid(1)})
+        assert "disk I/O error" in caplog.text
+
+    asyncio.run(run())
 
 
 def test_messages_are_short_enough() -> None:

@@ -248,6 +248,10 @@ class Watch:
             found = self._read(self._lately.look)
         except Refusal:
             return  # the database is away; what it missed the next look finds
+        except Exception:
+            # Nobody would begin this thread again.
+            log.exception("it cannot be looked for changes of other processes; it is tried again")
+            return
         if found:
             self._wake.heard(found)
         self._wake.looked(self._lately.at)
