@@ -205,6 +205,16 @@ def test_rows_are_kept_as_long_as_tokens(graph: Graph) -> None:
     assert {item["id"] for item in adele.get(link).value} == {SALES, GROUP["Mark8"]}
 
 
+def test_what_was_changed_while_the_clock_was_behind_is_told(graph: Graph) -> None:
+    """As of a machine that was off for weeks, and begins with the time at which it went."""
+    link = graph.as_("AdeleV").get("/groups/delta").json["@odata.deltaLink"]
+    graph.clock.advance(-30 * 86_400)
+    assert graph.as_("AdeleV").patch(f"/groups/{SALES}", {"description": "behind"}).status == 204
+    graph.clock.advance(30 * 86_400)
+    assert graph.as_("LidiaH").patch(f"/groups/{GROUP['Mark8']}", {"description": "right"}).status == 204
+    assert {item["id"] for item in graph.as_("AdeleV").get(link).value} == {SALES, GROUP["Mark8"]}
+
+
 def test_a_group_that_comes_into_sight_and_goes(graph: Graph) -> None:
     adele, diego = graph.as_("AdeleV"), graph.as_("DiegoS")
     follower, hr = Follower(adele), GROUP["HR"]

@@ -30,7 +30,12 @@ _HEAD_TO_WRITE = Statement(select(s.directory_sequence.c.seq).with_for_update())
 _BEGIN = Statement(insert(s.directory_sequence), keeps_memo=True)
 _ADVANCE = Statement(update(s.directory_sequence).values(seq=bindparam("new_seq")), keeps_memo=True)
 _APPEND = Statement(insert(s.directory_changes), keeps_memo=True)
-_PRUNE = Statement(delete(s.directory_changes).where(_c.at < bindparam("before")), keeps_memo=True)
+# From the lower end, as `follows` needs it: what a clock that was behind wrote between others stays as long as these.
+_KEPT = select(_c.seq).where(_c.at >= bindparam("before")).order_by(_c.seq).limit(1).scalar_subquery()
+_PRUNE = Statement(
+    delete(s.directory_changes).where(_c.at < bindparam("before"), _c.seq < _KEPT),
+    keeps_memo=True,
+)
 
 _between = (_c.seq > bindparam("since"), _c.seq <= bindparam("high"))
 _TOUCHED = Statement(
