@@ -353,10 +353,21 @@ def test_a_damaged_token_is_refused(library: Library) -> None:
 )  # fmt: skip
 def test_a_forged_token_is_refused(library: Library, values: list[Any]) -> None:
     adele, path = library.as_("AdeleV"), f"{library.launch.group_path}/conversations?$orderby=topic"
-    token = token_of(adele, f"{path}&$top=2")
-    shape = msgspec.json.decode(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))[0]
-    forged = base64.urlsafe_b64encode(msgspec.json.encode([shape, *values])).decode().rstrip("=")
+    forged = forged_token(token_of(adele, f"{path}&$top=2"), values)
     refused(adele.get(f"{path}&$skiptoken={forged}"), 400, "ErrorInvalidUrlQuery", "$skiptoken")
+
+
+@pytest.mark.parametrize("value", [-1, 1e300, True, ["x"]], ids=str)
+def test_a_forged_token_of_an_order_without_regard_to_case_is_refused(library: Library, value: Any) -> None:
+    adele, path = library.as_("AdeleV"), "/users?$orderby=displayName"
+    forged = forged_token(token_of(adele, f"{path}&$top=2"), [value, PERSON["AdeleV"]])
+    refused(adele.get(f"{path}&$skiptoken={forged}"), 400, "Request_BadRequest", "$skiptoken")
+
+
+def forged_token(token: str, values: list[Any]) -> str:
+    """A token with other values."""
+    shape = msgspec.json.decode(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))[0]
+    return base64.urlsafe_b64encode(msgspec.json.encode([shape, *values])).decode().rstrip("=")
 
 
 def test_a_token_goes_with_another_select_and_page_size(library: Library) -> None:

@@ -99,7 +99,7 @@ def _sortable(noun: Noun, path: Path) -> tuple[Sql, ...]:
 @lru_cache(maxsize=256)
 def _folded(column: Sql) -> Sql:
     """The column without regard to case; the same expression each time, so that it is selected once."""
-    return func.lower(column)
+    return func.lower(column, type_=column.type)
 
 
 def _sortable_names(noun: Noun) -> list[str]:
