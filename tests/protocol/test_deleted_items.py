@@ -195,6 +195,24 @@ def test_a_user_comes_back_with_memberships(graph: Graph) -> None:
     assert graph.as_("AlexW").get("/me/memberOf").ids == groups
 
 
+def test_a_user_comes_back_with_what_was_set_for_groups(graph: Graph) -> None:
+    admin, alex, mine = graph.as_("admin", scopes=EVERYTHING), graph.as_("AlexW"), f"/groups/{SALES}"
+    graph.as_("AdeleV").start()
+    for said in ("unsubscribeByMail", "addFavorite", "resetUnseenCount"):
+        assert alex.post(f"{mine}/{said}").status == 200
+    graph.as_("AdeleV").start()
+    asked = f"{mine}?$select=isSubscribedByMail,isFavorite,unseenCount"
+    before = alex.get(asked).json
+    assert (before["isSubscribedByMail"], before["isFavorite"], before["unseenCount"]) == (False, True, 1)
+    admin.delete(f"/users/{ALEX}")
+    assert admin.post(f"{ITEMS}/{ALEX}/restore").status == 200
+    assert alex.get(asked).json == before
+    admin.delete(f"/users/{ALEX}")
+    assert admin.delete(f"{ITEMS}/{ALEX}").status == 204
+    set_by = Statement(select(schema.preferences.c.person_id))
+    assert graph.store.read_here(lambda snapshot: snapshot.all(set_by)) == []
+
+
 def test_a_user_whose_name_was_taken_cannot_come_back(graph: Graph) -> None:
     admin = graph.as_("admin", scopes=EVERYTHING)
     admin.delete(f"/users/{ALEX}")

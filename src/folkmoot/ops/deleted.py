@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from folkmoot.model import Caller, Standing
-from folkmoot.ops import access, directory, senders
+from folkmoot.ops import access, directory, senders, settings
 from folkmoot.refusals import NoSuchObject
 from folkmoot.store import everywhere, rows, search
 from folkmoot.store.changes import record
@@ -158,8 +158,13 @@ def _erase_group(tx: Tx, group: str, by: str | None) -> None:
 
 
 def _erase_user(tx: Tx, id: str, by: str | None) -> None:
-    _take_turns_of_lists(tx, id)
+    user = everywhere.deleted_user(tx, id)
+    held = () if user is None else user[2]
+    for group in sorted({*(group for _, group in held), *(group for _, group in everywhere.sender_in(tx, id))}):
+        rows.take_turn(tx, group)
     senders.forget(tx, id, by)
+    for group in sorted({group for _, group in held}):
+        settings.left(tx, group, id)
     tx.run(everywhere.ERASE_USER, b_id=id)
     note(tx, "user", id, "purged")
 

@@ -96,7 +96,8 @@ def update_user(tx: Tx, id: str, changes: Mapping[str, Any]) -> None:
 def delete_user(tx: Tx, caller: Caller, id: str) -> None:
     """Take a user out of the directory and of every group. What the person has said stays.
 
-    Addresses become free at once, as the cloud's do; memberships and places in lists of senders are kept for a restore.
+    Addresses become free at once, as the cloud's do; memberships, places in lists of senders and what the person set
+    for groups are kept for a restore.
     """
     _there(tx, id)
     held = sorted(everywhere.roles_of(tx, id))
@@ -107,7 +108,6 @@ def delete_user(tx: Tx, caller: Caller, id: str) -> None:
     senders.forget(tx, id, caller.oid)
     for group, role in held:
         everywhere.drop_membership(tx, group, role, id)
-        settings.left(tx, group, id)
         record(tx, group, caller.oid, ("deleted", _noun(role), id))
         note(tx, "group", group, role, related=id)
     tx.run(everywhere.DROP_ADDRESSES, b_object=id)
