@@ -31,6 +31,8 @@ PATH = f"/groups/{SALES}"
 NOBODY = "00000000-0000-0000-0000-000000000000"
 both = pytest.mark.parametrize("verdict", ["accepted", "rejected"])
 REPLY = {"post": {"body": {"contentType": "text", "content": "Yes"}}}
+OUTER = {"displayName": "Outer", "mailNickname": "outer", "mailEnabled": False, "securityEnabled": True,
+         "visibility": "Public"}  # fmt: skip
 
 
 def put(client: Client, verdict: str, id: str, kind: str = "users", path: str = PATH) -> Any:
@@ -168,9 +170,7 @@ def test_through_groups(graph: Graph) -> None:
     """Also nested ones; who leaves the group is out at once."""
     adele, lee = graph.as_("AdeleV"), graph.as_("LeeG")
     place = adele.start()
-    body = {"displayName": "Outer", "mailNickname": "outer", "mailEnabled": False, "securityEnabled": True,
-            "visibility": "Public"}  # fmt: skip
-    outer = adele.post("/groups", body).json["id"]
+    outer = adele.post("/groups", OUTER).json["id"]
     put_in = {"@odata.id": f"{CLOUD}/directoryObjects/{GROUP['Engineering']}"}
     assert adele.post(f"/groups/{outer}/members/$ref", put_in).status == 204
     put(adele, "accepted", outer, "groups")
@@ -178,6 +178,27 @@ def test_through_groups(graph: Graph) -> None:
     assert answers(graph.as_("MeganB"), place) == 403
     lee.delete(f"/groups/{GROUP['Engineering']}/members/{PERSON['LeeG']}/$ref")
     assert answers(lee, place) == 403
+
+
+def test_nobody_is_in_a_group_through_one_that_was_deleted(graph: Graph) -> None:
+    adele, lee, admin = graph.as_("AdeleV"), graph.as_("LeeG"), graph.as_("admin", scopes=EVERYTHING)
+    place, inner = adele.start(), GROUP["Mark8"]
+    outer = adele.post("/groups", OUTER).json["id"]
+    put_in = {"@odata.id": f"{CLOUD}/directoryObjects/{inner}"}
+    assert adele.post(f"/groups/{outer}/members/$ref", put_in).status == 204
+    put(adele, "accepted", outer, "groups")
+
+    def is_in() -> bool:
+        asked = admin.post(f"/users/{PERSON['LeeG']}/checkMemberGroups", {"groupIds": [outer]})
+        listed = outer in admin.get(f"/users/{PERSON['LeeG']}/transitiveMemberOf").ids
+        assert (outer in asked.value) is listed
+        return listed
+
+    assert (is_in(), answers(lee, place)) == (True, 202)
+    assert admin.delete(f"/groups/{inner}").status == 204
+    assert (is_in(), answers(lee, place)) == (False, 403)
+    assert admin.post(f"/groups/{inner}/restore").status == 200
+    assert (is_in(), answers(lee, place)) == (True, 202)
 
 
 def test_applications_post_as_the_group(graph: Graph) -> None:

@@ -95,8 +95,12 @@ _DROP_OBJECT_GROUP = Statement(
     )
 )
 _PARENTS = Statement(
-    select(s.object_groups.c.group_id).where(
-        s.object_groups.c.object_id == _ID, s.object_groups.c.role == bindparam("role")
+    select(s.object_groups.c.group_id)
+    .select_from(s.object_groups.join(s.groups, s.groups.c.group_id == s.object_groups.c.group_id))
+    .where(
+        s.object_groups.c.object_id == _ID,
+        s.object_groups.c.role == bindparam("role"),
+        s.groups.c.deleted_at.is_(None),
     )
 )
 _NESTED = Statement(
@@ -295,7 +299,10 @@ def roles_of(snapshot: Snapshot, object_id: str) -> list[tuple[str, str]]:
 
 
 def groups_above(snapshot: Snapshot, object_id: str) -> list[str]:
-    """Ids of the groups that the object is a member of, directly or through groups, nearest first."""
+    """Ids of the groups that the object is a member of, directly or through groups, nearest first.
+
+    A deleted group is none of them, and nobody is in another through it.
+    """
     found: dict[str, None] = {}
     edge = [object_id]
     while edge:
