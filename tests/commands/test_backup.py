@@ -385,8 +385,8 @@ def test_an_older_backup_is_brought_up_to_this_release(database: Database, tmp_p
     """Of before there were words: they are made when it is restored."""
     group, post = GROUP["HR"], "0195a000-0000-7000-8000-000000000001"
     with empty(database, tmp_path / "old") as words:
-        url = migrate.postgres_url(words[3]) if len(words) > 2 else migrate.sqlite_url(tmp_path / "old" / "folkmoot.db")
-        engine = create_engine(url)
+        file = migrate.sqlite_url(tmp_path / "old" / "folkmoot.db")
+        engine = migrate.postgres_engine(words[3]) if len(words) > 2 else create_engine(file)
         with engine.begin() as connection:
             restore._to_revision(connection, "0005")
             assert "post_words" not in inspect(connection).get_table_names()

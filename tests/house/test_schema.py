@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import inspect
 from sqlalchemy.engine import Engine
 
 from folkmoot.store import indexes, migrate, schema  # noqa: F401  (the indexes complete the schema)
@@ -56,9 +56,8 @@ def described(engine: Engine) -> dict[str, Any]:
     }
 
 
-def agree(migrated: str, created: str) -> None:
-    """Compare what the migrations made with what the schema makes."""
-    first, second = create_engine(migrated), create_engine(created)
+def agree(first: Engine, second: Engine) -> None:
+    """Compare what the migrations made in the first with what the schema makes in the second."""
     try:
         schema.meta.create_all(second)
         found, expected = described(first), described(second)
@@ -77,7 +76,7 @@ def test_sqlite(tmp_path: Path) -> None:
     migrated, created = tmp_path / "migrated.db", tmp_path / "created.db"
     migrate.upgrade(migrated)
     assert migrate.current(migrated) == migrate.HEAD
-    agree(migrate.sqlite_url(migrated), migrate.sqlite_url(created))
+    agree(migrate.sqlite_engine(migrated), migrate.sqlite_engine(created))
     assert expressions(migrated) == expressions(created) != []
 
 
@@ -92,7 +91,7 @@ def test_postgresql() -> None:
     with fresh() as migrated, fresh() as created:
         migrate.upgrade(migrated)
         assert migrate.current(migrated) == migrate.HEAD
-        agree(migrate.postgres_url(migrated), migrate.postgres_url(created))
+        agree(migrate.postgres_engine(migrated), migrate.postgres_engine(created))
 
 
 # The same facts, led by the object; and what is a subscriber's, and names a group or none.

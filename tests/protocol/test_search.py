@@ -460,7 +460,7 @@ def test_the_migrations_index_what_is_there(graph: Graph, monkeypatch: pytest.Mo
         import_module(f"folkmoot.store.migrations.versions.{name}") for name in ("0006_search", "0013_in_order")
     )
     monkeypatch.setattr(first, "_BATCH", 3)
-    engine = create_engine(migrate.sqlite_url(store._path) if sqlite else migrate.postgres_url(store._url))
+    engine = create_engine(migrate.sqlite_url(store._path)) if sqlite else migrate.postgres_engine(store._url)
     with engine.begin() as connection:
         context = MigrationContext.configure(connection)
         with Operations.context(context):

@@ -10,13 +10,14 @@ import threading
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 import pytest
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from psycopg import sql
-from sqlalchemy import create_engine
+from psycopg.conninfo import conninfo_to_dict
 
 from folkmoot import cli
 from folkmoot.store import migrate, search
@@ -45,6 +46,18 @@ def test_a_newer_database_that_was_only_added_to_is_used_as_it_is(nothing: Place
     migrate.upgrade(nothing)
     assert migrate.standing(nothing) == ("9999", "0013" if isinstance(nothing, Path) else "0009")
     assert migrate.standing(nothing).complete
+
+
+def test_hosts_with_ports_of_their_own_are_tried_in_turn(url: str, tmp_path: Path) -> None:
+    """`…@db1:5432,db2:5432/…`, which SQLAlchemy cannot read: migrated, backed up and restored."""
+    found = conninfo_to_dict(url)
+    host, port = quote(str(found["host"]), safe=""), found.get("port", "5432")
+    several = f"postgresql://{found['user']}@{host}:1,{host}:{port}/{found['dbname']}"
+    given = ["--data", str(tmp_path), "--database", several]
+    file = str(tmp_path / "whole.zip")
+    for command in (["migrate"], ["backup", file], ["restore", "--replace", file]):
+        cli.main([*command, *given])
+    assert migrate.standing(url).complete
 
 
 def test_the_release_before_runs_on_this_schema(tmp_path: Path) -> None:
@@ -175,7 +188,7 @@ def test_a_database_that_keeps_no_utf_8_is_refused_by_its_name(fresh_database: s
 
 def test_an_index_is_made_beside_a_writer(url: str) -> None:
     """A writer in the midst of a transaction on another table goes on writing to this one; what failed is made anew."""
-    engine = create_engine(migrate.postgres_url(url))
+    engine = migrate.postgres_engine(url)
     with contextlib.closing(psycopg.connect(url, autocommit=True)) as writer:
         insert = "INSERT INTO endpoints (url, failures) VALUES (%s, 0)"
         writer.execute(insert, ("https://a.example",))

@@ -19,6 +19,7 @@ from folkmoot.observe import log
 from folkmoot.refusals import Refusal
 
 if TYPE_CHECKING:
+    import psycopg
     from sqlalchemy import Connection, Engine
 
 # The newest revision in `migrations/versions`; a test holds it to that. Revisions have four digits and go up.
@@ -66,9 +67,24 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def postgres_url(url: str) -> str:
-    """SQLAlchemy's URL of a PostgreSQL database, from libpq's (`postgresql://…`)."""
-    return "postgresql+psycopg://" + url.partition("://")[2]
+def postgres_engine(url: str) -> Engine:
+    """SQLAlchemy's engine of a PostgreSQL database, by libpq's URL (`postgresql://…`).
+
+    That is libpq's to read: SQLAlchemy understands parts of it otherwise, and refuses several hosts with ports.
+    """
+    from sqlalchemy import create_engine
+
+    return create_engine("postgresql+psycopg://", creator=lambda: primary(url))
+
+
+def primary(url: str, **options: Any) -> psycopg.Connection[Any]:
+    """A connection to that host of libpq's URL which takes writes; a standby among them would only refuse."""
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+    wanted = {} if "target_session_attrs" in conninfo_to_dict(url) else {"target_session_attrs": "read-write"}
+    # A pooler keeps no statements between transactions.
+    return psycopg.connect(make_conninfo(url, **wanted), prepare_threshold=None, **options)
 
 
 def current(database: Path | str) -> str | None:
@@ -147,10 +163,10 @@ def _upgrade_sqlite(file: Path, to: str) -> None:
 
 def _upgrade_postgresql(url: str, to: str, deadline: float) -> None:
     from psycopg import errors
-    from sqlalchemy import create_engine, event, text
+    from sqlalchemy import event, text
     from sqlalchemy.exc import DBAPIError
 
-    engine = create_engine(postgres_url(url), connect_args={"prepare_threshold": None})
+    engine = postgres_engine(url)
     settings = (f"SET LOCAL lock_timeout = {int(LOCK_SECONDS * 1000)}", "SET LOCAL statement_timeout = 0")
 
     def begun(connection: Any) -> None:
@@ -185,9 +201,7 @@ def _turn(url: str, deadline: float) -> Iterator[None]:
     The lock is that of a transaction, since a pooler keeps no session. It is asked for again and again rather than
     waited for: whoever waits has a snapshot, and CREATE INDEX CONCURRENTLY waits for all who have one.
     """
-    import psycopg
-
-    with psycopg.connect(url, prepare_threshold=None) as link:
+    with primary(url) as link:
         # A cluster made without a locale makes such databases, and the driver gives bytes for their text.
         encoding = link.info.parameter_status("server_encoding")
         if encoding not in (None, "UTF8"):

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, inspect, text
+from sqlalchemy import Connection, event, inspect, text
 from sqlalchemy.exc import DatabaseError
 
 from folkmoot.refusals import Refusal
@@ -125,9 +125,7 @@ def open_elsewhere(database: Path) -> bool:
 
 
 def _require_no_backends(url: str) -> None:
-    import psycopg
-
-    with psycopg.connect(url, autocommit=True) as connection:
+    with migrate.primary(url, autocommit=True) as connection:
         row = connection.execute(
             "SELECT count(*) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
@@ -184,7 +182,7 @@ def load(archive: Archive, database: Path | str, *, replace: bool, log_goes_on: 
 def _transaction(database: Path | str) -> Iterator[Connection]:
     """A transaction on a connection of its own."""
     if isinstance(database, str):
-        engine = create_engine(migrate.postgres_url(database))
+        engine = migrate.postgres_engine(database)
     else:
         engine = migrate.sqlite_engine(database)
         event.listen(engine, "connect", _careless)
