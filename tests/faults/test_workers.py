@@ -216,6 +216,16 @@ def test_workers_do_not_outlive_their_parent(tmp_path: Path) -> None:
         until(lambda: not any(alive(pid) for pid in workers))
 
 
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="nothing keeps files in memory here")  # noqa: S108
+def test_what_workers_count_is_not_on_a_disk(tmp_path: Path) -> None:
+    """Where that is full, whoever touches the next page of a mapped file is killed: all workers, again and again."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with running(tmp_path / "data", TMPDIR=str(temporary), **ENVIRONMENT) as served:
+        assert served.workers
+        assert [*temporary.iterdir()] == []
+
+
 def alive(pid: int) -> bool:
     with suppress(FileNotFoundError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 # Where worker processes put what they count, so that whichever is asked can tell of all (prometheus_client).
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
+# These files are mapped into memory, and a full disk that has no room for a page of one kills who touches it (SIGBUS).
+# Where the system has a directory in memory they are there (shm_overview(7)).
+_IN_MEMORY = "/dev/shm"  # noqa: S108  (what is made in it has a name of its own)
 Sockets = list[tuple[Any, tuple[str, str] | None]]
 
 
@@ -164,7 +167,8 @@ def _shared_metrics() -> Iterator[None]:
     if _METRICS in os.environ:
         yield
         return
-    directory = os.environ[_METRICS] = tempfile.mkdtemp(prefix="folkmoot-metrics-")
+    place = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK | os.X_OK) else None
+    directory = os.environ[_METRICS] = tempfile.mkdtemp(prefix="folkmoot-metrics-", dir=place)
     try:
         yield
     finally:
