@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import errno
+import io
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -42,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     # The data directory holds keys and everybody's words: for the one who runs the server alone.
     os.umask(0o077)
+    _complete_streams()
     given = sys.argv[1:] if arguments is None else arguments
     options = _parser(given[0] if given else None).parse_args(given)
     try:
@@ -73,8 +77,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if error.filename is None:
             raise
         sys.exit(f"folkmoot: {error.filename}: {error.strerror}; --data names the directory to use.")
+    except UnicodeEncodeError:
+        if all(each.encode(errors="ignore").decode() == each for each in given):
+            raise
+        # Bytes that are none of the encoding's reach Python as halves of characters (PEP 383).
+        sys.exit("folkmoot: An argument has bytes that are no text; give it in UTF-8.")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _complete_streams() -> None:
+    """Have all three streams, and let both outputs take every text.
+
+    One that is closed would be taken by the next file that is opened: what goes to it goes nowhere instead. What the
+    terminal's encoding has no characters for is said as JSON says it, so that what is JSON stays so.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            while (opened := os.open(os.devnull, os.O_RDWR)) < number:
+                pass
+            setattr(sys, name, os.fdopen(opened, "w" if number else "r", encoding="utf-8", closefd=False))
+    codecs.register_error("folkmoot", _as_json_says_it)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="folkmoot")
+
+
+def _as_json_says_it(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)  # noqa: S101  (nothing is decoded)
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def _parser(command: str | None = None) -> argparse.ArgumentParser:

@@ -195,6 +195,14 @@ def test_a_misspelt_variable_is_warned_of_without_its_value(server: Server) -> N
         (("doctor", "--database", "postgresql://localhost:1/x?nonsense=1"), 1, "database is no URL of"),
         (("lab", "fill", "--posts", "10", "--processes", "-1"), 1, "--processes must be 0 or more"),
         (("serve", "--database", "postgresql:///?host=/nowhere"), 1, "The database cannot be reached"),
+        (
+            ("serve", "--host", "192.0.2.7", "--development-beyond-loopback"),
+            1,
+        ),
+        (
+            ("serve", "--host", "x.invalid", "--development-beyond-loopback"),
+            1,
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_clear_line(
@@ -206,6 +214,36 @@ def test_what_cannot_be_done_is_one_clear_line(
     assert done.stderr.startswith("folkmoot: ")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_names_are_printed_whatever_the_terminal_can_show(tmp_path: Path, encoding: str) -> None:
+    env = {"PYTHONIOENCODING": encoding}
+    where = ("--data", str(tmp_path))
+    folkmoot("person", "add", "zoe", "--name", "Zoë Ł 日 😀", *where)
+    command = [sys.executable, "-m", "folkmoot", "person", "show", "zoe", "--json", *where]
+    shown = subprocess.run(command, check=True, capture_output=True, env={**os.environ, **env}, timeout=60).stdout
+    assert json.loads(shown.decode(encoding))["displayName"] == "Zoë Ł 日 😀"
+    assert _run("serve", "--help", env=env).returncode == 0
+
+
+def test_an_argument_that_is_no_text_is_one_clear_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "folkmoot", "person", "show", os.fsdecode(b"zo\xe9"), "--data", str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "An argument has bytes that are no text" in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["1", "2", "0 1 2"])
+@pytest.mark.parametrize("command", ["person list", "doctor", "backup whole.zip"])
+def test_streams_may_be_closed(tmp_path: Path, command: str, closed: str) -> None:
+    folkmoot("migrate", "--data", str(tmp_path / "data"))
+    close = f"import os; [os.close(int(each)) for each in '{closed}'.split()];"
+    run = f"os.execv('{sys.executable}', ['python', '-m', 'folkmoot', *'{command} --data data'.split()])"
+    program = [sys.executable, "-c", close + run]
+    done = subprocess.run(program, check=False, capture_output=True, cwd=tmp_path, timeout=60)
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("arguments", [("backup", "{0}/b.zip"), ("serve",)], ids=["backup", "serve"])
