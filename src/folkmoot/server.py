@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -106,6 +107,10 @@ def listen(host: str, port: int, option: str) -> socket.socket:
         if isinstance(error, PermissionError):
             remedy = "let this program have the low port (the capability CAP_NET_BIND_SERVICE)"
         named = f"[{host}]" if ":" in host else host
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise PortTaken(
+                f"Cannot listen on {named}:{port} ({error.strerror}): name an address of this machine with --host."
+            ) from error
         raise PortTaken(
             f"Cannot listen on {named}:{port} ({error.strerror}): {remedy}, or choose another with {option}."
         ) from error

@@ -198,10 +198,12 @@ def test_a_misspelt_variable_is_warned_of_without_its_value(server: Server) -> N
         (
             ("serve", "--host", "192.0.2.7", "--development-beyond-loopback"),
             1,
+            "an address of this machine with --host",
         ),
         (
             ("serve", "--host", "x.invalid", "--development-beyond-loopback"),
             1,
+            "an address of this machine with --host",
         ),
     ],
 )
