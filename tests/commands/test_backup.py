@@ -361,6 +361,27 @@ def test_a_backup_that_is_interrupted_leaves_no_file(
     assert not list(tmp_path.glob("*b.zip*"))
 
 
+def test_two_that_write_the_same_backup_at_once_do_no_harm_to_one_another(
+    graph: Graph, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a timer and somebody at a terminal do; the first that is done has the name."""
+    filled(graph)
+    (tmp_path / "backups").mkdir()
+    words = ["backup", str(tmp_path / "backups" / "b.zip"), *options(graph.store, tmp_path)]
+    finish = archive.ArchiveWriter.finish
+
+    def outrun(writer: archive.ArchiveWriter, manifest: archive.Manifest) -> None:
+        monkeypatch.setattr(archive.ArchiveWriter, "finish", finish)
+        cli.main(words)
+        capsys.readouterr()
+        finish(writer, manifest)
+
+    monkeypatch.setattr(archive.ArchiveWriter, "finish", outrun)
+    assert "b.zip is there already" in refused(capsys, *words)
+    cli.main(["backup", "--verify", words[1]])
+    assert [each.name for each in (tmp_path / "backups").iterdir()] == ["b.zip"]
+
+
 def test_the_keys_come_back_and_none_is_replaced_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     for data in (first, second):

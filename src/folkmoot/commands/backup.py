@@ -64,8 +64,11 @@ def _backup(options: argparse.Namespace, settings: Settings) -> None:
             print(f"{options.verify} is whole: {_said(archive.manifest)}.")
         return
     path = _target(Path(options.file))
-    with _database_errors(settings):
-        _write(path, settings, keys=not options.without_keys)
+    try:
+        with _database_errors(settings):
+            _write(path, settings, keys=not options.without_keys)
+    except FileExistsError as error:
+        raise _there(path) from error
     with _opened(path) as archive:
         print(f"{path}: {_said(archive.manifest)}; {path.stat().st_size / 1e6:.1f} MB, verified.")
 
@@ -79,10 +82,14 @@ def _target(given: Path) -> Path:
     if given.is_dir():
         given = given / time.strftime("folkmoot-%Y%m%d-%H%M%S.zip", time.gmtime())
     if given.exists():
-        raise WrongUse(f"{given} is there already; backups replace nothing.")
+        raise _there(given)
     if not given.parent.is_dir():
         raise WrongUse(f"There is no directory {given.parent}.")
     return given
+
+
+def _there(path: Path) -> WrongUse:
+    return WrongUse(f"{path} is there already; backups replace nothing.")
 
 
 def _write(path: Path, settings: Settings, *, keys: bool) -> None:

@@ -14,6 +14,7 @@ import errno
 import hashlib
 import io
 import os
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -150,20 +151,22 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
     What is there already stays: raises `FileExistsError`.
     """
-    draft = path.with_name(f".{path.name}.part")
-    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    # Two that write the same file at once would write into one another's draft.
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    draft = Path(name)
     try:
         with os.fdopen(descriptor, "w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        there = FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
         try:
             os.link(draft, path)  # unlike a rename, this never takes another file's place
         except FileExistsError:
-            raise
+            raise there from None
         except OSError:  # a file system without hard links
             if path.exists():
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+                raise there from None
             draft.rename(path)
     finally:
         draft.unlink(missing_ok=True)
