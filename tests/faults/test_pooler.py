@@ -8,6 +8,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,6 +106,20 @@ def test_no_session_is_relied_on(caplog: pytest.LogCaptureFixture) -> None:
         with contextlib.closing(PostgresStore(through, time.time)) as store:
             store.read_here(numbers)
         assert "set database_pooled" in caplog.text
+
+
+def test_commands_leave_nothing_behind(tmp_path: Path) -> None:
+    """Nor do they tell somebody to set what is set."""
+    with postgres.fresh(postgres.template("schema", migrate.upgrade)) as url, pooler(url) as through:
+        command = [sys.executable, "-m", "folkmoot"]
+        where = ["--data", str(tmp_path), "--database", through]
+        env = {**os.environ, "FOLKMOOT_DATABASE_POOLED": "true"}
+        for words in (["backup", str(tmp_path / "b.zip")], ["doctor"]):
+            done = subprocess.run([*command, *words, *where], env=env, check=False, capture_output=True, text=True)
+            assert "set database_pooled" not in done.stderr
+            with psycopg.connect(through, prepare_threshold=None) as link:
+                assert link.execute("SHOW statement_timeout").fetchone() == ("0",)
+        assert (tmp_path / "b.zip").exists()
 
 
 def test_a_server_runs_behind_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,7 @@ def _write(path: Path, settings: Settings, *, keys: bool) -> None:
     from folkmoot.store import backup
 
     with format.replacing(path) as file, format.ArchiveWriter(file) as writer:
-        with backup.frozen(_place(settings)) as database:
+        with backup.frozen(_place(settings), pooled=settings.database_pooled) as database:
             taken = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             for table in database.tables:
                 _progress(

@@ -120,7 +120,10 @@ def _checks(settings: Settings, *, quick: bool) -> Iterator[Told]:
     revision = yield from _revision(settings)
     if not revision:
         return
-    yield from _sqlite(settings, quick=quick) if settings.database is None else _postgresql(settings.database)
+    if settings.database is None:
+        yield from _sqlite(settings, quick=quick)
+    else:
+        yield from _postgresql(settings.database, pooled=settings.database_pooled)
     with operating.opened(settings) as store:
         yield from _clock(store)
         if quick:
@@ -294,10 +297,10 @@ def _fts(connection: Any) -> Iterator[Told]:
             connection.execute("ROLLBACK")
 
 
-def _postgresql(url: str) -> Iterator[Told]:
+def _postgresql(url: str, *, pooled: bool) -> Iterator[Told]:
     from folkmoot.store.postgres import connect
 
-    with connect(url) as connection:
+    with connect(url, pooled=pooled) as connection:
         asked = connection.execute(
             "SELECT current_setting('fsync'), current_setting('full_page_writes'), current_setting('server_version'), "
             "(SELECT coalesce(checksum_failures, 0) FROM pg_stat_database WHERE datname = current_database()), "

@@ -74,9 +74,12 @@ class Frozen:
 
 
 @contextlib.contextmanager
-def frozen(database: Path | str) -> Iterator[Frozen]:
-    """A database, held still. `database`: a file, or libpq's URL. Raises `NothingThere`, and the driver's errors."""
-    with _frozen_file(database) if isinstance(database, Path) else _frozen_server(database) as found:
+def frozen(database: Path | str, *, pooled: bool = False) -> Iterator[Frozen]:
+    """A database, held still. `database`: a file, or libpq's URL, which leads through a pooler where it is `pooled`.
+
+    Raises `NothingThere`, and the driver's errors.
+    """
+    with _frozen_file(database) if isinstance(database, Path) else _frozen_server(database, pooled) as found:
         yield found
 
 
@@ -154,12 +157,12 @@ class _FrozenServer(Frozen):
 
 
 @contextlib.contextmanager
-def _frozen_server(url: str) -> Iterator[Frozen]:
+def _frozen_server(url: str, pooled: bool) -> Iterator[Frozen]:
     import psycopg
 
     from folkmoot.store.postgres import connect
 
-    with contextlib.closing(connect(url)) as connection:
+    with contextlib.closing(connect(url, pooled=pooled)) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         connection.autocommit = False

@@ -27,9 +27,9 @@ from folkmoot.store.watch import Watch
 T = TypeVar("T")
 
 
-def connect(url: str) -> Connection:
-    """Open a connection with the settings every connection needs."""
-    return Door(url, Access()).open()
+def connect(url: str, *, pooled: bool = False) -> Connection:
+    """Open a connection with the settings every connection needs; `pooled`: through a pooler, which keeps none."""
+    return Door(url, Access(pooled=pooled)).open()
 
 
 class PostgresSnapshot(Expecting):
