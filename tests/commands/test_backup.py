@@ -328,6 +328,31 @@ def test_a_restore_that_fails_leaves_what_was_there(
         assert left <= {f"folkmoot.db{end}" for end in ("", "-wal", "-shm", "-next", "-turn")}
 
 
+def test_one_restore_at_a_time_loads_into_a_directory(
+    workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first to end would make the database of what the second has loaded by then."""
+    graph = workshop.graph("sqlite")
+    filled(graph)
+    file = tmp_path / "b.zip"
+    cli.main(["backup", str(file), *options(graph.store, tmp_path)])
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / ".folkmoot.db.restoring").write_bytes(b"of one that was killed")
+    words = ["restore", str(file), "--data", str(tmp_path / "new")]
+    end = restore._end_leases
+
+    def meanwhile(connection: Any) -> None:
+        monkeypatch.setattr(restore, "_end_leases", end)
+        capsys.readouterr()
+        assert "Another restore" in refused(capsys, *words)
+        end(connection)
+
+    monkeypatch.setattr(restore, "_end_leases", meanwhile)
+    cli.main([*words, "--log-goes-on"])
+    with closing(opened(words[2:])) as store:
+        assert everything(store) == everything(graph.store)
+
+
 def _elsewhere(folder: Path) -> list[str]:
     return ["--data", str(folder / "elsewhere")]
 

@@ -162,9 +162,8 @@ def load(archive: Archive, database: Path | str, *, replace: bool, log_goes_on: 
             yield from _filled(connection, archive, log_goes_on, now)
         return
     draft = database.with_name(f".{database.name}.restoring")
-    draft.unlink(missing_ok=True)
+    descriptor = _own(draft)
     try:
-        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         with _transaction(draft) as connection:
             yield from _filled(connection, archive, log_goes_on, now)
         with draft.open("rb") as file:
@@ -176,6 +175,25 @@ def load(archive: Archive, database: Path | str, *, replace: bool, log_goes_on: 
         sync_folder(database.parent)
     finally:
         draft.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _own(draft: Path) -> int:
+    """Have a draft for oneself, and empty, until the descriptor that is returned is closed. Raises `InUse`.
+
+    One that a restore left which was killed is taken over; with another's that loads, the database would be half.
+    """
+    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Another's may have become the database between the two.
+        if not (draft.exists() and os.path.samestat(os.fstat(descriptor), draft.stat())):
+            raise BlockingIOError
+        os.ftruncate(descriptor, 0)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise InUse("Another restore into this data directory is under way; wait until it has ended.") from error
+    return descriptor
 
 
 @contextlib.contextmanager
