@@ -29,6 +29,7 @@ def _as_before() -> Iterator[None]:
     root = logging.getLogger()
     before = root.handlers[:], root.level
     levels = {name: logging.getLogger(name).level for name in logs._NOISY}
+    logging.captureWarnings(False)  # as a command that ran in this process may have left it
     yield
     logging.captureWarnings(False)
     root.handlers[:], level = before

@@ -93,6 +93,29 @@ def test_the_release_before_refuses_a_file_of_this_schema(tmp_path: Path) -> Non
         assert done.returncode == 1
 
 
+def test_a_file_that_somebody_has_open_is_not_migrated(tmp_path: Path) -> None:
+    """The server of the release before could not go on working on it."""
+    place = tmp_path / "folkmoot.db"
+    migrate.upgrade(place, to="0012")
+    with contextlib.closing(sqlite3.connect(place)) as file:
+        file.execute("PRAGMA journal_mode = WAL")
+    server = (
+        "import sqlite3, sys; file = sqlite3.connect(sys.argv[1]); file.execute('SELECT 1 FROM groups').fetchall(); "
+        "print('open', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", server, str(place)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        with pytest.raises(migrate.FileInUse):
+            migrate.upgrade(place)
+        assert migrate.current(place) == "0012"
+        other.communicate("\n")
+    migrate.upgrade(place)
+    assert migrate.current(place) == migrate.HEAD
+
+
 def the_release_before(folder: Path) -> Path:
     """Where its source is unpacked."""
     code = folder / "before"

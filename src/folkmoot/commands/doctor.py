@@ -245,7 +245,7 @@ def _sqlite(settings: Settings, *, quick: bool) -> Iterator[Told]:
     import contextlib
     import sqlite3
 
-    from folkmoot.store.restore import open_elsewhere
+    from folkmoot.store.migrate import open_elsewhere
 
     path = Path(settings.data) / "folkmoot.db"
     shared = open_elsewhere(path)  # before this process opens it

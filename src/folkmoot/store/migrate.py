@@ -7,6 +7,7 @@ database keeps it (`schema_compatibility`). A start refuses a newer database onl
 
 from __future__ import annotations
 
+import fcntl
 import random
 import sqlite3
 import time
@@ -35,6 +36,8 @@ _VERSION = "SELECT version_num FROM alembic_version"
 _WORKS_FROM = "SELECT works_from FROM schema_compatibility"
 # Any number that nobody else takes an advisory lock by.
 _TURN = 7012658203
+# The bytes of a database file that are locked by who reads it; they are there or not.
+_SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
 
 
 class SchemaTooNew(Refusal):
@@ -43,6 +46,10 @@ class SchemaTooNew(Refusal):
 
 class DatabaseInUse(Refusal):
     """Others held locks in the database for too long; nothing was changed by the last step. Try again."""
+
+
+class FileInUse(Refusal):
+    """Another process has the database file open, and could not go on working on it; stop the server first."""
 
 
 class WrongEncoding(Refusal):
@@ -126,7 +133,8 @@ def upgrade(database: Path | str, patience: float = PATIENCE, to: str = HEAD) ->
 
     `patience`: for how many seconds it waits for locks that others hold (PostgreSQL). `to`: an older revision, where
     that of this release is not wanted yet; this release runs on its own only. Raises `SchemaTooNew` for a
-    database that this release cannot use, `DatabaseInUse` when the locks are still held then.
+    database that this release cannot use, `DatabaseInUse` when the locks are still held then, `FileInUse` where
+    somebody else has an older file open.
     """
     at = standing(database)
     if at.complete:
@@ -137,9 +145,27 @@ def upgrade(database: Path | str, patience: float = PATIENCE, to: str = HEAD) ->
         raise SchemaTooNew
     log.info("migrating the database from %s to %s", at.revision or "empty", to)
     if isinstance(database, Path):
+        # On SQLite a migration may move what the release before knows elsewhere.
+        if at.revision is not None and open_elsewhere(database):
+            raise FileInUse
         _upgrade_sqlite(database, to)
     else:
         _upgrade_postgresql(database, to, time.monotonic() + patience)
+
+
+def open_elsewhere(database: Path) -> bool:
+    """Whether another process has a database file open, which need not be whole for that. Raises `OSError`.
+
+    A connection in WAL mode keeps a shared lock on these bytes for as long as it is open
+    (https://sqlite.org/src/file/src/os_unix.c). No connection of this process may be open: closing the file
+    takes its locks away (fcntl(2)).
+    """
+    with database.open("rb+") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _SHARED_SIZE, _SHARED_FIRST)
+        except (BlockingIOError, PermissionError):
+            return True
+    return False
 
 
 def sqlite_engine(file: Path) -> Engine:

@@ -33,8 +33,6 @@ _LOADED = 1_000  # rows at once on SQLite
 _INDEXED = 1_000  # posts at once
 # What SQLite says of a file that is not as it left it, or that the disk does not give back.
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
-# The bytes of a database file that are locked by who reads it; they are there or not.
-_SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 # A number that the log of no group has reached, in steps that no two restores share.
 _BEYOND = 1 << 20
@@ -105,23 +103,8 @@ def require_unused(database: Path | str) -> None:
                 raise InUse from error
             mode = None
     # Of a damaged file it is asked once our own connection is closed.
-    if mode not in (None, "delete") or (mode is None and open_elsewhere(database)):
+    if mode not in (None, "delete") or (mode is None and migrate.open_elsewhere(database)):
         raise InUse
-
-
-def open_elsewhere(database: Path) -> bool:
-    """Whether another process has a database file open, which need not be whole for that. Raises `OSError`.
-
-    A connection in WAL mode keeps a shared lock on these bytes for as long as it is open
-    (https://sqlite.org/src/file/src/os_unix.c). No connection of this process may be open: closing the file
-    takes its locks away (fcntl(2)).
-    """
-    with database.open("rb+") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _SHARED_SIZE, _SHARED_FIRST)
-        except (BlockingIOError, PermissionError):
-            return True
-    return False
 
 
 def _require_no_backends(url: str) -> None:
