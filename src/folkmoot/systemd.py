@@ -1,9 +1,15 @@
-"""What a service manager is told of the server (sd_notify(3)); nothing where there is none."""
+"""What a service manager is told of the server (sd_notify(3)), and the sockets that it passes (sd_listen_fds(3)).
+
+Where there is no service manager that is nothing.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
+from typing import Final
+
+_FIRST: Final = 3  # SD_LISTEN_FDS_START
 
 
 def notify(state: str) -> None:
@@ -20,3 +26,19 @@ def notify(state: str) -> None:
     except OSError:
         # A manager that does not listen must not keep the server from serving.
         return
+
+
+def sockets() -> list[socket.socket]:
+    """The sockets that the service manager passes to this process. It keeps them: who connects while no server runs is
+    answered by the next one."""
+    mine = os.environ.get("LISTEN_PID") == str(os.getpid())
+    count = os.environ.get("LISTEN_FDS", "0")
+    # They are meant for this process, and not for those that it starts.
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        os.environ.pop(name, None)
+    if not mine or not count.isdecimal():
+        return []
+    found = [socket.socket(fileno=number) for number in range(_FIRST, _FIRST + int(count))]
+    for each in found:
+        each.set_inheritable(False)
+    return found

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
+import pytest
 
 from folkmoot.config import Settings
 from tests.harness import GROUP
@@ -93,3 +94,52 @@ def test_an_operator_sees_it_begin_work_and_end(tmp_path: Path) -> None:
     assert not any(secret in written for secret in (token, f"@{Settings().domain}", GROUP["SalesAndMarketing"]))
     assert {path for path, _ in came} == {"/v1/traces"}
     assert any(b"GET group/conversations" in body for _, body in came)
+
+
+def started_on(bound: socket.socket, *options: str, **environment: str) -> subprocess.Popen[str]:
+    """A server as a service manager starts it that listens on `bound` for it: the descriptor 3, for that process."""
+    begin = (
+        "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1'); "
+        "os.execv(sys.executable, [sys.executable, *sys.argv[2:]])"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", begin, str(bound.fileno()), "-m", "folkmoot", "serve", *options],
+        pass_fds=[bound.fileno()],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_who_connects_while_no_server_runs_is_answered_by_the_next(tmp_path: Path, workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port = bound.getsockname()[1]
+        options = ("--data", str(tmp_path), "--https-port", "0", "--http-port", str(port), "--workers", workers)
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as waiting:
+                waiting.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                with started_on(bound, *options) as server:
+                    assert waiting.recv(1000).startswith(b"HTTP/1.1 200 ")
+                    server.send_signal(signal.SIGTERM)
+                    server.communicate(timeout=60)
+                assert server.returncode == 0
+
+
+def test_a_socket_that_is_not_the_servers_is_refused(tmp_path: Path) -> None:
+    def said(bound: socket.socket, port: int, **environment: str) -> str:
+        options = ("--data", str(tmp_path), "--https-port", "0", "--http-port", str(port))
+        with started_on(bound, *options, **environment) as server:
+            printed, _ = server.communicate(timeout=60)
+        assert server.returncode == 78
+        assert "Traceback" not in printed
+        return printed
+
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port = bound.getsockname()[1]
+        assert f"listens on port {port} for this server, which is neither" in said(bound, free_port())
+    with socket.create_server(("", 0)) as bound:
+        assert "--development-beyond-loopback" in said(bound, bound.getsockname()[1])
+    with socket.socket(socket.AF_UNIX) as other:
+        assert "none that listens for TCP" in said(other, free_port())

@@ -184,7 +184,7 @@ def test_the_compose_file_names_what_it_has() -> None:
 
 @needs("systemd-analyze")
 def test_the_units_are_sound_and_hardened(tmp_path: Path) -> None:
-    for file in (*UNITS, DEPLOY / "folkmoot-backup.timer"):
+    for file in (*UNITS, DEPLOY / "folkmoot-backup.timer", DEPLOY / "folkmoot.socket"):
         # The program is not installed where the unit expects it; any other does for a check of the file.
         (tmp_path / file.name).write_text(file.read_text().replace("/opt/folkmoot/bin/folkmoot", "/bin/true"))
     said = judged("systemd-analyze", "verify", "--man=no", *map(str, tmp_path.iterdir()))

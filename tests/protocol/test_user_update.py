@@ -101,7 +101,11 @@ def test_who_is_switched_off_is_out_at_once(graph: Graph) -> None:
     refused(lynne.post(f"{place.thread_path()}/reply", {"post": {}}), 403, "ErrorAccessDenied")
     assert lynne.get("/groups").value == []
     refused(lynne.get(f"/groups/{GROUP['SalesAndMarketing']}"), 404, "Request_ResourceNotFound")
-    assert graph.loop.run(StoredDirectory(graph.store).person(address("LynneR"))) is None
+    issuer = StoredDirectory(graph.store)
+    known = graph.loop.run(issuer.authenticate(address("LynneR"), "pass@word1"))
+    assert known is not None
+    assert not known.enabled  # whom the issuer refuses by that
+    assert address("LynneR") not in [person.upn for person in graph.loop.run(issuer.people())]
     graph.as_("admin", scopes=EVERYTHING).patch(PATH, {"accountEnabled": True})
     assert lynne.get(place.post_path()).status == 200
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import ipaddress
 import logging
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ import msgspec
 
 from folkmoot import observe, systemd
 from folkmoot.commands.tokens import RUNNING
-from folkmoot.config import Settings, unknown
+from folkmoot.config import Settings, SettingWrong, unknown
 
 if TYPE_CHECKING:
     from folkmoot.server import Place
@@ -52,15 +54,11 @@ def serve(_: argparse.Namespace, settings: Settings) -> None:
         observe.log.warning("the environment has what is no setting, and is ignored: %s", ", ".join(ignored))
     # Modules live as long as the server. Collections would look through all of them again and again, for nothing.
     gc.disable()
-    from folkmoot import app, server
+    from folkmoot import app
 
     gc.freeze()
     gc.enable()
-    sockets: Sockets = []
-    if settings.https_port:
-        sockets.append((server.listen(settings.host, settings.https_port, "--https-port"), _certificate(settings)))
-    if settings.http_port:
-        sockets.append((server.listen(settings.host, settings.http_port, "--http-port"), None))
+    sockets = _listening(settings)
     with contextlib.ExitStack() as stack:
 
         def started() -> None:
@@ -77,6 +75,50 @@ def serve(_: argparse.Namespace, settings: Settings) -> None:
         observe.log.info(said)
     else:
         print(f"folkmoot: {said}")
+
+
+def _listening(settings: Settings) -> Sockets:
+    """On what the server is to answer: what the service manager listens on for its ports, else sockets of its own.
+
+    Raises `SettingWrong` for a socket of the service manager's that is on none of its ports, and `PortTaken`.
+    """
+    from folkmoot import server
+
+    passed = systemd.sockets()
+    for each in passed:
+        _require_ours(each, settings)
+    found: Sockets = []
+    for port, option in ((settings.https_port, "--https-port"), (settings.http_port, "--http-port")):
+        if port:
+            tls = _certificate(settings) if port == settings.https_port else None
+            there = [each for each in passed if each.getsockname()[1] == port]
+            found += [(each, tls) for each in there or [server.listen(settings.host, port, option)]]
+    return found
+
+
+def _require_ours(passed: socket.socket, settings: Settings) -> None:
+    """Raise `SettingWrong` unless a socket that was passed listens on a port of the server's, and in development on
+    loopback unless the settings say otherwise."""
+    if (
+        passed.family not in (socket.AF_INET, socket.AF_INET6)
+        or passed.type != socket.SOCK_STREAM
+        or not passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    ):
+        raise SettingWrong("A socket that the service manager passes is none that listens for TCP.", target="http_port")
+    host, port = passed.getsockname()[:2]
+    if port not in (settings.https_port, settings.http_port):
+        raise SettingWrong(
+            f"The service manager listens on port {port} for this server, which is neither https_port "
+            f"({settings.https_port}) nor http_port ({settings.http_port}).",
+            target="http_port",
+        )
+    confined = settings.mode == "development" and not settings.development_beyond_loopback
+    if confined and not ipaddress.ip_address(host).is_loopback:
+        raise SettingWrong(
+            f"Development mode gives a token to anyone who asks, so it does not answer on {host}, where the service "
+            "manager listens: say --development-beyond-loopback as well.",
+            target="host",
+        )
 
 
 def _seeded(store: Any, settings: Settings) -> Any:
