@@ -241,7 +241,7 @@ def test_an_argument_that_is_no_text_is_one_clear_line(tmp_path: Path) -> None:
 def test_streams_may_be_closed(tmp_path: Path, command: str, closed: str) -> None:
     folkmoot("migrate", "--data", str(tmp_path / "data"))
     close = f"import os; [os.close(int(each)) for each in '{closed}'.split()];"
-    run = f"os.execv('{sys.executable}', ['python', '-m', 'folkmoot', *'{command} --data data'.split()])"
+    run = f"os.execv('{sys.executable}', ['{sys.executable}', '-m', 'folkmoot', *'{command} --data data'.split()])"
     program = [sys.executable, "-c", close + run]
     done = subprocess.run(program, check=False, capture_output=True, cwd=tmp_path, timeout=60)
     assert done.returncode == 0
