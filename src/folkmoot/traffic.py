@@ -7,9 +7,12 @@ and neither query nor token is looked at.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from folkmoot import observe
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 _access = logging.getLogger("folkmoot.access")
 _IDS = (b"request-id", b"client-request-id")
+_WORD = re.compile(r'[^\s"=]+')
 _ELSEWHERE = "none"  # the operation where no door named one
 # What machines ask again and again, which is about no request of anybody's.
 _UNNOTED = frozenset(("/healthz", "/readyz", "/metrics"))
@@ -83,4 +87,10 @@ def _line(scope: Any, status: int, sent: int, ids: Sequence[str], seconds: float
         facts["client_request_id"] = client_request_id
     if observe.APPLICATION in scope:
         facts["application"] = scope[observe.APPLICATION]
-    _access.info("%s", " ".join(f"{name}={value}" for name, value in facts.items()), extra={"facts": facts})
+    _access.info("%s", " ".join(f"{name}={_word(value)}" for name, value in facts.items()), extra={"facts": facts})
+
+
+def _word(value: object) -> str:
+    """A value as one word of a line: as JSON where it could be read as several, as what a client has sent may be."""
+    text = str(value)
+    return text if _WORD.fullmatch(text) else msgspec.json.encode(text).decode()

@@ -59,6 +59,15 @@ def test_each_request_has_a_line_which_says_nothing_of_whom(
     assert "operation=user status=200 milliseconds=" in caplog.text
 
 
+def test_what_a_client_sends_is_one_word_of_the_line(
+    any_graph: Graph, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rebuilt(any_graph, monkeypatch)
+    with caplog.at_level(logging.INFO, "folkmoot.access"):
+        any_graph.as_("AdeleV").get("/me", client_request_id='mine status=500 "')
+    assert ' client_request_id="mine status=500 \\"" application=' in caplog.text
+
+
 def test_an_unexpected_failure_is_logged_under_the_request_id_of_its_answer(
     any_graph: Graph, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
