@@ -143,11 +143,11 @@ def upgrade(database: Path | str, patience: float = PATIENCE, to: str = HEAD) ->
         return
     if at.revision is not None and at.revision > HEAD:
         raise SchemaTooNew
+    if isinstance(database, Path) and at.revision is not None and open_elsewhere(database):
+        # On SQLite a migration may move what the release before knows elsewhere.
+        raise FileInUse
     log.info("migrating the database from %s to %s", at.revision or "empty", to)
     if isinstance(database, Path):
-        # On SQLite a migration may move what the release before knows elsewhere.
-        if at.revision is not None and open_elsewhere(database):
-            raise FileInUse
         _upgrade_sqlite(database, to)
     else:
         _upgrade_postgresql(database, to, time.monotonic() + patience)
