@@ -405,6 +405,8 @@ class GraphDoor:
         if (coding := headers.get(b"content-encoding")) is not None:
             unpack = partial(unpacked, raw, coding.decode("latin-1"), self._max_body)
             raw = await asyncio.to_thread(unpack) if length > _PARSE_ELSEWHERE else unpack()
+            if len(raw) > self._max_body:
+                raise self._too_large()
         # Editors and .NET write one before UTF-8; JSON lets a reader pass over it (RFC 8259 §8.1).
         return raw.removeprefix(BOM_UTF8)
 

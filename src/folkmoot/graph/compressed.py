@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from folkmoot.refusals import BadBody, BodyTooLarge, CodingUnknown
+from folkmoot.refusals import BadBody, CodingUnknown
 
 # What a byte can become at most (zlib, "Technical Details").
 GROWTH = 1032
@@ -14,8 +14,8 @@ _NAME = "Content-Encoding"
 def unpacked(raw: bytes, coding: str, largest: int) -> bytes:
     """A body without its coding, the value of Content-Encoding.
 
-    However little it is, no more than `largest` bytes are made of it. Raises `BodyTooLarge`, `CodingUnknown` for other
-    codings than gzip, and `BadBody` for what is not gzip.
+    However little it is, no more is made of it than `largest` bytes and one, which says that there are more. Raises
+    `CodingUnknown` for other codings than gzip, and `BadBody` for what is not gzip.
     """
     coding = coding.strip().lower()
     if coding in ("", "identity") or not raw:
@@ -27,8 +27,6 @@ def unpacked(raw: bytes, coding: str, largest: int) -> bytes:
         found = unpacking.decompress(raw, largest + 1)
     except zlib.error:
         raise BadBody(f"The request body is not gzip, which its header {_NAME} names.", target=_NAME) from None
-    if len(found) > largest:
-        raise BodyTooLarge(f"The request body is larger than the {largest} bytes that this server accepts.")
-    if not unpacking.eof or unpacking.unused_data:
+    if len(found) <= largest and (not unpacking.eof or unpacking.unused_data):
         raise BadBody("The request body must be one whole gzip member.", target=_NAME)
     return found

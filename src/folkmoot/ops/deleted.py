@@ -34,7 +34,8 @@ def delete_group(tx: Tx, standing: Standing) -> None:
     access.manage_group(standing)
     group, by = standing.group, standing.caller.oid
     if standing.unified:
-        listed = _take_turns_of_lists(tx, group)
+        listed = everywhere.sender_in(tx, group)
+        _take_turns(tx, (each for _, each in listed))
         senders.forget(tx, group, by)
         tx.run(everywhere.DELETE_GROUP, g=group, at=tx.now, had=_encode(listed).decode())
         record(tx, group, by, ("deleted", "group", group))
@@ -135,11 +136,8 @@ def erase_expired(tx: Tx) -> None:
 
 def _erase_group(tx: Tx, group: str, by: str | None) -> None:
     above = everywhere.roles_of(tx, group)
-    # Sorted, as all take the turns of several groups, or two servers could wait for each other.
-    for each in sorted(
-        {group, *(parent for parent, _ in above), *(each for _, each in everywhere.sender_in(tx, group))}
-    ):
-        rows.take_turn(tx, each)
+    lists = everywhere.sender_in(tx, group)
+    _take_turns(tx, (group, *(parent for parent, _ in above), *(each for _, each in lists)))
     senders.forget(tx, group, by)
     for parent, role in above:
         everywhere.drop_membership(tx, parent, role, group)
@@ -159,22 +157,20 @@ def _erase_group(tx: Tx, group: str, by: str | None) -> None:
 
 def _erase_user(tx: Tx, id: str, by: str | None) -> None:
     user = everywhere.deleted_user(tx, id)
-    held = () if user is None else user[2]
-    for group in sorted({*(group for _, group in held), *(group for _, group in everywhere.sender_in(tx, id))}):
-        rows.take_turn(tx, group)
+    held = set() if user is None else {group for _, group in user[2]}
+    _take_turns(tx, (*held, *(group for _, group in everywhere.sender_in(tx, id))))
     senders.forget(tx, id, by)
-    for group in sorted({group for _, group in held}):
+    for group in sorted(held):
         settings.left(tx, group, id)
     tx.run(everywhere.ERASE_USER, b_id=id)
     note(tx, "user", id, "purged")
 
 
-def _take_turns_of_lists(tx: Tx, id: str) -> list[tuple[str, str]]:
-    """(verdict, group) of the lists of senders that the object is in; the transaction has those groups' turns."""
-    found = everywhere.sender_in(tx, id)
-    for _, group in found:
+def _take_turns(tx: Tx, groups: Iterable[str]) -> None:
+    """Take the turns of groups, in the order in which all take those of several, or two servers could wait for each
+    other."""
+    for group in sorted(set(groups)):
         rows.take_turn(tx, group)
-    return found
 
 
 def remove_some(tx: Tx, group: str, count: int) -> bool:

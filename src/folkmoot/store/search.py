@@ -551,7 +551,7 @@ def remove_posts(tx: Tx, group: str, conversation: str, thread: str, versions: M
         tx.run(_REMOVE_POSTS, g=group, c=conversation, t=thread, posts=listed)
         return
     numbers = json.encode([number(conversation, version) for version in versions.values()]).decode()
-    there = {post: number for post, number in tx.all(_BY_NUMBER, g=group, numbers=numbers) if post in versions}
+    there = {post: row for post, row in tx.all(_BY_NUMBER, g=group, numbers=numbers) if post in versions}
     _remove_numbers(tx, group, list(there.values()))
     # Those that had to take another number, and those whose version has changed without their words.
     for post in versions:
