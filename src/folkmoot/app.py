@@ -20,7 +20,7 @@ from folkmoot.auth.identities import Identities, Outside
 from folkmoot.auth.keys import SigningKey
 from folkmoot.auth.published import NotPublished, parse_keys
 from folkmoot.auth.publisher import publisher_app, publisher_path
-from folkmoot.auth.secrets import check_password
+from folkmoot.auth.secrets import check_password, password_stamp
 from folkmoot.auth.tokens import GRAPH_AUDIENCES, AnyOrigin, TrustedIssuer, Validator
 from folkmoot.config import DatabaseAway, Settings, SettingWrong
 from folkmoot.graph.app import VERSION, GraphDoor
@@ -37,7 +37,7 @@ from folkmoot.notify.engine import Notifier
 from folkmoot.outgoing import Outgoing, private_network
 from folkmoot.readiness import HEALTH, READY, healthz, readyz
 from folkmoot.store import everywhere, migrate, retention
-from folkmoot.store.db import Store
+from folkmoot.store.db import Snapshot, Store
 from folkmoot.store.retention import Sweeper
 from folkmoot.telemetry import Telemetry
 from folkmoot.telemetry import telemetry as telemetry_of
@@ -91,33 +91,46 @@ class StoredDirectory:
         self._store = store
 
     async def person(self, name: str) -> SignIn | None:
-        return _sign_in(await self._store.read(lambda s: everywhere.person_by_address(s, name)))
+        return (await self._known(lambda s: everywhere.person_by_address(s, name)))[0]
 
     async def person_by_id(self, oid: str) -> SignIn | None:
-        return _sign_in(await self._store.read(lambda s: everywhere.person(s, oid)))
+        return (await self._known(lambda s: everywhere.person(s, oid)))[0]
 
     async def people(self) -> Sequence[SignIn]:
-        people = await self._store.read(everywhere.people)
-        return [found for person in people if (found := _sign_in(person)) is not None and found.enabled]
+        return [_sign_in(person, None) for person in await self._store.read(everywhere.people)]
 
     async def authenticate(self, name: str, password: str) -> SignIn | None:
-        person = await self.person(name)
-        if person is None:
-            return None
-        kept = await self._store.read(lambda s: everywhere.password_hash(s, person.oid))
+        person, kept = await self._known(lambda s: everywhere.person_by_address(s, name))
         if kept is None or not await asyncio.to_thread(check_password, kept, password):
             return None
         return person
+
+    async def _known(self, find: Callable[[Snapshot], Person | None]) -> tuple[SignIn | None, str | None]:
+        """Who is found, and the stored hash of their password."""
+
+        def read(snapshot: Snapshot) -> tuple[SignIn | None, str | None]:
+            person = find(snapshot)
+            if person is None:
+                return None, None
+            kept = everywhere.password_hash(snapshot, person.id)
+            return _sign_in(person, kept), kept
+
+        return await self._store.read(read)
 
     async def application(self, client_id: str) -> Application | None:
         return await self._store.read(lambda s: everywhere.application(s, client_id))
 
 
-def _sign_in(person: Person | None) -> SignIn | None:
-    if person is None:
-        return None
-    mail = person.mail or person.upn
-    return SignIn(oid=person.id, upn=person.upn, name=person.name, mail=mail, enabled=person.enabled)
+def _sign_in(person: Person, kept: str | None) -> SignIn:
+    """`kept` is the stored hash of the person's password."""
+    return SignIn(
+        oid=person.id,
+        upn=person.upn,
+        name=person.name,
+        mail=person.mail or person.upn,
+        enabled=person.enabled,
+        password=password_stamp(kept),
+    )
 
 
 def database(settings: Settings) -> Path | str:

@@ -51,13 +51,17 @@ class Application(Value, frozen=True, kw_only=True):
 
 
 class SignIn(Value, frozen=True, kw_only=True):
-    """What the issuer knows of a person, who may sign in where `enabled`. `oid` is the user's directory id."""
+    """What the issuer knows of a person, who may sign in where `enabled`. `oid` is the user's directory id.
+
+    `password` is another text after each change of the password, and tells nothing of it; empty where there is none.
+    """
 
     oid: str
     upn: str
     name: str
     mail: str
     enabled: bool = True
+    password: str = ""
 
 
 class Arrival(Value, frozen=True, kw_only=True):

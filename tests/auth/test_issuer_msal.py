@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import msal  # type: ignore[import-untyped]
+import msgspec
 import pytest
 import requests
 
@@ -193,6 +194,15 @@ def test_device_code(server: Server) -> None:
     assert result["id_token_claims"]["oid"] == BOB.oid
     again = app.acquire_token_by_device_flow(flow | {"latest_attempt_at": 0}, exit_condition=lambda flow: True)
     assert again["error"] == "invalid_grant"
+
+
+def test_device_code_of_somebody_disabled_meanwhile(server: Server) -> None:
+    app = public(server)
+    flow = app.initiate_device_flow(["User.Read"])
+    approve(server, flow)
+    server.people.everyone = [msgspec.structs.replace(BOB, enabled=False)]
+    result = app.acquire_token_by_device_flow(flow, exit_condition=lambda flow: True)
+    assert result["error_codes"] == [50057]
 
 
 def test_device_code_declined(server: Server) -> None:

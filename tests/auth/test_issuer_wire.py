@@ -10,12 +10,20 @@ import httpx
 import msgspec
 import pytest
 
+from folkmoot.model import SignIn
+
 from .support import ADA, DAEMON, DOMAIN, PASSWORD, PUBLIC, SECRET, TENANT, Server
 
 GRAPH = "https://graph.microsoft.com"
 BACK = "http://localhost:5000/back"
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 DAEMON_FORM = {"grant_type": "client_credentials", "client_id": DAEMON.id, "client_secret": SECRET}
+# how she may be when a grant of hers is used, and what it is refused with
+STANDINGS: list[tuple[list[SignIn], int]] = [
+    ([msgspec.structs.replace(ADA, password="another")], 50173),
+    ([msgspec.structs.replace(ADA, enabled=False)], 50057),
+    ([], 50034),
+]
 PASSWORD_FORM = {"grant_type": "password", "client_id": PUBLIC.id, "username": ADA.upn, "password": PASSWORD}
 
 
@@ -217,6 +225,13 @@ def test_the_nonce_comes_back_when_one_was_sent(server: Server, nonce: str | Non
     assert set(claims) >= {"iss", "aud", "sub", "oid", "tid", "preferred_username", "name", "iat", "nbf", "exp"}
 
 
+@pytest.mark.parametrize(("everyone", "code"), STANDINGS)
+def test_a_code_of_somebody_who_may_not_sign_in_now(server: Server, everyone: list[SignIn], code: int) -> None:
+    given = server.code()
+    server.people.everyone = everyone
+    refused(redeem(server, given), "invalid_grant", code)
+
+
 # ── refresh tokens ───────────────────────────────────────────────────────────────────────────────────────────────────
 def refresh(server: Server, token: str, **more: str) -> httpx.Response:
     return server.token(**{"grant_type": "refresh_token", "client_id": PUBLIC.id, "refresh_token": token} | more)
@@ -230,10 +245,9 @@ def test_refresh_tokens(server: Server) -> None:
     refused(refresh(server, first["refresh_token"], scope="Mail.Send"), "invalid_grant", 65001)
     other = {"client_id": DAEMON.id, "client_secret": SECRET}
     refused(refresh(server, first["refresh_token"], **other), "invalid_grant", 70000)
-    server.people.everyone = [msgspec.structs.replace(ADA, enabled=False)]
-    refused(refresh(server, first["refresh_token"]), "invalid_grant", 50057)
-    server.people.everyone = []
-    refused(refresh(server, first["refresh_token"]), "invalid_grant", 50034)
+    for everyone, code in STANDINGS:
+        server.people.everyone = everyone
+        refused(refresh(server, first["refresh_token"]), "invalid_grant", code)
 
 
 def test_a_refresh_token_lasts_ninety_days(server: Server) -> None:

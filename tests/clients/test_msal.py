@@ -88,6 +88,30 @@ def test_whoever_is_disabled_is_told_so(server: Server) -> None:
     assert (refused["error"], refused["error_codes"]) == ("invalid_grant", [50057])
 
 
+def test_a_changed_password_ends_what_was_signed_in_before(server: Server, session: requests.Session) -> None:
+    name = f"dave@{server.facts['tenant']['domain']}"
+    known = {"displayName": "Dave", "mailNickname": "dave", "userPrincipalName": name, "accountEnabled": True}
+    url = f"{server.facts['tenant']['authority']}/oauth2/v2.0/token"
+    client = {"client_id": server.facts["applications"]["publicClient"]["clientId"]}
+    form = client | {"grant_type": "password", "scope": "User.Read offline_access", "username": name}
+    admin = {"Authorization": f"Bearer {server.token('--person', 'admin', '--scope', 'User.ReadWrite.All')}"}
+    with httpx.Client(verify=ssl.create_default_context(cafile=server.ca)) as http:
+        made = known | {"passwordProfile": {"password": "open sesame"}}
+        id = http.post(f"{server.https}/v1.0/users", json=made, headers=admin).json()["id"]
+        signed_in = http.post(url, data=form | {"password": "open sesame"}).json()
+        refresh = client | {"grant_type": "refresh_token", "refresh_token": signed_in["refresh_token"]}
+        assert http.post(url, data=refresh).status_code == 200
+        changed = {"passwordProfile": {"password": "close sesame"}}
+        assert http.patch(f"{server.https}/v1.0/users/{id}", json=changed, headers=admin).status_code == 204
+        refused = http.post(url, data=refresh).json()
+        again = http.post(url, data=form | {"password": "close sesame"}).json()
+        refresh["refresh_token"] = again["refresh_token"]
+        assert http.post(url, data=refresh).status_code == 200
+    assert (refused["error"], refused["error_codes"]) == ("invalid_grant", [50173])
+    # the access token is good for its hour still, as in the cloud
+    assert called(server, "/me", signed_in["access_token"]).status_code == 200
+
+
 def test_a_daemon_signs_itself_in(server: Server, session: requests.Session) -> None:
     known = server.facts["applications"]["daemon"]
     app = msal.ConfidentialClientApplication(

@@ -28,7 +28,10 @@ class Directory(Protocol):
         """The person of that name when the password is theirs."""
 
     async def people(self) -> Sequence[SignIn]:
-        """The people who may sign in with one click and no password. Empty where that is not wanted."""
+        """The people who may sign in with one click and no password, without their `password`.
+
+        Empty where that is not wanted.
+        """
 
     async def person_by_id(self, oid: str) -> SignIn | None:
         """The person with this directory id."""

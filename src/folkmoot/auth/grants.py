@@ -117,9 +117,10 @@ async def _authorization_code(
         )
     _check_verifier(code.challenge, form.get("code_verifier", ""))
     wanted = _wanted(issuer, form, code.scopes, application)
+    person = await _still(issuer, code.person.oid, code.person.password)
     if not await issuer.sign_ins.redeem_code(sent):
         raise _redeemed()
-    return _for_person(issuer, base, application, form, code.person, wanted, code.scopes, code.nonce)
+    return _for_person(issuer, base, application, form, person, wanted, code.scopes, code.nonce)
 
 
 def _redeemed() -> OAuthError:
@@ -144,11 +145,8 @@ def _check_verifier(challenge: str, verifier: str) -> None:
 async def _refresh_token(issuer: Issuer, base: str, application: Application, form: dict[str, str]) -> dict[str, Any]:
     """RFC 6749 §6. `scope` may name fewer permissions than were consented to; the new refresh token keeps them all."""
     given = required(form, "refresh_token")
-    oid, text = minting.read_refresh_token(issuer.key, issuer.tenant_id, application, given, issuer.clock())
-    person = await issuer.directory.person_by_id(oid)
-    if person is None:
-        raise OAuthError("invalid_grant", 50034, "The user account of this refresh token does not exist any more.")
-    _check_enabled(person)
+    oid, password, text = minting.read_refresh_token(issuer.key, issuer.tenant_id, application, given, issuer.clock())
+    person = await _still(issuer, oid, password)
     consented = issuer.read_scopes(text)
     wanted = _wanted(issuer, form, consented, application)
     return _for_person(issuer, base, application, form, person, wanted, consented, "")
@@ -168,9 +166,10 @@ async def _device_code(issuer: Issuer, base: str, application: Application, form
     if device.person is None:
         text = "OAuth 2.0 device flow error. Authorization is pending. Continue polling."
         raise OAuthError("authorization_pending", 70016, text)
+    person = await _still(issuer, device.person.oid, device.person.password)
     if not await issuer.sign_ins.redeem_device(sent):
         raise _not_valid()
-    return _for_person(issuer, base, application, form, device.person, device.scopes, device.scopes, "")
+    return _for_person(issuer, base, application, form, person, device.scopes, device.scopes, "")
 
 
 def _not_valid() -> OAuthError:
@@ -200,6 +199,24 @@ async def authenticate(issuer: Issuer, name: str, password: str) -> SignIn:
         text = f"The user account {name} does not exist in the {issuer.tenant_domain} directory."
         raise OAuthError("invalid_grant", 50034, text)
     raise OAuthError("invalid_grant", 50126, "Error validating credentials due to invalid username or password.")
+
+
+async def _still(issuer: Issuer, oid: str, password: str) -> SignIn:
+    """The person who signed in earlier, when their `password` was this, as they are now.
+
+    OAuthError: AADSTS50034 when they are gone, AADSTS50057 when disabled, AADSTS50173 when the password was changed.
+    """
+    person = await issuer.directory.person_by_id(oid)
+    if person is None:
+        raise OAuthError("invalid_grant", 50034, "The user account of this grant does not exist any more.")
+    _check_enabled(person)
+    if person.password != password:
+        text = (
+            "The provided grant has expired due to it being revoked, a fresh auth token is needed. The user might have "
+            "changed or reset their password."
+        )
+        raise OAuthError("invalid_grant", 50173, text)
+    return person
 
 
 def _check_enabled(person: SignIn) -> None:

@@ -178,6 +178,7 @@ class _Refresh(msgspec.Struct):
     azp: str
     scope: str
     exp: int
+    pwd: str = ""  # the password's `SignIn.password`
 
 
 def _refresh_token(
@@ -185,14 +186,25 @@ def _refresh_token(
 ) -> str:
     """A signed statement of what was consented to: nothing is kept, so it survives a restart of the server."""
     expires = int(now) + REFRESH_LIFETIME
-    claims = _Refresh(tenant_id, REFRESH_AUDIENCE, person.oid, application.id, consented.text(), expires)
+    claims = _Refresh(
+        iss=tenant_id,
+        aud=REFRESH_AUDIENCE,
+        sub=person.oid,
+        azp=application.id,
+        scope=consented.text(),
+        exp=expires,
+        pwd=person.password,
+    )
     return key.sign(msgspec.structs.asdict(claims) | {"jti": secrets.token_urlsafe(16)}, typ=REFRESH_TYPE)
 
 
 def read_refresh_token(
     key: SigningKey, tenant_id: str, application: Application, token: str, now: float
-) -> tuple[str, str]:
-    """The person's oid and the consented scopes, as text. OAuthError `invalid_grant` when it is not good (any more)."""
+) -> tuple[str, str, str]:
+    """The person's oid and `SignIn.password`, and the consented scopes, as text.
+
+    OAuthError `invalid_grant` when it is not good (any more).
+    """
     malformed = OAuthError("invalid_grant", 9002313, "Invalid request. The refresh token is malformed or not ours.")
     try:
         # The header is looked at before joserfc parses it: its JSON parser has no limit of depth of its own.
@@ -209,7 +221,7 @@ def read_refresh_token(
         raise OAuthError("invalid_grant", 70000, "Provided grant is invalid: it was issued to another client.")
     if now >= claims.exp:
         raise OAuthError("invalid_grant", 700082, "The refresh token has expired. Sign in again.")
-    return claims.sub, claims.scope
+    return claims.sub, claims.pwd, claims.scope
 
 
 def _part(token: str, index: int) -> bytes:

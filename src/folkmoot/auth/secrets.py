@@ -51,6 +51,14 @@ def hash_password(password: str) -> str:
     return f"scrypt${SCRYPT_N}${SCRYPT_R}${SCRYPT_P}${salt.hex()}${digest.hex()}"
 
 
+def password_stamp(kept: str | None) -> str:
+    """A text that is another after each change of the password whose stored hash is `kept`; empty where there is none.
+
+    It may be seen: whoever does not know the hash's salt can try no password against it.
+    """
+    return "" if kept is None else hashlib.sha256(kept.encode()).hexdigest()[:32]
+
+
 def check_password(kept: str, password: str) -> bool:
     """Whether `password` is the one whose hash is `kept`. False too when `kept` is empty or not of this form."""
     try:

@@ -101,7 +101,8 @@ async def _signed_in(issuer: Issuer, request: Request, form: dict[str, str]) -> 
         return None
     pages.check_own_form(issuer, request)
     if "account" in form:
-        person = next((each for each in await issuer.directory.people() if each.oid == form["account"]), None)
+        offered = {each.oid for each in await issuer.directory.people()}
+        person = await issuer.directory.person_by_id(form["account"]) if form["account"] in offered else None
         if person is None:
             raise OAuthError("invalid_grant", 50034, "This person can no longer sign in with one click.")
         return person
