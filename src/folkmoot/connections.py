@@ -17,6 +17,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
+from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from folkmoot import observe
@@ -125,6 +126,7 @@ class Protocol(HttpToolsProtocol):
         # most, and how many bytes of that may have come before it in the packet that is, or was, its first.
         self._most = self._unsure = self._packet = 0
         self._refusal: bytes | None = None
+        self._plain = b""  # the head of a request that asks for another protocol, without that
         self._refused = False  # it has been sent, and what still comes is dropped
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -147,25 +149,42 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        # As uvicorn's, but for a request that asks for another protocol.
         if self._refusal is not None:
             return
+        self._unset_keepalive_if_required()
+        while data:
+            data = self._parse(data)
+        if self._most - self._unsure > MAX_HEAD_BYTES and self._refusal is None and not self.transport.is_closing():
+            self._refuse(_too_large())
+
+    def _parse(self, data: bytes) -> bytes:
+        """Parse what came, and return what is to be parsed after it.
+
+        That is a request that asks for another protocol, once more and without that (`_plain`), with what came after
+        its head: the parser took its body for the other protocol.
+        """
         self._packet = size = len(data)
         if self._receiving:
             self._most += size
         else:
             self._most, self._unsure = size, 0
-        super().data_received(data)
-        if self._most - self._unsure > MAX_HEAD_BYTES and self._refusal is None and not self.transport.is_closing():
-            self._refuse(_too_large())
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            head, self._plain = self._plain, b""
+            return head and head + data[upgrade.args[0] :]
+        except HttpParserError:
+            message = "Invalid HTTP request received."
+            self.logger.warning(message)
+            self.send_400_response(message)
+        return b""
 
     def send_400_response(self, msg: str) -> None:
         if self._refusal is None:
             super().send_400_response(msg)
         else:
             self._refuse(self._refusal)
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: whoever asks for another protocol is answered in this one (RFC 9110 §7.8)."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -186,6 +205,14 @@ class Protocol(HttpToolsProtocol):
             self._refusal = _not_decoded()
         if self._refusal is not None:
             raise ValueError("the head is refused")
+        method = self.parser.get_method()
+        if self.parser.should_upgrade() and method != b"CONNECT":
+            # Whoever asks for another protocol is answered in this one (RFC 9110 §7.8), as Java's client does, which
+            # asks for HTTP/2 with each request over plain HTTP.
+            lines = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+            version = self.parser.get_http_version().encode()
+            self._plain = b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(lines))
+            return
         super().on_headers_complete()
 
     def _measure(self) -> None:
@@ -230,8 +257,9 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._measure()
-        super().on_message_complete()
         self._receiving = False
+        if not self._plain:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         # As uvicorn's, but without a timer for each answer: those that are idle are looked at with all others.

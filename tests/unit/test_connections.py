@@ -316,3 +316,17 @@ def test_another_protocol_that_is_asked_for_is_not_heeded(caplog: pytest.LogCapt
 
     serve(echo, Allowance(), work, None)
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("cut", [None, "head", "body"])
+@pytest.mark.parametrize(
+    "lines", [b"Content-Length: 4\r\n\r\nbody", b"Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"]
+)
+def test_the_body_of_a_request_that_asks_for_another_protocol_is_its_body(lines: bytes, cut: str | None) -> None:
+    """Java's HttpClient asks for HTTP/2 so with each request over plain HTTP, and `curl --http2`."""
+    asking = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAE\r\n"
+    sent = (
+        b"POST / HTTP/1.1\r\nHost: a\r\n" + asking + lines + b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    )
+    at = {None: 0, "head": sent.index(b"Upgrade"), "body": sent.index(b"body") + 2}[cut]
+    assert said(echo, *filter(None, (sent[:at], sent[at:])))[1:] == [(200, b"4"), (200, b"0")]
