@@ -226,6 +226,25 @@ def test_what_workers_count_is_not_on_a_disk(tmp_path: Path) -> None:
         assert [*temporary.iterdir()] == []
 
 
+def counted_in(served: Running) -> Path:
+    """Where a worker's counts are: files that it has mapped."""
+    mapped = Path(f"/proc/{served.workers[0]}/maps").read_text().split()
+    return next(Path(each).parent for each in mapped if "/folkmoot-metrics-" in each)
+
+
+def test_what_a_killed_server_counted_goes_with_the_next_start(tmp_path: Path) -> None:
+    """It takes memory, which one that is killed again and again would fill; what others count stays."""
+    with running(tmp_path / "other", **ENVIRONMENT) as other:
+        with running(tmp_path / "data", **ENVIRONMENT) as served:
+            left, workers = counted_in(served), served.workers
+            os.kill(served.server.process.pid, signal.SIGKILL)
+            until(lambda: not any(alive(pid) for pid in workers))
+        assert left.exists()
+        with running(tmp_path / "data", **ENVIRONMENT):
+            assert not left.exists()
+            assert counted_in(other).exists()
+
+
 def alive(pid: int) -> bool:
     with suppress(FileNotFoundError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
 import gc
 import ipaddress
 import logging
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
 # These files are mapped into memory, and a full disk that has no room for a page of one kills who touches it (SIGBUS).
 # Where the system has a directory in memory they are there (shm_overview(7)).
+_METRICS_PREFIX = "folkmoot-metrics-"
 _IN_MEMORY = "/dev/shm"  # noqa: S108  (what is made in it has a name of its own)
 Sockets = list[tuple[Any, tuple[str, str] | None]]
 
@@ -209,13 +211,40 @@ def _shared_metrics() -> Iterator[None]:
     if _METRICS in os.environ:
         yield
         return
-    place = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK | os.X_OK) else None
-    directory = os.environ[_METRICS] = tempfile.mkdtemp(prefix="folkmoot-metrics-", dir=place)
+    place = Path(_IN_MEMORY if os.access(_IN_MEMORY, os.W_OK | os.X_OK) else tempfile.gettempdir())
+    # A server that is killed leaves its own, which takes memory; the lock ends with the last of its processes.
+    for left in place.glob(f"{_METRICS_PREFIX}*"):
+        if (lock := _locked(left)) is not None:
+            shutil.rmtree(left, ignore_errors=True)
+            os.close(lock)
+    while True:
+        directory = Path(tempfile.mkdtemp(prefix=_METRICS_PREFIX, dir=place))
+        lock = _locked(directory)
+        if lock is not None and directory.exists():
+            break  # and no other server that starts has taken it for one that was left
+    os.environ[_METRICS] = str(directory)
     try:
         yield
     finally:
         del os.environ[_METRICS]
         shutil.rmtree(directory, ignore_errors=True)
+        os.close(lock)
+
+
+def _locked(directory: Path) -> int | None:
+    """A descriptor that keeps a directory locked, by flock(2). None where another process does, or it is not ours."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        if os.fstat(descriptor).st_uid == os.getuid():
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+    except OSError:
+        pass
+    os.close(descriptor)
+    return None
 
 
 @contextlib.contextmanager
