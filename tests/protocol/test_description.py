@@ -1,4 +1,4 @@
-"""`$metadata` and `openapi.json` on the wire: for anybody, as XML and JSON."""
+"""The service document, `$metadata` and `openapi.json` on the wire: for anybody, as JSON, XML and JSON."""
 
 from __future__ import annotations
 
@@ -42,7 +42,21 @@ def test_what_extended_applications_have_is_in_theirs(library: Library, path: st
     refused(nobody.get(f"{path}?profile=other"), 400, "ErrorInvalidUrlQuery", "profile")
 
 
-@pytest.mark.parametrize("path", ["/$metadata", "/openapi.json"])
+@pytest.mark.parametrize("path", ["", "/", "/?profile=extended"])
+def test_the_service_document_names_where_to_begin(library: Library, path: str) -> None:
+    answer = library.graph.nobody().get(path)
+    assert answer.status == 200
+    context = answer.json["@odata.context"]
+    assert library.graph.nobody().get(context).status == 200
+    told = {each["name"]: each["kind"] for each in answer.json["value"]}
+    assert told == {
+        **dict.fromkeys(("groups", "users", "directoryObjects", "subscriptions"), "EntitySet"),
+        "me": "Singleton",
+    }
+    assert library.as_("AdeleV").get(f"/{answer.json['value'][0]['url']}").status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/$metadata", "/openapi.json"])
 def test_they_are_only_read(library: Library, path: str) -> None:
     answer = library.graph.nobody().post(path, {})
     refused(answer, 405, "Request_BadRequest", None)

@@ -165,7 +165,7 @@ class GraphDoor:
         profile: Profile = "strict"
         try:
             resolved = None
-            if (known := preflight(scope, headers) or _described(scope)) is not None:
+            if (known := preflight(scope, headers) or self._described(scope, headers)) is not None:
                 return known, request_id, client_request_id
             caller = sender if sender is not None and not prefers else await self._caller(headers)
             scope[APPLICATION] = caller.application
@@ -193,6 +193,16 @@ class GraphDoor:
             # RFC 7240 §3. Said of refusals, too: they are what the profile decides.
             answer = _applied(answer, f"folkmoot.profile={preferred}")
         return answer, request_id, client_request_id
+
+    def _described(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> Answer | None:
+        """A document of the service, for anybody."""
+        if len(scope["raw_path"]) > _LONGEST_DOCUMENT:
+            return None
+        path = scope["raw_path"].decode("latin-1")
+        if path != VERSION and not path.startswith(f"{VERSION}/"):
+            return None
+        root = self._root(scope, headers.get(b"host", b""))
+        return described(scope["method"], path[len(VERSION) :], scope["query_string"].decode("latin-1"), root)
 
     async def _admit(self, asked: _Asked) -> Answer:
         """Answer a request that is counted, or has a body, where there is room for it."""
@@ -445,16 +455,6 @@ def _bearer(authorization: bytes) -> str:
 
 # The same text each time has its hash ready wherever it is looked up.
 _known_bearer = lru_cache(maxsize=512)(_bearer)
-
-
-def _described(scope: Mapping[str, Any]) -> Answer | None:
-    """`$metadata` or the OpenAPI document, for anybody."""
-    if len(scope["raw_path"]) > _LONGEST_DOCUMENT:
-        return None
-    path = scope["raw_path"].decode("latin-1")
-    if not path.startswith(f"{VERSION}/"):
-        return None
-    return described(scope["method"], path[len(VERSION) :], scope["query_string"].decode("latin-1"))
 
 
 @lru_cache(maxsize=4096)
