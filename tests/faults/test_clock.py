@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
+from urllib.parse import quote
 
 import pytest
 
 from folkmoot.store import endpoints, retention
 from folkmoot.store.changes import head
+from folkmoot.store.ids import IdSource
 from tests.harness import GROUP, Graph
 from tests.protocol.followers import Follower
 
 HOUR = 3_600
 THREADS = f"/groups/{GROUP['SalesAndMarketing']}/threads"
 EXTENDED = "folkmoot.profile=extended"
+
+
+def started_anew(graph: Graph) -> None:
+    """Let the server make ids as one that was started now."""
+    graph.store.ids = IdSource(graph.clock)
+    for writer in graph.store.writers:
+        cast(Any, writer)._ids = graph.store.ids
 
 
 def test_order_holds_and_followers_miss_nothing(graph: Graph) -> None:
@@ -47,6 +56,31 @@ def test_order_holds_and_followers_miss_nothing(graph: Graph) -> None:
     adele.reply(place, "8")
     assert [item["body"]["content"] for item in adele.everything(posts)][-1] == "8"
     graph.changes()  # the log has no gap
+
+
+def test_order_holds_among_processes(graph: Graph) -> None:
+    """A server that is started anew, or another on the same database, does not know which ids the first one made."""
+    adele = graph.as_("AdeleV")
+    place = adele.start("Clock", "0")
+    adele.reply(place, "1")
+    graph.clock.advance(-HOUR)
+    for number in range(2, 12):
+        started_anew(graph)
+        adele.reply(place, str(number))
+    posts = f"{place.thread_path()}/posts"
+    found = adele.everything(posts)
+    assert [item["body"]["content"] for item in found] == [str(number) for number in range(12)]
+    times = [item["receivedDateTime"] for item in found]
+    assert times == sorted(times)
+    newest = f"{posts}/{quote(found[-1]['id'])}"
+    assert adele.patch(newest, {"body": {"contentType": "text", "content": "changed"}}, Prefer=EXTENDED).status == 200
+    assert adele.get(place.thread_path()).json["preview"] == "changed"
+    # The ids of other threads are not made later than it is for that.
+    began = adele.start("Between")
+    graph.clock.advance(1)
+    started_anew(graph)
+    later = adele.start("Later")
+    assert [each["id"] for each in adele.everything(THREADS)] == [place.thread, later.thread, began.thread]
 
 
 def test_a_repeated_request_is_done_once_and_a_token_is_good(graph: Graph) -> None:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from folkmoot.model import Place, Post, PostDraft, Recipient, Standing
 from folkmoot.ops import access, attachments, extensions, policy
-from folkmoot.store import rows, search
+from folkmoot.store import edits, rows, search
 from folkmoot.store.changes import next_seq, record
 from folkmoot.store.db import Tx
 
@@ -23,8 +23,10 @@ def reply(tx: Tx, place: Place, draft: PostDraft, to: Post | None = None) -> str
     """
     standing, thread, conversation = place.standing, place.thread, place.conversation
     policy.require(tx, standing, thread, draft)
-    # A clock that was set back must not put a post before those that are there.
+    # A clock that was set back must not put a post before those that are there: neither by its time, nor among those of
+    # the same time by its id, which another process, or this one before it was started anew, made by the clock of then.
     received = max(tx.now, thread.last_delivered_at)
+    newest = edits.newest(tx, standing.group, thread.id) if received > tx.now else None
     sender = policy.author(standing, draft)
     name = said_by(sender)
     post = insert(
@@ -37,6 +39,7 @@ def reply(tx: Tx, place: Place, draft: PostDraft, to: Post | None = None) -> str
         to.id if to else None,
         received,
         topics=(thread.topic, conversation.topic),
+        after=None if newest is None else newest[0],
     )
     rows.deliver(
         tx,
@@ -97,12 +100,13 @@ def insert(
     received: int,
     *,
     topics: tuple[str, str],
+    after: str | None = None,
 ) -> str:
     """Insert the post's own row, the next change of its group, what programs hang on it, and index it. Returns its id.
 
-    `topics` are those of the thread and of the conversation.
+    `topics` are those of the thread and of the conversation; the id comes behind `after`, that of another post.
     """
-    id = tx.new_id()
+    id = tx.new_id(after)
     from_ = (draft.from_ or sender).email_address
     attached = attachments.tell_of(draft.attachments)
     version = next_seq(tx, standing.group)

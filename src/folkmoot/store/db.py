@@ -125,9 +125,12 @@ class Tx(Snapshot):
         self.now = int(instant)
         self.wrote = False
 
-    def new_id(self) -> str:
-        """A new time-ordered GUID, as of now: another process may have had the group's turn since this began."""
-        return self._ids.new(self._ids.clock())
+    def new_id(self, after: str | None = None) -> str:
+        """A new time-ordered GUID, as of now: another process may have had the group's turn since this began.
+
+        It comes behind the id `after`, whatever the clock says.
+        """
+        return self._ids.new(self._ids.clock(), after)
 
     @abstractmethod
     def _run(self, text: str, parameters: Mapping[str, Any]) -> None: ...

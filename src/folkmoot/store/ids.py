@@ -27,11 +27,16 @@ class IdSource:
         self._random = b""
         self._lock = threading.Lock()
 
-    def new(self, now: float) -> str:
-        """A new id for the instant `now` (seconds since the epoch), as canonical lower-case text."""
+    def new(self, now: float, after: str | None = None) -> str:
+        """A new id for the instant `now` (seconds since the epoch), as canonical lower-case text.
+
+        It comes behind `after`, an id that another process made by a clock which was ahead; those that follow need not.
+        """
         with self._lock:
             tick = max(round(now * _TICKS), self._last + 1)
             self._last = tick
+            if after is not None:
+                tick = max(tick, _tick(after) + 1)
             # A call into the system for each id would cost more than all the rest.
             if not self._random:
                 self._random = os.urandom(4096)
@@ -40,6 +45,11 @@ class IdSource:
         random = int.from_bytes(taken, "big") & 0x3FFF_FFFF_FFFF_FFFF
         text = f"{ms:012x}7{counter:03x}{random | 0x8000_0000_0000_0000:016x}"
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _tick(id: str) -> int:
+    """The tick of an id; 0 for one that is not time-ordered."""
+    return int(id[:8] + id[9:13] + id[15:18], 16) if id[14] == "7" else 0
 
 
 class RandomIds:
