@@ -64,3 +64,22 @@ def test_who_was_stopped_in_its_turn_holds_up_others_for_a_while_only(tmp_path: 
     two.give_back()
     three.join(PATIENCE)
     assert not three.is_alive()
+
+
+def test_a_turn_that_cannot_be_waited_for_is_not_waited_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit of threads that is met once must not keep this process from writing afterwards."""
+    one, two = Turn(tmp_path / "db"), Turn(tmp_path / "db")
+    one.take()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_more_threads)
+        with pytest.raises(RuntimeError):
+            two.take(PATIENCE)
+    one.give_back()
+    two.take(PATIENCE)
+    two.give_back()
+
+
+def no_more_threads(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")

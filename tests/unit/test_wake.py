@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -302,3 +303,27 @@ def test_an_answer_for_a_loop_that_is_closed_is_said_in_the_log(caplog: pytest.L
     loop.close()
     Wake().told((), {loop: lambda: None})
     assert "after its event loop had closed" in caplog.text
+
+
+def test_a_write_is_answered_where_no_thread_can_be_had(
+    opens: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first hint starts a thread. A limit of threads that is met then ends neither the writer nor the hints."""
+
+    async def run() -> None:
+        with contextlib.closing(opens(Clock())) as one, contextlib.closing(opens(Clock())) as two:
+            two.watch.look_seconds = NEVER
+            with monkeypatch.context() as patched:
+                patched.setattr(threading.Thread, "start", no_more_threads)
+                await one.write(begin(guid(1)))
+                await one.write(begin(guid(2)))
+            async with listening(two) as listener:
+                await one.write(change(guid(1)))
+                await listener.until(lambda: guid(1) in listener.heard)
+
+    asyncio.run(run())
+    assert "can't start new thread" in caplog.text
+
+
+def no_more_threads(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")

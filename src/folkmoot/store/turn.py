@@ -41,8 +41,9 @@ class Turn:
             self._came.clear()
             if self._waiting is None:
                 # flock knows no time limit, so another thread waits in it.
-                self._waiting = threading.Thread(target=self._wait, name="turn", daemon=True)
-                self._waiting.start()
+                waiting = threading.Thread(target=self._wait, name="turn", daemon=True)
+                waiting.start()  # fails where the system lets nobody have another one; then nobody waits
+                self._waiting = waiting
         if self._came.wait(patience):
             return
         with self._lock:

@@ -122,7 +122,7 @@ class Watch:
         if self._link is None:
             return
         with self._lock:
-            waiting = bool(self._pending)
+            waiting = bool(self._pending) and self._thread is not None
             self._pending |= groups
         if not waiting:
             self._nudge()
@@ -146,8 +146,14 @@ class Watch:
     def _nudge(self) -> None:
         with self._lock:
             if self._thread is None and not self._closing:
-                self._thread = threading.Thread(target=self._work, name="watch", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name="watch", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    # Whoever has committed something must not fail for that. The next nudge tries again.
+                    log.warning("other processes are told nothing, and not heard, for now: %s", error)
+                    return
+                self._thread = thread
         with suppress(BlockingIOError, OSError):  # it is full of nudges already, or closed
             self._there.send(b"!")
 
