@@ -13,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from folkmoot import app, observe, readiness
 from folkmoot.config import Settings
+from folkmoot.refusals import Busy
 from folkmoot.store import migrate
 from folkmoot.store.sqlite import SqliteStore
 from tests.harness import Graph
@@ -58,6 +59,9 @@ def test_without_its_writer_it_is_not_ready(tmp_path: Path) -> None:
     assert asyncio.run(readiness.why_not(store)) is None
     store.close()
     assert asyncio.run(readiness.why_not(store)) == "writer"
+    # What nobody would ever write is refused rather than left without an answer.
+    with pytest.raises(Busy):
+        store.write_here(lambda tx: None)
 
 
 def test_a_database_that_does_not_answer_is_not_waited_for(any_graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,9 @@ class Writer(ABC):
         self._thread.start()
 
     def submit(self, job: Job[Any]) -> None:
-        """Queue a write, or raise `Busy` when too many wait."""
+        """Queue a write, or raise `Busy` when too many wait, or nobody would ever come for it."""
+        if not self._thread.is_alive():
+            raise Busy
         gathered = self._gathered.get(job.loop)
         if self._queue.qsize() + (0 if gathered is None else len(gathered)) >= self.limit:
             raise Busy
