@@ -636,6 +636,34 @@ def test_who_waited_for_a_turn_sees_what_was_done_in_it(tmp_path: Path) -> None:
 # ── PostgreSQL that goes away ────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("quick", [True, False])
+def test_reads_of_a_file_that_is_away_are_refused_until_it_is_back(tmp_path: Path, quick: bool) -> None:
+    """Its disk was unmounted, or the process has as many files open as it may."""
+    (tmp_path / "data").mkdir()
+    with new_place("sqlite", tmp_path / "data") as place, contextlib.closing(opened(place)) as store:
+        store.write_here(add(1))
+        (tmp_path / "data").rename(tmp_path / "elsewhere")
+        with pytest.raises(Busy):
+            asyncio.run(store.read(numbers, quick=quick))
+        (tmp_path / "elsewhere").rename(tmp_path / "data")
+        assert asyncio.run(store.read(numbers, quick=quick)) == [1]
+
+
+def test_a_read_that_meets_an_error_of_the_disk_is_refused(tmp_path: Path) -> None:
+    def failing(snapshot: db.Snapshot) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+        raise error
+
+    async def both(store: Store) -> None:
+        for quick in (True, False):
+            with pytest.raises(Busy):
+                await store.read(failing, quick=quick)
+
+    with new_place("sqlite", tmp_path) as place, contextlib.closing(opened(place)) as store:
+        asyncio.run(both(store))
+
+
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
     with new_place("postgresql", tmp_path) as found:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from folkmoot import observe
+from folkmoot.observe import log
 from folkmoot.refusals import Busy, StorageFull, TooSlow
 from folkmoot.store import rows
 from folkmoot.store.db import Dialect, Job, ReadFunction, Row, Snapshot, Store, Tx
@@ -160,12 +161,7 @@ class SqliteWriter(Writer):
                 connection.execute(f"PRAGMA busy_timeout = {_FIRST_MS}")
 
     def _translate(self, error: Exception) -> Exception:
-        if isinstance(error, sqlite3.OperationalError):
-            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-                return StorageFull()
-            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR):
-                return Busy()
-        return error
+        return _meaning(error)
 
     def _for_all(self, error: Exception) -> bool:
         # The turn was waited for, or the file, and neither came: each would only wait as long again.
@@ -174,6 +170,18 @@ class SqliteWriter(Writer):
     def _end(self) -> None:
         self._connection.close()
         self._turn.close()
+
+
+_AWAY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+
+
+def _meaning(error: Exception) -> Exception:
+    """The refusal that SQLite's error means to a caller, or the error itself."""
+    # The driver's own errors have no code.
+    code = getattr(error, "sqlite_errorcode", 0) if isinstance(error, sqlite3.OperationalError) else 0
+    if code == sqlite3.SQLITE_FULL:
+        return StorageFull()
+    return Busy() if code & 0xFF in _AWAY else error
 
 
 def _is_locked(error: Exception) -> bool:
@@ -227,10 +235,17 @@ class SqliteStore(Store):
     async def read(self, function: ReadFunction[T], *, quick: bool = False) -> T:
         # A page of twenty costs less than the way to a thread and back; what may be long must not hold the loop.
         observe.reads["quick" if quick else "long"] += 1
-        if quick:
-            shared = self._shared()
-            return function(SqliteSnapshot(shared.connection, self.clock(), shared.memo))
-        return await super().read(function if self._read_seconds == 0 else self._limited(function))
+        try:
+            if quick:
+                shared = self._shared()
+                return function(SqliteSnapshot(shared.connection, self.clock(), shared.memo))
+            return await super().read(function if self._read_seconds == 0 else self._limited(function))
+        except sqlite3.OperationalError as error:
+            refusal = _meaning(error)
+            if refusal is error:
+                raise
+            log.warning("the database file cannot be read: %s", error)
+            raise refusal from error
 
     def _shared(self) -> _Shared:
         """What quick reads have in common that run in this turn of the event loop: the requests of a batch, and those
@@ -243,8 +258,9 @@ class SqliteStore(Store):
         shared = self._local.shared
         if shared is None or shared.loop is not loop:
             self._end_shared()  # of a loop that was closed in its turn
-            shared = self._local.shared = _Shared(loop, self._connection(), {})
+            shared = _Shared(loop, self._connection(), {})
             shared.connection.execute("BEGIN")
+            self._local.shared = shared
             loop.call_soon(self._end_shared)
         return shared
 
