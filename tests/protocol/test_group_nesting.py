@@ -133,3 +133,27 @@ def test_above_is_shown_what_the_caller_may_see(graph: Graph) -> None:
         assert adele.get(f"/groups/{below}/{path}/$count", ConsistencyLevel="eventual").text == "0"
         assert patti.get(f"/groups/{below}/{path}").ids == [vault]
     assert adele.get(f"/groups/{below}?$expand=memberOf").json["memberOf"] == []
+
+
+def test_nobody_is_seen_in_a_group_through_one_that_the_caller_may_not_see(graph: Graph) -> None:
+    """Lee is in Patti's private group, and that is in a public one."""
+    patti, lee, isaiah = graph.as_("PattiF"), PERSON["LeeG"], graph.as_("IsaiahL")
+    public = security_group(patti, "public")
+    body = {"displayName": "Vault", "mailNickname": "vault", "mailEnabled": False, "securityEnabled": True}
+    vault = patti.post("/groups", body | {"members@odata.bind": [f"{ROOT}/users/{lee}"]}).json["id"]
+    assert add(patti, public, vault)[0] == 204
+    for client, seen in ((isaiah, False), (patti, True), (graph.as_("LeeG"), True), (graph.as_app("daemon"), True)):
+        assert (lee in client.get(f"/groups/{public}/transitiveMembers").ids) is seen
+        assert (public in client.get(f"/users/{lee}/transitiveMemberOf").ids) is seen
+        assert client.get(f"/users/{lee}/transitiveMemberOf/{public}").status == (200 if seen else 404)
+        for question, more in (
+            ("checkMemberGroups", {"groupIds": [public]}),
+            ("checkMemberObjects", {"ids": [public]}),
+            ("getMemberGroups", {"securityEnabledOnly": False}),
+            ("getMemberObjects", {"securityEnabledOnly": False}),
+        ):
+            assert (public in client.post(f"/users/{lee}/{question}", more).value) is seen
+    # By another way it is seen as before.
+    assert add(patti, public, lee)[0] == 204
+    assert isaiah.get(f"/groups/{public}/transitiveMembers").ids == [lee]
+    assert public in isaiah.get(f"/users/{lee}/transitiveMemberOf").ids

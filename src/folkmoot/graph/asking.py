@@ -17,7 +17,7 @@ from folkmoot.graph.call import Call, find_user
 from folkmoot.graph.envelope import Answer
 from folkmoot.graph.feeds import FEEDS
 from folkmoot.graph.read import listed
-from folkmoot.graph.reads import Read
+from folkmoot.graph.reads import Read, groups_above
 from folkmoot.odata.query import Options
 from folkmoot.ops import access, naming
 from folkmoot.refusals import BadBody, NoSuchObject, PrivilegeMissing
@@ -76,7 +76,7 @@ def check_member_objects(snapshot: Snapshot, call: Call) -> dict[str, Any]:
 
 
 def _checked(snapshot: Snapshot, call: Call, wanted: list[str]) -> list[str]:
-    above = set(everywhere.groups_above(snapshot, _object(snapshot, call)))
+    above = set(groups_above(snapshot, call, _object(snapshot, call)))
     seen = {group["id"] for group in _groups(snapshot, call, above.intersection(wanted))}
     return [id for id in wanted if id in seen]
 
@@ -88,7 +88,7 @@ def get_member_groups(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     secure = bool(given.security_enabled_only)
     if secure and everywhere.person(snapshot, object_id) is None:
         raise BadBody("securityEnabledOnly can be true for users only.", target="securityEnabledOnly")
-    found = _groups(snapshot, call, everywhere.groups_above(snapshot, object_id))
+    found = _groups(snapshot, call, groups_above(snapshot, call, object_id))
     return _of(call, [group["id"] for group in found if group["securityEnabled"] or not secure])
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -308,12 +309,20 @@ def in_seen_group(snapshot: Snapshot, call: Call) -> dict[str, Any]:
 def below_group(snapshot: Snapshot, call: Call) -> dict[str, Any]:
     """Who is in the group of the path, directly or through groups that the caller may see."""
 
-    def enters(group: str) -> bool:
-        standing = rows.standing(snapshot, call.caller, group)
-        return standing is not None and access.inside(standing)
-
-    found = everywhere.members_below(snapshot, _seen(snapshot, call), enters)
+    found = everywhere.members_below(snapshot, _seen(snapshot, call), _seeing(snapshot, call))
     return {"ids": _array(found), "me": call.caller.oid}
+
+
+def _seeing(snapshot: Snapshot, call: Call) -> Callable[[str], bool]:
+    return partial(access.sees_group, snapshot, call.caller)
+
+
+def groups_above(snapshot: Snapshot, call: Call, object_id: str) -> list[str]:
+    """Groups that an object is in, directly or through groups that the caller may see.
+
+    Through others would tell that there are such, and who is in them.
+    """
+    return everywhere.groups_above(snapshot, object_id, _seeing(snapshot, call))
 
 
 def of_group(snapshot: Snapshot, call: Call) -> dict[str, Any]:
@@ -322,8 +331,8 @@ def of_group(snapshot: Snapshot, call: Call) -> dict[str, Any]:
 
 
 def above_group(snapshot: Snapshot, call: Call) -> dict[str, Any]:
-    """Groups that the group of the path is in, directly or through groups."""
-    return {"ids": _array(everywhere.groups_above(snapshot, _seen(snapshot, call))), "me": call.caller.oid}
+    """Groups that the group of the path is in, directly or through groups that the caller may see."""
+    return {"ids": _array(groups_above(snapshot, call, _seen(snapshot, call))), "me": call.caller.oid}
 
 
 def all_users(snapshot: Snapshot, call: Call) -> dict[str, Any]:
@@ -347,9 +356,9 @@ def of_user(snapshot: Snapshot, call: Call) -> dict[str, Any]:
 
 
 def above_user(snapshot: Snapshot, call: Call) -> dict[str, Any]:
-    """Groups that the user of the path is in, directly or through groups."""
+    """Groups that the user of the path is in, directly or through groups that the caller may see."""
     scope = one_user(snapshot, call)
-    return {"ids": _array(everywhere.groups_above(snapshot, scope["o"])), "me": scope["me"]}
+    return {"ids": _array(groups_above(snapshot, call, scope["o"])), "me": scope["me"]}
 
 
 def any_object(snapshot: Snapshot, call: Call) -> dict[str, Any]:

@@ -71,6 +71,12 @@ def see_group(snapshot: Snapshot, caller: Caller, group: str) -> Standing:
     return standing
 
 
+def sees_group(snapshot: Snapshot, caller: Caller, group: str) -> bool:
+    """Whether there is such a group, and the caller may see it."""
+    standing = rows.standing(snapshot, caller, group)
+    return standing is not None and inside(standing)
+
+
 def read_content(standing: Standing) -> None:
     """Raise `NotAllowed` unless the caller may read the group's conversations."""
     person = standing.person

@@ -298,15 +298,20 @@ def roles_of(snapshot: Snapshot, object_id: str) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in snapshot.all(_GROUPS_OF, id=object_id)]
 
 
-def groups_above(snapshot: Snapshot, object_id: str) -> list[str]:
+def groups_above(snapshot: Snapshot, object_id: str, leaves: Callable[[str], bool] = lambda group: True) -> list[str]:
     """Ids of the groups that the object is a member of, directly or through groups, nearest first.
 
-    A deleted group is none of them, and nobody is in another through it.
+    A deleted group is none of them, and nobody is in another through it. Through a group for which `leaves` says no
+    nobody is in another either.
     """
     found: dict[str, None] = {}
     edge = [object_id]
     while edge:
-        above = [row[0] for each in edge for row in snapshot.all(_PARENTS, id=each, role="member")]
+        above: list[str] = []
+        for each in edge:
+            rows = snapshot.all(_PARENTS, id=each, role="member")
+            if rows and (each == object_id or leaves(each)):
+                above.extend(row[0] for row in rows)
         edge = [group for group in dict.fromkeys(above) if group not in found]
         found.update(dict.fromkeys(edge))
     return list(found)
