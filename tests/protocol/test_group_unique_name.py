@@ -104,6 +104,36 @@ def test_an_outsider_does_not_hear_the_id(graph: Graph) -> None:
     assert "'nothing'" in refused(other, 404, "Request_ResourceNotFound")
 
 
+def test_a_name_says_nothing_of_a_group_that_one_may_not_see(any_graph: Graph) -> None:
+    """Names can be guessed: what is said of one that is taken is what is said of one that is not."""
+    adele = any_graph.as_("AdeleV")
+    id = upsert(adele, NEW_GROUP | {"visibility": "Private"}).json["id"]
+    extended = {"Prefer": "folkmoot.profile=extended"}
+    thread = {"topic": "x", "posts": [{"body": {"content": "y"}}]}
+    for nick in ("JoniS", "guest"):
+        outsider = any_graph.as_(nick)
+        for method, below, body in (
+            ("GET", "conversations", None),
+            ("GET", "threads/delta", None),
+            ("GET", "changes", None),
+            ("POST", "threads", thread),
+            ("POST", "subscribeByMail", None),
+        ):
+            for name in ("sales-emea", "nothing"):
+                answer = outsider.with_body(method, f"/groups(uniqueName='{name}')/{below}", body, extended)
+                assert f"'{name}'" in refused(answer, 404, "Request_ResourceNotFound")
+                assert id.encode() not in answer.content
+    # By its id the conversations are refused as the cloud does.
+    refused(any_graph.as_("JoniS").get(f"/groups/{id}/conversations"), 403, "ErrorAccessDenied")
+    # An application that lives by grants hears of any name that it needs one.
+    application = any_graph.as_app("extendedWithoutRoles")
+    messages = {
+        refused(application.get(f"/groups(uniqueName='{name}')/conversations"), 403, "ErrorAccessDenied")
+        for name in ("sales-emea", "nothing")
+    }
+    assert len(messages) == 1
+
+
 @pytest.mark.parametrize("looks", [1, 2])
 def test_two_who_make_it_at_once(graph: Graph, monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
     """The second finds nothing when the path is read, or not even in its transaction, and then changes the group."""

@@ -41,7 +41,7 @@ from folkmoot.observe import request_id as logged_id
 from folkmoot.odata.path import parse_path
 from folkmoot.odata.prefer import parse_prefer
 from folkmoot.odata.query import Options, parse_options
-from folkmoot.ops import grants
+from folkmoot.ops import access, grants
 from folkmoot.outgoing import Outgoing
 from folkmoot.refusals import (
     BadBody,
@@ -277,7 +277,7 @@ class GraphDoor:
             unless_granted = await self._lacking(row, resolved, caller)
         if "uniqueName" in resolved.keys:
             prefer = parse_prefer(headers.get(b"prefer", b"").decode("latin-1"))
-            named = await self._named(row, resolved, prefer)
+            named = await self._named(row, resolved, caller, prefer, unless_granted)
             if named is not resolved:
                 try:
                     return await self._answer(asked._replace(resolved=named))
@@ -358,7 +358,7 @@ class GraphDoor:
             return Listener(caller, None)
         refusal = await self._lacking(row, resolved, caller)
         if "uniqueName" in resolved.keys:
-            resolved = await self._named(row, resolved, {})
+            resolved = await self._named(row, resolved, caller, {}, refusal)
         group = ids.directory_id(resolved.keys["group"])
         return Listener(caller, lambda snapshot: grants.require(snapshot, caller, group, row.grants, refusal))
 
@@ -382,15 +382,31 @@ class GraphDoor:
             raise refusal
         return refusal
 
-    async def _named(self, row: Row, resolved: Resolved, prefer: Mapping[str, str]) -> Resolved:
+    async def _named(
+        self,
+        row: Row,
+        resolved: Resolved,
+        caller: Caller,
+        prefer: Mapping[str, str],
+        unless_granted: NotAllowed | None,
+    ) -> Resolved:
         """The path with the id of the group in place of its unique name, which never changes.
 
-        It stays as it is where a group of that name may be made. Raises `NoSuchObject`.
+        It stays as it is where a group of that name may be made. Raises `NoSuchObject`, also where the caller may not
+        see the group: names can be guessed, as ids cannot. Who needs a grant hears `unless_granted` of any name.
         """
         name = resolved.keys["uniqueName"]
-        found = await self._store.read(lambda snapshot: everywhere.by_unique_name(snapshot, name), quick=True)
-        if found is None or found[1]:
-            if (row.method, row.address) == ("PATCH", "group") and "create-if-missing" in prefer:
+
+        def look(snapshot: Snapshot) -> tuple[tuple[str, bool] | None, bool]:
+            found = everywhere.by_unique_name(snapshot, name)
+            return found, found is not None and not found[1] and access.sees_group(snapshot, caller, found[0])
+
+        found, seen = await self._store.read(look, quick=True)
+        if found is None or not seen:
+            if unless_granted is not None:
+                raise unless_granted
+            free = found is None or found[1]
+            if free and (row.method, row.address) == ("PATCH", "group") and "create-if-missing" in prefer:
                 return resolved
             raise NoSuchObject(name)
         keys = {noun: key for noun, key in resolved.keys.items() if noun != "uniqueName"}
