@@ -69,6 +69,8 @@ _LONGEST_DOCUMENT = 40  # characters of a path that could name a document of the
 _LONG_TOKEN = 4096  # bytes of an Authorization header that is not remembered: anybody can send one
 _IN_SEVERAL_LINES = (b"prefer", b"if-match")  # as lists may come (RFC 9110 §5.3)
 _SHORT_QUERY = 256  # bytes of a query whose options are remembered
+_LONGEST_NAME = 128  # characters of a group's unique name
+_SHORT_PATH = 1024  # characters of a path that is remembered: ids of ours fit, and anybody can send a longer one
 
 
 class _Asked(NamedTuple):
@@ -473,11 +475,17 @@ def _bearer(authorization: bytes) -> str:
 _known_bearer = lru_cache(maxsize=512)(_bearer)
 
 
-@lru_cache(maxsize=4096)
 def _resolved(raw_path: str, profile: Profile) -> Resolved:
+    return (_known_path if len(raw_path) <= _SHORT_PATH else _walked)(raw_path, profile)
+
+
+def _walked(raw_path: str, profile: Profile) -> Resolved:
     if raw_path != VERSION and not raw_path.startswith(f"{VERSION}/"):
         raise UnknownSegment(f"Resource not found for '{raw_path[:120]}'; the service root is {VERSION}.")
     return resolve(parse_path(raw_path[len(VERSION) :]), extended=profile == "extended")
+
+
+_known_path = lru_cache(maxsize=4096)(_walked)
 
 
 def _options(query: bytes) -> Options:
@@ -579,9 +587,12 @@ def _may_hold_content(row: Row, options: Options) -> bool:
 
 
 def _group(resolved: Resolved) -> str | None:
-    """The group that a path is about, as limits know it: its id, or its unique name."""
+    """The group that a path is about, as limits know it: its id, or its unique name.
+
+    They remember it, so what is too long to be one is cut.
+    """
     found = resolved.keys.get("group") or resolved.keys.get("uniqueName")
-    return None if found is None else found.lower()
+    return None if found is None else found[:_LONGEST_NAME].lower()
 
 
 def _hint(row: Row, call: Call) -> Hint | None:

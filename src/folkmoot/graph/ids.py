@@ -167,11 +167,14 @@ def read_any(reader: Callable[[str, str], str | int], text: str) -> str | int:
     return reader(text, group)
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def guid(text: str) -> str | None:
     """`text` as a canonical GUID, or None when it is none."""
-    if len(text) != 36:
-        return None
+    # What is asked for is remembered, and it may be as long as a body.
+    return _known_guid(text) if len(text) == 36 else None
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _known_guid(text: str) -> str | None:
     try:
         return str(UUID(text))
     except ValueError:
