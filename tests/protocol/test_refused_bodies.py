@@ -147,6 +147,11 @@ _POST: list[tuple[dict[str, Any], str]] = [
     ({"categories": [1]}, "categories[0]"),
     ({"categories": ["x", ["y"]]}, "categories[1]"),
     ({"categories": ["x", "\0"]}, "categories[1]"),
+    ({"sender": {"emailAddress": {"name": "x" * 1_022, "address": "a@b"}}}, "sender.emailAddress"),
+    ({"newParticipants": [{"emailAddress": {"address": f"{'x' * 1_023}@b"}}]}, "newParticipants[0].emailAddress"),
+    ({"newParticipants": [{"emailAddress": {"name": "x" * 1_000, "address": "a@b"}}] * 66}, "newParticipants"),
+    ({"categories": ["x" * 65_537]}, "categories"),
+    ({"categories": ["xy"] * 32_769}, "categories"),
     ({"attachments": {}}, "attachments"),
     ({"attachments": "x"}, "attachments"),
     ({"extensions": {"x": 1}}, "extensions"),
@@ -203,6 +208,7 @@ def _cases() -> list[tuple[str, Any, str]]:
         for value, path in (({}, ""), ("x", ""), ([], ""), (None, ""), ([{}, {}], ""), ([None], "[0]"), ([[]], "[0]")):
             cases.append((row, _placed(row, where, {"posts": value}), f"{dot}posts{path}"))
         cases.append((row, _placed(row, where, {"topic": 1}), f"{dot}topic"))
+        cases.append((row, _placed(row, where, {"topic": "x" * 4_097}), f"{dot}topic"))
         cases.append((row, _placed(row, where, {"topic": "a\0"}), f"{dot}topic"))
     for row in ("POST conversation/threads", "POST group/threads"):
         cases.append((row, {"topic": "x"}, "posts"))
@@ -231,7 +237,9 @@ def _cases() -> list[tuple[str, Any, str]]:
     for value in ("true", 1, 0, "", [], {}):
         cases.append((row, {"isLocked": value}, "isLocked"))
     cases.append((row, {"topic": 1}, "topic"))
+    cases.append((row, {"topic": "x" * 4_097}, "topic"))
     cases.append((row, {"topic": "\0"}, "topic"))
+    cases.append(("PATCH post", {"categories": ["x" * 65_537]}, "categories"))
     cases += _directory_cases()
     return cases
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
@@ -25,6 +25,11 @@ from folkmoot.refusals import BadBody, NotJson
 from folkmoot.store import search
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+# Characters. All that a page shows of an item but its content is held at once, so none of it may be as long as a body.
+LONGEST_TOPIC = 4_096
+LONGEST_RECIPIENT = 1_024  # name and address together
+LONGEST_LIST = 65_536  # of recipients, or of categories, together
 
 _AT = re.compile(r" - at `(?:key in )?\$?\.?(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
@@ -178,7 +183,7 @@ def post_draft(post: inputs.PostIn, path: str) -> PostDraft:
         sender=None if post.sender is None else _recipient(post.sender, f"{path}.sender".lstrip(".")),
         from_=None if post.from_ is None else _recipient(post.from_, f"{path}.from".lstrip(".")),
         new_participants=recipients(post.new_participants, f"{path}.newParticipants".lstrip(".")),
-        categories=tuple(post.categories or ()),
+        categories=categories(post.categories, f"{path}.categories".lstrip(".")),
         extensions=extending.extension_drafts(post.extensions, f"{path}.extensions".lstrip(".")),
         single_values=extending.single_value_drafts(
             post.single_value_extended_properties, f"{path}.singleValueExtendedProperties".lstrip(".")
@@ -194,7 +199,7 @@ def thread_draft(thread: inputs.ThreadIn, path: str = "") -> ThreadDraft:
     """A thread with its first post. Raises `BadBody` unless there is exactly one."""
     where = f"{path}.posts" if path else "posts"
     return ThreadDraft(
-        topic=thread.topic,
+        topic=topic(thread.topic, f"{path}.topic".lstrip(".")),
         post=post_draft(_only(thread.posts, where, "post"), f"{where}[0]"),
         to_recipients=recipients(thread.to_recipients, f"{path}.toRecipients".lstrip(".")),
         cc_recipients=recipients(thread.cc_recipients, f"{path}.ccRecipients".lstrip(".")),
@@ -204,12 +209,35 @@ def thread_draft(thread: inputs.ThreadIn, path: str = "") -> ThreadDraft:
 def conversation_draft(conversation: inputs.ConversationIn) -> tuple[str, ThreadDraft]:
     """A conversation's topic and its first thread. Raises `BadBody` unless there is exactly one."""
     thread = thread_draft(_only(conversation.threads, "threads", "thread"), "threads[0]")
-    return conversation.topic if conversation.topic is not None else thread.topic or "", thread
+    own = topic(conversation.topic)
+    return own if own is not None else thread.topic or "", thread
+
+
+def topic(given: str | None, path: str = "topic") -> str | None:
+    """A topic as verbs take it. Raises `BadBody` for one that is too long."""
+    _bounded((given or "",), path, LONGEST_TOPIC)
+    return given
+
+
+def categories(given: Iterable[str] | None, path: str = "categories") -> tuple[str, ...]:
+    """Categories as verbs take them. Raises `BadBody` where they are too long together."""
+    found = tuple(given or ())
+    _bounded(found, path, LONGEST_LIST)
+    return found
 
 
 def recipients(given: list[inputs.RecipientIn] | None, path: str) -> tuple[Recipient, ...]:
-    """Recipients as verbs take them. Raises `BadBody` for one without an address."""
-    return tuple(_recipient(each, f"{path}[{n}]") for n, each in enumerate(given or ()))
+    """Recipients as verbs take them. Raises `BadBody` for one without an address, and where they are too long."""
+    found = tuple(_recipient(each, f"{path}[{n}]") for n, each in enumerate(given or ()))
+    texts = [f"{each.email_address.name or ''}{each.email_address.address}" for each in found]
+    _bounded(texts, path, LONGEST_LIST)
+    return found
+
+
+def _bounded(texts: Iterable[str], path: str, most: int) -> None:
+    length = sum(map(len, texts))
+    if length > most:
+        raise BadBody(f"The property '{path}' is {length} characters long; at most {most} are supported.", target=path)
 
 
 def _only(given: list[Any] | None, path: str, noun: str) -> Any:
@@ -223,6 +251,7 @@ def _recipient(given: inputs.RecipientIn, path: str) -> Recipient:
     if not given.email_address or not address or not _ADDRESS.fullmatch(address):
         where = f"{path}.emailAddress.address"
         raise BadBody(f"The property '{where}' must be an SMTP address.", target=where)
+    _bounded((given.email_address.name or "", address), f"{path}.emailAddress", LONGEST_RECIPIENT)
     return Recipient(EmailAddress(given.email_address.name, address))
 
 

@@ -6,6 +6,7 @@ import re
 
 import msgspec
 
+from folkmoot.graph import body as bodies
 from folkmoot.graph import ids, inputs
 from folkmoot.graph.call import Call, find_post, find_thread
 from folkmoot.graph.envelope import Answer
@@ -39,7 +40,7 @@ def delete_post(tx: Tx, call: Call) -> Answer:
 
 def post_amendment(given: inputs.PostPatchIn) -> PostAmendment:
     """A PATCH of a post as the verb takes it: HTML made safe, its first words taken."""
-    categories = None if given.categories is msgspec.UNSET else tuple(given.categories)
+    categories = None if given.categories is msgspec.UNSET else bodies.categories(given.categories)
     if given.body is msgspec.UNSET:
         return PostAmendment(categories=categories)
     kind, content = given.body.content_type, given.body.content

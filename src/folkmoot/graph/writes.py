@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from folkmoot.graph import body as bodies
 from folkmoot.graph import ids, inputs
 from folkmoot.graph.call import Call, find_conversation, find_group, find_post, find_thread, find_user
 from folkmoot.graph.envelope import Answer
@@ -352,4 +353,4 @@ def sent(tx: Tx, call: Call, feed: str, scope: dict[str, Any]) -> Any:
 
 def thread_amendment(given: inputs.ThreadPatchIn) -> ThreadAmendment:
     """A PATCH of a thread as the verb takes it."""
-    return ThreadAmendment(topic=given.topic, is_locked=given.is_locked)
+    return ThreadAmendment(topic=bodies.topic(given.topic), is_locked=given.is_locked)
