@@ -27,7 +27,7 @@ from folkmoot.store.db import Store
 from folkmoot.store.postgres import PostgresStore
 from tests.harness import APPLICATIONS, DOMAIN, PERSON, Graph, address
 
-from .outside import AUDIENCE, ISSUER, FakeIssuer, ec_key, public
+from .outside import AUDIENCE, ISSUER, JWKS, FakeIssuer, ec_key, public
 
 TENANT = Settings().tenant_id
 ADA = identities.made_id(ISSUER, "person", "ada")
@@ -377,6 +377,23 @@ def test_the_sign_in_name_links_to_who_is_there(graph: Graph) -> None:
     assert world.caller(preferred_username="adelev").oid == PERSON["AdeleV"]
     assert world.caller(sub="x", preferred_username=address("MeganB")).oid == PERSON["MeganB"]
     world.refused(NotAdmitted, "not in this server's directory", sub="y", preferred_username="nobody")
+
+
+@pytest.mark.parametrize("subject", ["squatter", "7d8a4a1e-1111-4111-8111-111111111111"])
+@pytest.mark.parametrize("link", ["mail", "sign_in_name"])
+def test_a_name_that_nobody_vouched_for_is_no_address_to_link_by(graph: Graph, link: Any, subject: str) -> None:
+    """Somebody calls himself as the president at an issuer where one may, and waits for her to come by another one."""
+    careless = World(graph, **OPEN)
+    squatter = careless.caller(sub=subject, email=None, preferred_username="president")
+    assert squatter.upn == f"president@{DOMAIN}"
+    world, other = World(graph, link=(link,), jwks_uri=JWKS), "https://other.example"
+    world.trust = msgspec.structs.replace(world.trust, issuer=other)
+    world.identities = world.server()
+    world.refused(NotAdmitted, "vouched for", iss=other, email=squatter.upn, preferred_username="president")
+    # Who came with an address that was vouched for is known by it.
+    known = careless.caller(sub="b", email="b@example.org").oid
+    if link == "mail":
+        assert world.caller(iss=other, sub="at the other", email="b@example.org").oid == known
 
 
 def test_the_id_links_to_who_is_there(graph: Graph) -> None:

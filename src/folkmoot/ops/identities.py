@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from uuid import NAMESPACE_URL, uuid5
 
 from folkmoot.model import Admission, Arrival, Person, UserDraft
@@ -95,17 +96,27 @@ def _linked(tx: Tx, arrival: Arrival, admission: Admission) -> str | None:
     """The user who is there already and whom the arrival is known to be."""
     for way in admission.link:
         found: Person | None = None
+        address = ""
         if way == "id" and arrival.id is not None:
             found = everywhere.person(tx, arrival.id)
             if found is None and identities.was_user(tx, arrival.id):
                 raise NotAdmitted(_DELETED)
         elif way == "mail" and arrival.mail is not None:
-            found = everywhere.person_by_address(tx, arrival.mail)
+            address = arrival.mail
+            found = everywhere.person_by_address(tx, address)
         elif way == "sign_in_name" and arrival.sign_in_name is not None:
-            found = everywhere.person_by_address(tx, _whole(arrival.sign_in_name, admission.domain))
+            address = _whole(arrival.sign_in_name, admission.domain)
+            found = everywhere.person_by_address(tx, address)
         if found is None:
             continue
-        if any(issuer == arrival.issuer for issuer, _ in identities.names_of(tx, "person", found.id)):
+        names = identities.names_of(tx, "person", found.id)
+        if address and address.lower() != (found.mail or "").lower() and _came_by_itself(found.id, names):
+            # Whoever may choose a name at some issuer could have waited there for its owner.
+            raise NotAdmitted(
+                "The access token's person has the address of somebody who was added at a first sign-in, under a name "
+                "that no issuer vouched for; an operator can link them with `folkmoot person link`."
+            )
+        if any(issuer == arrival.issuer for issuer, _ in names):
             # A mail address that the issuer gave to somebody new does not make them the person who had it before.
             raise NotAdmitted(
                 "The access token's person looks like a user of this server whom another subject of the issuer is "
@@ -113,6 +124,11 @@ def _linked(tx: Tx, arrival: Arrival, admission: Admission) -> str | None:
             )
         return found.id
     return None
+
+
+def _came_by_itself(id: str, names: Iterable[tuple[str, str]]) -> bool:
+    """Whether a user of this id was made of one of its (issuer, subject) names, at a first sign-in."""
+    return any(id in (subject.lower(), made_id(issuer, "person", subject)) for issuer, subject in names)
 
 
 def _added(tx: Tx, arrival: Arrival, admission: Admission) -> str:
