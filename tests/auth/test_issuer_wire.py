@@ -343,6 +343,17 @@ def test_methods_and_browsers(server: Server) -> None:
     assert server.http.head(f"{server.authority}/v2.0/.well-known/openid-configuration").status_code == 200
 
 
+@pytest.mark.parametrize("form", [PASSWORD_FORM, DAEMON_FORM], ids=["password", "secret"])
+def test_a_page_of_another_site_gets_no_token_for_what_is_published(server: Server, form: dict[str, str]) -> None:
+    """It reaches this machine through its reader's browser, and the lab's passwords and secrets are known to all."""
+    url, asked = f"{server.authority}/oauth2/v2.0/token", form | {"scope": f"{GRAPH}/.default"}
+    for origin in ("https://evil.example", "http://localhost.evil.example", "http://evil.example:8443", "null"):
+        answer = server.http.post(url, data=asked, headers={"Origin": origin})
+        refused(answer, "invalid_request", 9002326)
+    for origin in (server.base, "http://localhost:3000", "http://127.0.0.1:5173", "http://[::1]:3000"):
+        assert server.http.post(url, data=asked, headers={"Origin": origin}).status_code == 200
+
+
 def test_answers_are_not_cached(server: Server) -> None:
     answer = server.token(**DAEMON_FORM | {"scope": f"{GRAPH}/.default"})
     assert (answer.headers["cache-control"], answer.headers["pragma"]) == ("no-store", "no-cache")

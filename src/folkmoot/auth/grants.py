@@ -13,7 +13,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from folkmoot.auth import clients, entra, minting, scopes
+from folkmoot.auth import clients, entra, minting, redirects, scopes
 from folkmoot.auth.directory import DEVICE_SECONDS, Device, Issuer
 from folkmoot.auth.entra import OAuthError, required
 from folkmoot.auth.scopes import Scopes
@@ -24,6 +24,9 @@ POLL_SECONDS: Final = 5
 # RFC 8628 §6.1: no vowels, so no words, and nothing to be confused on a small screen. 20^9 codes.
 USER_CODE_LETTERS: Final = "BCDFGHJKLMNPQRSTVWXZ"
 USER_CODE_LENGTH: Final = 9
+
+# Grants that need nobody at the sign-in page.
+_BY_SECRET: Final = frozenset(("password", "client_credentials"))
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.1
 
@@ -43,9 +46,27 @@ async def token(issuer: Issuer, request: Request) -> Response:
     }.get(grant)
     if answering is None:
         raise OAuthError("unsupported_grant_type", 70003, f"The app requested an unsupported grant type '{grant}'.")
+    if grant in _BY_SECRET:
+        _check_origin(issuer, request)
     application = await clients.authenticated(issuer, request, form)
     answer = await answering(issuer, issuer.base_url(request), application, form)
     return JSONResponse(answer, headers=entra.NO_STORE | {"client-request-id": entra.correlation_id(request)})
+
+
+def _check_origin(issuer: Issuer, request: Request) -> None:
+    """OAuthError AADSTS9002326 for a page of another site.
+
+    The passwords and secrets of development are published. Only that this machine is reached makes them a right, and a
+    page from anywhere reaches it through its reader's browser.
+    """
+    origin = request.headers.get("origin")
+    if origin is not None and origin != issuer.base_url(request) and not redirects.is_local(origin):
+        raise OAuthError(
+            "invalid_request",
+            9002326,
+            "Cross-origin token redemption is permitted only for the 'Single-Page Application' client-type. Request "
+            f"origin: '{origin[:200]}'.",
+        )
 
 
 async def device_authorization(issuer: Issuer, request: Request) -> Response:
