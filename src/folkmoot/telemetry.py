@@ -1,8 +1,8 @@
 """Traces by OpenTelemetry, where the operator says where to send them: requests, the database, POSTs to subscribers.
 
 Its packages are an extra (`folkmoot[opentelemetry]`) and are loaded only then; what is off is not wrapped, so it costs
-nothing. Spans follow the semantic conventions for HTTP and databases but for paths, URLs and addresses of clients:
-those have ids, sign-in names and secrets in them.
+nothing. Spans follow the semantic conventions for HTTP and databases but for paths, URLs, addresses of clients and what
+exceptions say: those have ids, sign-in names and secrets in them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from urllib.parse import urlsplit
 
 from folkmoot import observe
 from folkmoot.config import Settings, SettingWrong
+from folkmoot.refusals import Busy, OutcomeUnknown, Refusal, StorageFull
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import Span
 
     from folkmoot.outgoing import Outgoing
     from folkmoot.store.db import Store
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 # W3C Trace Context.
 _CONTEXT = (b"traceparent", b"tracestate")
+# Refusals that are the database's failing. By any other it is the caller who is told no, as it should be.
+_FAILINGS = (Busy, OutcomeUnknown, StorageFull)
 
 
 class Telemetry:
@@ -48,16 +52,12 @@ class Telemetry:
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"] if name in _CONTEXT
         }
         method = scope["method"]
-        with self._tracer.start_as_current_span(
-            method,
-            context=self._extract(given) if given else None,
-            kind=self._server,
-            attributes={
-                "http.request.method": method,
-                "url.scheme": scope["scheme"],
-                "network.protocol.version": scope["http_version"],
-            },
-        ) as span:
+        told = {
+            "http.request.method": method,
+            "url.scheme": scope["scheme"],
+            "network.protocol.version": scope["http_version"],
+        }
+        with self._span(method, self._server, told, self._extract(given) if given else None) as span:
 
             def ended(status: int) -> None:
                 operation = scope.get(observe.OPERATION)
@@ -82,12 +82,12 @@ class Telemetry:
         system = {"db.system.name": store.dialect}
 
         async def traced_read(function: Any, *, quick: bool = False, **more: Any) -> Any:
-            with self._tracer.start_as_current_span("read", kind=self._client, attributes=system) as span:
+            with self._span("read", self._client, system) as span:
                 span.set_attribute("db.operation.name", "quick read" if quick else "read")
                 return await read(function, quick=quick, **more)
 
         async def traced_write(function: Any, **more: Any) -> Any:
-            with self._tracer.start_as_current_span("write", kind=self._client, attributes=system) as span:
+            with self._span("write", self._client, system) as span:
                 span.set_attribute("db.operation.name", "write")
                 return await write(function, **more)
 
@@ -99,15 +99,32 @@ class Telemetry:
         post = outgoing.post
 
         async def traced(url: str, content: bytes, headers: Mapping[str, str], *, seconds: float) -> Any:
-            with self._tracer.start_as_current_span(
-                "POST", kind=self._client, attributes={"http.request.method": "POST"}
-            ) as span:
+            with self._span("POST", self._client, {"http.request.method": "POST"}) as span:
                 span.set_attribute("server.address", urlsplit(url).hostname or "")
                 reply = await post(url, content, headers, seconds=seconds)
                 span.set_attribute("http.response.status_code", reply.status)
                 return reply
 
         vars(outgoing).update(post=traced)
+
+    @contextmanager
+    def _span(self, name: str, kind: Any, attributes: Mapping[str, str], context: Any = None) -> Iterator[Span]:
+        """A span around what is done within. Of an exception it has the type alone."""
+        with self._tracer.start_as_current_span(
+            name,
+            context=context,
+            kind=kind,
+            attributes=attributes,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield span
+            except Exception as error:
+                if isinstance(error, _FAILINGS) or not isinstance(error, Refusal):
+                    span.set_attribute("error.type", type(error).__qualname__)
+                    span.set_status(self._failed)
+                raise
 
     def close(self) -> None:
         """Send what has not been sent."""

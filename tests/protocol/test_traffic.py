@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from folkmoot import app
 from folkmoot.config import Settings, SettingWrong
+from folkmoot.refusals import Busy
 from folkmoot.telemetry import Telemetry, telemetry
 from tests.harness import GROUP, Graph
 
@@ -157,6 +158,40 @@ def test_a_request_that_fails_is_a_span_that_failed(
     assert (request.name, request.status.status_code.name) == ("GET user", "ERROR")
     assert request.attributes is not None
     assert request.attributes["error.type"] == "500"
+
+
+def test_a_read_that_finds_nothing_is_no_failure_and_says_nothing_of_what_was_asked_for(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, spans: InMemorySpanExporter
+) -> None:
+    traced(graph, monkeypatch, spans)
+    adele = graph.as_("AdeleV")
+    assert adele.get("/users/grace@moot.example").status == 404
+    assert adele.post("/groups/" + SALES + "/threads/AAQkunknown/reply", {"post": {"body": {}}}).status >= 400
+    found = spans.get_finished_spans()
+    assert "read" in by_name(spans)
+    assert [span.name for span in found if span.status.status_code.name == "ERROR"] == []
+    everything = " ".join(span.to_json() for span in found)
+    assert not any(name in everything for name in ("grace", SALES, "AAQkunknown"))
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"), [(Busy("postgresql://moot:sesame@db"), "Busy"), (RuntimeError("sesame"), "RuntimeError")]
+)
+def test_a_database_that_fails_is_a_span_that_failed_with_the_kind_of_failure_alone(
+    any_graph: Graph, monkeypatch: pytest.MonkeyPatch, spans: InMemorySpanExporter, raised: Exception, said: str
+) -> None:
+    traced(any_graph, monkeypatch, spans)
+
+    def fails(_: Any) -> None:
+        raise raised
+
+    with pytest.raises(type(raised)):
+        any_graph.loop.run(any_graph.store.read(fails))
+    span = by_name(spans)["read"]
+    assert span.status.status_code.name == "ERROR"
+    assert span.attributes is not None
+    assert span.attributes["error.type"] == said
+    assert "sesame" not in span.to_json()
 
 
 def test_a_post_to_a_subscriber_is_a_span_without_its_url(
