@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -151,9 +152,11 @@ def reaching(settings: Settings) -> Iterator[None]:
         try:
             yield
         except (sqlite3.DatabaseError, DBAPIError) as error:
-            raise DatabaseAway(
-                f"The database file {database(settings)} cannot be used: {error}.", target="data"
-            ) from error
+            file = Path(settings.data) / "folkmoot.db"
+            why = str(error)
+            if file.exists() and not os.access(file, os.R_OK | os.W_OK):
+                why = "it is another user's; `folkmoot doctor` says what to do"
+            raise DatabaseAway(f"The database file {file} cannot be used: {why}.", target="data") from error
         return
     import psycopg
     from sqlalchemy.exc import OperationalError

@@ -10,7 +10,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "folkmoot"
 
 # From the ground up. What stands on one floor does not know of its neighbours.
 FLOORS = (
-    ("odata", "mime", "model", "refusals", "observe"),
+    ("odata", "mime", "model", "refusals", "observe", "ownership"),
     ("store", "outgoing"),
     ("ops",),
     ("graph", "auth", "mail", "web", "notify", "transfer"),

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from folkmoot.ownership import share
+
 
 @contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
@@ -16,8 +18,12 @@ def exclusive(directory: Path) -> Iterator[None]:
 
     Two servers started at once on one data directory must agree on one key, and a certificate belongs to one key file.
     """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if not directory.exists():
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        share(directory)
+    lock = directory / ".lock"
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    share(lock)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -38,6 +44,7 @@ def write(path: Path, content: bytes, *, mode: int) -> None:
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
+        share(temporary)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

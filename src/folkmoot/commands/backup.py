@@ -181,6 +181,7 @@ def _restore(options: argparse.Namespace, settings: Settings) -> None:
 def _restore_keys(archive: Archive, data: Path, *, replace: bool) -> list[str]:
     """Write the keys; the names of those that were left because others are there."""
     from folkmoot.auth import files
+    from folkmoot.ownership import share
 
     kept = []
     for part in archive.manifest.files:
@@ -192,7 +193,9 @@ def _restore_keys(archive: Archive, data: Path, *, replace: bool) -> list[str]:
             if path.read_bytes() != content:
                 kept.append(part.name)
             continue
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.parent.exists():
+            path.parent.mkdir(mode=0o700)
+            share(path.parent)
         files.write(path, content, mode=0o600)
     return kept
 

@@ -175,11 +175,17 @@ def _directory(settings: Settings) -> Iterator[Told]:
     if open_to_others:
         names = ", ".join(map(str, open_to_others[:3]))
         yield Told("data", "wrong", f"others may read or write {names}", f"chmod -R go= {data}")
+    owner = data.stat().st_uid
+    others = [path for path in sorted(data.rglob("*")) if _owner(path) not in (owner, None)]
+    if others:
+        names = ", ".join(map(str, others[:3]))
+        fault = f"{names} is another user's than {data}"
+        yield Told("data", "wrong", fault, f"chown -R --reference={data} {data}")
     left = [*data.glob(".*.restoring"), *data.glob(".*.part")]
     if left:
         names = ", ".join(map(str, left))
         yield Told("data", "warning", f"an interrupted command left {names}", "Delete it, unless that command runs.")
-    if not open_to_others:
+    if not (open_to_others or others):
         yield Told("data", "ok", f"{data} is its owner's alone")
 
 
@@ -191,6 +197,14 @@ def _for_others(path: Path) -> bool:
     if path.suffix == ".pem" and not path.name.endswith("-key.pem"):
         return False  # certificates are for everybody
     return bool(status.st_mode & 0o077) and not path.is_symlink()
+
+
+def _owner(path: Path) -> int | None:
+    try:
+        status = path.lstat()
+    except FileNotFoundError:  # gone since it was listed
+        return None
+    return None if path.is_symlink() else status.st_uid
 
 
 def _disk(settings: Settings) -> Iterator[Told]:
@@ -224,6 +238,8 @@ def _revision(settings: Settings) -> Any:
     except refused as error:
         said = " ".join(str(error).split())
         advice = "See that PostgreSQL runs and lets this role in." if settings.database else _RESTORE
+        if isinstance(place, Path) and not os.access(place, os.R_OK | os.W_OK):
+            advice = "Run this, and the server, as the owner of all that is in the data directory."
         yield Told("database", "wrong", f"it cannot be read: {said}", advice)
         return False
     at = standing.revision

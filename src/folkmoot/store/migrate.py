@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from folkmoot.observe import log
+from folkmoot.ownership import share
 from folkmoot.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -148,6 +149,8 @@ def upgrade(database: Path | str, patience: float = PATIENCE, to: str = HEAD) ->
         raise FileInUse
     log.info("migrating the database from %s to %s", at.revision or "empty", to)
     if isinstance(database, Path):
+        if at.revision is None:
+            share(database)
         _upgrade_sqlite(database, to)
     else:
         _upgrade_postgresql(database, to, time.monotonic() + patience)

@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, event, inspect, text
 from sqlalchemy.exc import DatabaseError
 
+from folkmoot.ownership import share
 from folkmoot.refusals import Refusal
 from folkmoot.store import migrate
 from folkmoot.store import schema as s
@@ -167,6 +168,7 @@ def _own(draft: Path) -> int:
     One that a restore left which was killed is taken over; with another's that loads, the database would be half.
     """
     descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    share(draft)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Another's may have become the database between the two.

@@ -12,6 +12,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
+from folkmoot.ownership import share
 from folkmoot.store.watch import Broken, names
 
 _EVERYTHING = b"*"
@@ -33,6 +34,7 @@ class SqliteLink:
         self.close()
         try:
             self._directory.mkdir(mode=0o700, exist_ok=True)
+            share(self._directory)
             self._folder = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._socket.setblocking(False)

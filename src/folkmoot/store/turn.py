@@ -13,6 +13,7 @@ import os
 import threading
 from pathlib import Path
 
+from folkmoot.ownership import share
 from folkmoot.refusals import Busy
 
 # As long as SQLite itself would wait. Who has the turn for longer was stopped in the middle of it.
@@ -23,10 +24,7 @@ class Turn:
     """The turns at one database file, for one writer thread. flock(2): they end with the process, however it ends."""
 
     def __init__(self, database: Path) -> None:
-        self._next, self._turn = (
-            os.open(database.with_name(database.name + suffix), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            for suffix in ("-next", "-turn")
-        )
+        self._next, self._turn = (_opened(database.with_name(database.name + suffix)) for suffix in ("-next", "-turn"))
         self._lock = threading.Lock()
         self._waiting: threading.Thread | None = None
         self._wanted = False
@@ -88,3 +86,9 @@ class Turn:
                 self._came.set()
             else:
                 self.give_back()
+
+
+def _opened(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    share(path)
+    return descriptor
