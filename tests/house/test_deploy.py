@@ -289,6 +289,100 @@ def test_prometheus_takes_its_files() -> None:
     judged("promtool", "check", "config", str(DEPLOY / "prometheus.yml"))
 
 
+# What Prometheus has fetched, once a minute, and which alerts are firing after so many minutes.
+_SLOW = 'folkmoot_request_seconds_bucket{operation="%s",method="GET",le="%s"}'
+FIRING: tuple[tuple[str, dict[str, str], list[str]], ...] = (
+    ("it does not answer", {'up{job="folkmoot"}': "1 0x20"}, ["FolkmootDown"]),
+    (
+        "requests fail",
+        {'folkmoot_requests_total{status="500"}': "0+5x20", 'folkmoot_requests_total{status="200"}': "0+5x20"},
+        ["FolkmootFails"],
+    ),
+    (
+        "the database is away",
+        {
+            'folkmoot_requests_total{status="503"}': "_ 1+9x20",
+            'folkmoot_requests_total{status="200"}': "0+500x20",
+            'folkmoot_database_errors_total{doing="read"}': "_ 1+60x20",
+        },
+        ["FolkmootDatabaseErrors", "FolkmootRefusesForLackOfTheDatabase"],
+    ),
+    ("the disk is full", {'folkmoot_requests_total{status="507"}': "_ 1+2x20"}, ["FolkmootStorageFull"]),
+    (
+        "reads are slow",
+        {_SLOW % ("thread/posts", le): f"0+{n}x20" for le, n in (("1", 9), ("10", 90), ("+Inf", 90))},
+        ["FolkmootSlow"],
+    ),
+    (
+        "clients upload slowly",
+        {_SLOW % ("upload", le): f"0+{n}x20" for le, n in (("1", 9), ("10", 90), ("+Inf", 90))},
+        [],
+    ),
+    (
+        "subscribers hear late, and of some things never",
+        {
+            'folkmoot_notification_lag_seconds_bucket{le="60"}': "0+1x40",
+            'folkmoot_notification_lag_seconds_bucket{le="600"}': "0+9x40",
+            'folkmoot_notification_lag_seconds_bucket{le="+Inf"}': "0+9x40",
+            'folkmoot_notifications_total{outcome="dropped"}': "0x30 4x10",
+        },
+        ["FolkmootNotificationsDropped", "FolkmootNotificationsLate"],
+    ),
+    ("writes wait", {"folkmoot_writer_queue": "900x20"}, ["FolkmootWritesWait"]),
+    (
+        "the disk is slow",
+        {
+            'folkmoot_commit_seconds_bucket{le="0.5"}': "0+1x20",
+            'folkmoot_commit_seconds_bucket{le="5"}': "0+9x20",
+            'folkmoot_commit_seconds_bucket{le="+Inf"}': "0+9x20",
+        },
+        ["FolkmootCommitsSlow"],
+    ),
+    ("nothing is swept", {"folkmoot_retention_timestamp_seconds": "1x300"}, ["FolkmootRetentionStopped"]),
+    ("nothing was ever to be swept", {"folkmoot_retention_timestamp_seconds": "0x300"}, []),
+)
+
+
+@needs("promtool")
+@pytest.mark.parametrize(("series", "firing"), [each[1:] for each in FIRING], ids=[each[0] for each in FIRING])
+def test_alerts_fire_when_what_they_are_for_happens(series: dict[str, str], firing: list[str], tmp_path: Path) -> None:
+    last = max(int(re.findall(r"x(\d+)", values)[-1]) for values in series.values())
+    at = 35 if last == 40 else last
+    rules = yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"][0]["rules"]
+    assert set(firing) <= {rule["alert"] for rule in rules}
+    expected = [
+        {
+            "alertname": rule["alert"],
+            "eval_time": f"{at}m",
+            "exp_alerts": [
+                {
+                    "exp_labels": {**rule["labels"], **_labels(rule["alert"], series)},
+                    "exp_annotations": rule["annotations"],
+                }
+            ]
+            if rule["alert"] in firing
+            else [],
+        }
+        for rule in rules
+    ]
+    input_series = [{"series": name, "values": values} for name, values in series.items()]
+    asked = {
+        "rule_files": [str(DEPLOY / "alerts.yml")],
+        "tests": [{"interval": "1m", "input_series": input_series, "alert_rule_test": expected}],
+    }
+    (tmp_path / "test.yml").write_text(yaml.safe_dump(asked))
+    judged("promtool", "test", "rules", str(tmp_path / "test.yml"))
+
+
+def _labels(alert: str, series: Mapping[str, str]) -> dict[str, str]:
+    """Those of the one series that an alert is about, where it does not add up several."""
+    alone = {
+        "FolkmootDown": 'up{job="folkmoot"}',
+        "FolkmootNotificationsDropped": 'folkmoot_notifications_total{outcome="dropped"}',
+    }
+    return dict(re.findall(r'(\w+)="([^"]*)"', alone.get(alert, "")))
+
+
 def test_alerts_and_manual_name_metrics_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
     there = {
