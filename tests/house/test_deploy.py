@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -254,31 +255,64 @@ def test_caddy_takes_its_file() -> None:
     judged("caddy", "validate", "--adapter", "caddyfile", "--config", str(DEPLOY / "Caddyfile"))
 
 
-@needs("caddy")
-def test_caddy_writes_no_upload_s_path_down(tmp_path: Path) -> None:
-    file, port = tmp_path / "Caddyfile", free_port()
+@contextmanager
+def caddy(tmp_path: Path, upstream: int, text: str) -> Iterator[tuple[str, list[str]]]:
+    """Caddy before a server at the port `upstream`: its URL, and what it has said, which is whole when it has ended."""
+    file, url = tmp_path / "Caddyfile", f"http://127.0.0.1:{free_port()}"
     # Nobody is to change its settings while it runs; the port for that may be another program's here.
-    file.write_text((DEPLOY / "Caddyfile").read_text().replace("\n{\n", "\n{\n\tadmin off\n", 1))
+    file.write_text(text.replace("\n{\n", "\n{\n\tadmin off\n", 1))
     environment = {
         **os.environ,
-        "FOLKMOOT_HOSTNAME": f"http://127.0.0.1:{port}",
-        "FOLKMOOT_UPSTREAM": f"127.0.0.1:{free_port()}",
+        "FOLKMOOT_HOSTNAME": url,
+        "FOLKMOOT_UPSTREAM": f"127.0.0.1:{upstream}",
         "XDG_CONFIG_HOME": str(tmp_path),
         "XDG_DATA_HOME": str(tmp_path),
     }
     command = ("caddy", "run", "--adapter", "caddyfile", "--config", str(file))
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stderr is not None
-        said = ""
+        said = []
         try:
             for line in process.stderr:
-                said += line
+                said.append(line)
                 if "serving initial configuration" in line:
                     break
-            assert put(f"http://127.0.0.1:{port}/uploads/nobodys-business") in (502, 503)
+            yield url, said
         finally:
             process.terminate()
-            said += process.stderr.read()
+            said.append(process.stderr.read())
+
+
+@needs("caddy")
+def test_caddy_waits_for_a_server_that_restarts_and_asks_one_that_is_not_ready(tmp_path: Path) -> None:
+    class Draining(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(202)
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.send_error(503)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    port = free_port()
+    with caddy(tmp_path, port, (DEPLOY / "Caddyfile").read_text()) as (url, _), ThreadPoolExecutor() as pool:
+        waiting = pool.submit(httpx.post, f"{url}/v1.0/groups", timeout=30)
+        with ThreadingHTTPServer(("127.0.0.1", port), Draining) as server:
+            pool.submit(server.serve_forever)
+            try:
+                assert waiting.result().status_code == 202
+            finally:
+                server.shutdown()
+
+
+@needs("caddy")
+def test_caddy_writes_no_upload_s_path_down(tmp_path: Path) -> None:
+    impatient = re.sub(r"lb_try_duration \w+", "lb_try_duration 0s", (DEPLOY / "Caddyfile").read_text())
+    with caddy(tmp_path, free_port(), impatient) as (url, lines):
+        assert put(f"{url}/uploads/nobodys-business") == 502
+    said = "".join(lines)
     # It tells both that there was a request, and that nobody answered it.
     assert {"http.log.access.log0", "http.log.error.log0"} <= set(re.findall(r'"logger":"([^"]+)"', said))
     assert not re.search("nobodys-business|secret", said)
