@@ -293,6 +293,11 @@ def _issuers(tables: Any, environment: Mapping[str, str]) -> dict[str, Trust]:
 
 
 def _check(settings: Settings) -> None:
+    # A variable that is there and empty, as of a container whose file has no value for it.
+    if not settings.data:
+        raise SettingWrong("data must name a directory; leave it out for folkmoot-data.", target="data")
+    if not settings.host:
+        raise SettingWrong("host must be an address of this machine; leave it out for 127.0.0.1.", target="host")
     if settings.mode == "development":
         if settings.host not in _LOOPBACK and not settings.development_beyond_loopback:
             raise SettingWrong(
@@ -362,8 +367,12 @@ def _check(settings: Settings) -> None:
     if settings.max_unsent_bytes < 1024 * 1024:
         raise SettingWrong("max_unsent_bytes must be a megabyte (1048576) or more.", target="max_unsent_bytes")
     _check_database(settings)
-    if settings.otlp_endpoint is not None and not settings.otlp_endpoint.startswith(("https://", "http://")):
-        raise SettingWrong("otlp_endpoint must begin with http:// or https://.", target="otlp_endpoint")
+    if settings.otlp_endpoint is not None and not _is_reachable(settings.otlp_endpoint):
+        raise SettingWrong(
+            "otlp_endpoint must be a URL such as http://localhost:4318: http:// or https://, a host, and a port where "
+            "it is another than the scheme's.",
+            target="otlp_endpoint",
+        )
     for network in settings.webhook_networks:
         try:
             private_network(network)
@@ -382,6 +391,15 @@ def _is_origin(url: str) -> bool:
     try:
         return _ORIGIN.fullmatch(url) is not None and urlsplit(url).port != 0
     except ValueError:  # of an IPv6 address, or of a port that is too large
+        return False
+
+
+def _is_reachable(url: str) -> bool:
+    """Whether `url` is one of HTTP that names a host, and a port where it names one."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of an IPv6 address, or of a port that is none
         return False
 
 

@@ -77,6 +77,9 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
         ({"log_format": "xml"}, "log_format"),
         ({"log_level": "loud"}, "log_level"),
         ({"otlp_endpoint": "localhost:4318"}, "otlp_endpoint"),
+        ({"otlp_endpoint": "http://"}, "otlp_endpoint"),
+        ({"otlp_endpoint": "https://collector:grpc"}, "otlp_endpoint"),
+        ({"data": ""}, "data must name a directory"),
         ({"webhook_networks": ("10.0.0.0/33",)}, "10.0.0.0/33"),
         ({"webhook_networks": ("8.8.8.0/24",)}, "no part of 10.0.0.0/8"),
         ({"webhook_networks": ("169.254.169.254/32",)}, "no part of 10.0.0.0/8"),
@@ -180,6 +183,11 @@ def test_what_is_no_setting_in_the_environment_is_known() -> None:
 def test_development_listens_beyond_loopback_only_when_told_twice() -> None:
     settings = load({"host": "0.0.0.0", "development_beyond_loopback": True}, {})  # noqa: S104
     assert settings.host == "0.0.0.0"  # noqa: S104
+
+
+def test_no_host_is_not_every_address() -> None:
+    with pytest.raises(SettingWrong, match="host must be an address"):
+        load({**PRODUCTION}, {**ISSUER, "FOLKMOOT_HOST": ""})
 
 
 def test_production_behind_a_proxy_needs_no_certificate() -> None:
