@@ -427,6 +427,26 @@ def test_the_keys_come_back_and_none_is_replaced_unasked(tmp_path: Path, capsys:
 
 
 @pytest.mark.parametrize("database", DATABASES)
+def test_a_database_in_which_there_is_nothing_but_the_schema_is_empty(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "b.zip"
+    with empty(database, tmp_path / "old") as words:
+        cli.main(["app", "add", "Reader", *words])
+        cli.main(["backup", str(file), *words])
+    with empty(database, tmp_path / "new") as words:
+        cli.main(["migrate", *words])
+        cli.main(["restore", str(file), *words])
+        capsys.readouterr()
+        cli.main(["app", "list", *words])
+        assert "Reader" in capsys.readouterr().out
+        # Of an application no number is told.
+        assert "it has rows of other tables." in refused(capsys, "restore", str(file), *words)
+        cli.main(["restore", str(file), "--replace", *words])
+        assert "rows of other tables are lost" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("database", DATABASES)
 def test_an_older_backup_is_brought_up_to_this_release(database: Database, tmp_path: Path) -> None:
     """Of before there were words: they are made when it is restored."""
     group, post = GROUP["HR"], "0195a000-0000-7000-8000-000000000001"

@@ -158,13 +158,13 @@ def _restore(options: argparse.Namespace, settings: Settings) -> None:
         there = restore.lost(_place(settings), replace=options.replace)
         if there and not options.replace:
             raise restore.NotEmpty(
-                f"The database is not empty: it has {_counted(there)}. Name another, or say --replace to lose that."
+                f"The database is not empty: it has {_lost(there)}. Name another, or say --replace to lose that."
             )
         _verified(archive)
         if there != {}:
             restore.require_unused(_place(settings))
             damaged = "it is damaged, and what it had is lost uncounted"
-            what = damaged if there is None else f"{_counted(there)} are lost"
+            what = damaged if there is None else f"{_lost(there)} are lost"
             print(f"Replacing the database: {what}.")
         loading = restore.load(
             archive, _place(settings), replace=options.replace, log_goes_on=options.log_goes_on, now=time.time()
@@ -256,6 +256,10 @@ def _progress(doing: str, steps: Iterable[tuple[str, int]]) -> None:
 
 def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+
+
+def _lost(counts: Mapping[str, int]) -> str:
+    return _counted(counts) or "rows of other tables"
 
 
 def _said(manifest: Manifest) -> str:

@@ -30,6 +30,8 @@ from folkmoot.store.wake import DIRECTORY
 
 # Tables that tell what is lost where a database is replaced.
 TOLD = ("users", "groups", "conversations", "threads", "posts", "attachments")
+# What migrations write themselves says of nobody's use.
+_MADE = frozenset({s.schema_compatibility.name, s.directory_sequence.name})
 _LOADED = 1_000  # rows at once on SQLite
 _INDEXED = 1_000  # posts at once
 # What SQLite says of a file that is not as it left it, or that the disk does not give back.
@@ -80,8 +82,9 @@ def lost(database: Path | str, *, replace: bool = False) -> dict[str, int] | Non
 def _counts(database: Path | str) -> dict[str, int]:
     with _transaction(database) as connection:
         there = set(inspect(connection).get_table_names())
-        # One row says that somebody began to use it; a start alone writes none.
-        anything = (f'SELECT 1 FROM "{name}" LIMIT 1' for name in TABLES if name in there)  # noqa: S608
+        # One row says that somebody began to use it.
+        used = [name for name in TABLES if name in there and name not in _MADE]
+        anything = (f'SELECT 1 FROM "{name}" LIMIT 1' for name in used)  # noqa: S608
         if all(connection.execute(text(each)).first() is None for each in anything):
             return {}
         counts = {name: f'SELECT count(*) FROM "{name}"' for name in TOLD if name in there}  # noqa: S608
