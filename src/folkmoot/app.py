@@ -159,13 +159,22 @@ def reaching(settings: Settings) -> Iterator[None]:
             raise DatabaseAway(f"The database file {file} cannot be used: {why}.", target="data") from error
         return
     import psycopg
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import OperationalError, ProgrammingError
 
     try:
         yield
     except (psycopg.OperationalError, OperationalError) as error:
         said = " ".join(str(error).split())
         raise DatabaseAway(f"The database cannot be reached: {said}", target="database") from error
+    except (psycopg.ProgrammingError, ProgrammingError) as error:
+        found = error.orig if isinstance(error, ProgrammingError) else error
+        if not isinstance(found, (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName)):
+            raise
+        raise DatabaseAway(
+            f"The database does not let its role do what is needed: {found.diag.message_primary}. The role has to "
+            "own the database, or the schema that search_path names.",
+            target="database",
+        ) from error
 
 
 def migrated(settings: Settings, patience: float = migrate.PATIENCE) -> None:

@@ -218,6 +218,26 @@ def test_what_cannot_be_done_is_one_clear_line(
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", ["serve", "migrate", "person list"])
+@pytest.mark.parametrize(
+    ("session", "said"),
+    [
+        ("role=pg_read_all_stats", "permission denied for schema public"),
+        ("search_path=nowhere", "no schema has been selected to create in"),
+    ],
+)
+def test_a_role_without_rights_in_the_database_is_one_clear_line(
+    tmp_path: Path, fresh_database: str, command: str, session: str, said: str
+) -> None:
+    url = f"{fresh_database}{'&' if '?' in fresh_database else '?'}options=-c%20{session.replace('=', '%3D')}"
+    done = _run(*command.split(), "--data", str(tmp_path), "--database", url)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert f"do what is needed: {said}. " in last
+    assert "own the database" in last
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_names_are_printed_whatever_the_terminal_can_show(tmp_path: Path, encoding: str) -> None:
     env = {"PYTHONIOENCODING": encoding}
