@@ -198,6 +198,18 @@ def test_a_migration_does_not_wait_long_for_a_lock_and_comes_again(
     assert migrate.current(fresh_database) == migrate.HEAD
 
 
+def test_a_stricter_default_isolation_does_not_hold_a_migration_up(fresh_database: str) -> None:
+    """Indexes are made beside all who keep a snapshot, and so beside the connection that keeps the turn."""
+    with psycopg.connect(fresh_database, autocommit=True) as owner:
+        set_default = sql.SQL("ALTER DATABASE {} SET default_transaction_isolation = 'repeatable read'")
+        owner.execute(set_default.format(sql.Identifier(owner.info.dbname)))
+        migrating = threading.Thread(target=migrate.upgrade, args=(fresh_database,), daemon=True)
+        migrating.start()
+        migrating.join(PATIENCE)
+        assert not migrating.is_alive()
+    assert migrate.current(fresh_database) == migrate.HEAD
+
+
 def test_a_database_that_keeps_no_utf_8_is_refused_by_its_name(fresh_database: str) -> None:
     name = psycopg.conninfo.conninfo_to_dict(fresh_database)["dbname"]
     with psycopg.connect(postgres.postgres_url(), autocommit=True) as administrator:

@@ -22,6 +22,7 @@ import psycopg
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import bindparam, select, text
 
@@ -596,8 +597,13 @@ def until_one_waits(url: str) -> None:
             assert time.monotonic() < deadline, "nobody waits"
 
 
-def test_who_waited_for_a_turn_sees_what_was_done_in_it(tmp_path: Path) -> None:
-    """Two replies to one thread, by two servers; the second waits for the first, and undoes nothing of it."""
+@pytest.mark.parametrize("isolation", ["read committed", "serializable"])
+def test_who_waited_for_a_turn_sees_what_was_done_in_it(tmp_path: Path, isolation: str) -> None:
+    """Two replies to one thread, by two servers; the second waits for the first, and undoes nothing of it.
+
+    It need not be tried again for that, whatever the database's default `isolation` is.
+    """
+    tried = []
     group = next(group.id for group in lab.GROUPS if group.visibility == "Public")
     adele, other = (
         Caller(kind="person", oid=each.id, tenant="", application="", permissions=frozenset(), name=each.name)
@@ -605,15 +611,19 @@ def test_who_waited_for_a_turn_sees_what_was_done_in_it(tmp_path: Path) -> None:
     )
 
     def reply(tx: Tx, caller: Caller, thread: str) -> None:
+        tried.append(caller.name)
         place = access.enter_thread(tx, caller, group, thread)
         posts.reply(tx, place, PostDraft(content_type="text", content=caller.name, preview=caller.name))
 
     with (
         new_place("postgresql", tmp_path) as url,
+        psycopg.connect(str(url), autocommit=True) as owner,
         contextlib.closing(opened(url)) as one,
         contextlib.closing(opened(url)) as two,
         ThreadPoolExecutor(1) as meanwhile,
     ):
+        set_default = sql.SQL("ALTER DATABASE {} SET default_transaction_isolation = {}")
+        owner.execute(set_default.format(sql.Identifier(owner.info.dbname), isolation))
         asyncio.run(lab.seed(one, Settings()))
         post = PostDraft(content_type="text", content="Hello", preview="Hello")
         draft = ThreadDraft(topic=None, post=post)
@@ -627,6 +637,7 @@ def test_who_waited_for_a_turn_sees_what_was_done_in_it(tmp_path: Path) -> None:
 
         one.write_here(first)
         waiting[0].result(PATIENCE)
+        assert tried == [other.name, adele.name]
         assert [wrong for _, found in [integrity.of_group(one, group)] for wrong in found] == []
         senders = Statement(select(s.threads.c.unique_senders).where(s.threads.c.group_id == bindparam("g")))
         names = one.read_here(lambda snapshot: snapshot.all(senders, g=group))

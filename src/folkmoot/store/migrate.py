@@ -92,7 +92,11 @@ def primary(url: str, **options: Any) -> psycopg.Connection[Any]:
 
     wanted = {} if "target_session_attrs" in conninfo_to_dict(url) else {"target_session_attrs": "read-write"}
     # A pooler keeps no statements between transactions.
-    return psycopg.connect(make_conninfo(url, **wanted), prepare_threshold=None, **options)
+    connection = psycopg.connect(make_conninfo(url, **wanted), prepare_threshold=None, **options)
+    # At a stricter one, which a database may have as its default, whoever has a turn would keep the snapshot for which
+    # CREATE INDEX CONCURRENTLY waits, and servers that go on would make a migration fail.
+    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+    return connection
 
 
 def current(database: Path | str) -> str | None:

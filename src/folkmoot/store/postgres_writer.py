@@ -39,6 +39,8 @@ from folkmoot.store.wake import Wake
 from folkmoot.store.writer import Writer
 
 T = TypeVar("T")
+# Whoever waited for a group's turn must see what was done in it, also where the database's default is stricter.
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 # How long it is asked what became of a commit on which the connection broke.
 _ASK_SECONDS = 5.0
 # Seconds before each further try of what the database undid, about: two that stood in each other's way must not meet
@@ -153,7 +155,7 @@ class PostgresWriter(Writer):
         batch, tx = _Ahead(jobs, pipeline), PostgresTx(pipeline, self._ids)
         try:
             pipeline.begin()
-            pipeline.send("BEGIN")
+            pipeline.send(_BEGIN)
             go_on(tx, hints, known)
             rows.prefetch(tx, hints)
             self._perform(jobs, tx)
@@ -307,7 +309,7 @@ class PostgresWriter(Writer):
         number: str | None = None
         try:
             with self._pipeline as pipeline:
-                pipeline.send("BEGIN")
+                pipeline.send(_BEGIN)
                 numbered = pipeline.send(self._first)
                 tx = PostgresTx(pipeline, self._ids)
                 if len(jobs) > 1:
