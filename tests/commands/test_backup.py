@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, create_engine, func, inspect, select, text
+from sqlalchemy import Connection, Table, create_engine, func, inspect, select, text
 
 from folkmoot import app, cli, config
 from folkmoot.store import archive, integrity, migrate, restore
 from folkmoot.store import schema as s
-from folkmoot.store.db import Statement, Store
+from folkmoot.store.db import Dialect, Statement, Store
 from folkmoot.store.postgres import PostgresStore
 from folkmoot.store.sqlite import SqliteStore
 from tests.harness import DATABASES, GROUP, START, Clock, Database, Graph, Place, Workshop, open_extension
@@ -444,6 +444,33 @@ def test_a_database_in_which_there_is_nothing_but_the_schema_is_empty(
         assert "it has rows of other tables." in refused(capsys, "restore", str(file), *words)
         cli.main(["restore", str(file), "--replace", *words])
         assert "rows of other tables are lost" in capsys.readouterr().out
+
+
+def test_a_restore_may_take_longer_than_the_limits_of_its_role(
+    tmp_path: Path, fresh_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two of its statements, while words are found, and in one of them, while an index is made."""
+    limits = ("idle_in_transaction_session_timeout", "statement_timeout")
+    options = "%20".join(f"-c{name}%3D1min" for name in limits)
+    words = [
+        "--data",
+        str(tmp_path),
+        "--database",
+        f"{fresh_database}{'&' if '?' in fresh_database else '?'}options={options}",
+    ]
+    file = tmp_path / "b.zip"
+    cli.main(["migrate", *words])
+    cli.main(["backup", str(file), *words])
+    found: list[str] = []
+    finding = restore._words
+
+    def watched(connection: Connection, dialect: Dialect) -> restore.Progress:
+        found.extend(connection.execute(text(f"SHOW {name}")).scalar_one() for name in limits)
+        return finding(connection, dialect)
+
+    monkeypatch.setattr(restore, "_words", watched)
+    cli.main(["restore", str(file), *words])
+    assert found == ["0", "0"]
 
 
 @pytest.mark.parametrize("database", DATABASES)

@@ -32,6 +32,9 @@ HEAD = "0013"
 LOCK_SECONDS = 2.0
 PATIENCE = 120.0
 
+# What may take long between two statements or in one, whatever limits the role has (PostgreSQL).
+UNLIMITED = ("SET LOCAL statement_timeout = 0", "SET LOCAL idle_in_transaction_session_timeout = 0")
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _VERSION = "SELECT version_num FROM alembic_version"
 _WORKS_FROM = "SELECT works_from FROM schema_compatibility"
@@ -200,7 +203,7 @@ def _upgrade_postgresql(url: str, to: str, deadline: float) -> None:
     from sqlalchemy.exc import DBAPIError
 
     engine = postgres_engine(url)
-    settings = (f"SET LOCAL lock_timeout = {int(LOCK_SECONDS * 1000)}", "SET LOCAL statement_timeout = 0")
+    settings = (f"SET LOCAL lock_timeout = {int(LOCK_SECONDS * 1000)}", *UNLIMITED)
 
     def begun(connection: Any) -> None:
         # Not where each statement is by itself: an index that is made beside the writers waits for them by its nature.

@@ -141,8 +141,8 @@ def load(archive: Archive, database: Path | str, *, replace: bool, log_goes_on: 
         require_unused(database)
     if isinstance(database, str):
         with _transaction(database) as connection:
-            connection.execute(text("SET LOCAL lock_timeout = '10s'"))
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            for setting in ("SET LOCAL lock_timeout = '10s'", *migrate.UNLIMITED):
+                connection.execute(text(setting))
             for name in inspect(connection).get_table_names():
                 if name in s.meta.tables or name == "alembic_version":
                     connection.execute(text(f'DROP TABLE "{name}" CASCADE'))
