@@ -74,9 +74,8 @@ def test_a_read_is_answered_as_it_is_alone(library: Library) -> None:
         with case(request_.name):
             client = library.as_("AdeleV", scopes=EVERYTHING)
             alone = request_.send(client, library.launch)
-            got = ask(client, item("1", request_.spelt(client, library.launch), headers=dict(request_.headers or {})))[
-                "1"
-            ]
+            path = request_.spelt(client, library.launch)
+            got = ask(client, item("1", path, headers=dict(request_.headers or {})))["1"]
             assert got["status"] == alone.status == 200
             assert got["headers"]["Content-Type"] == alone.headers["content-type"]
             if alone.headers["content-type"] == JSON:
@@ -391,6 +390,8 @@ def send(client: Client, *items: Any) -> Answer:
         ([], "requests"),
         ([item(str(n)) for n in range(21)], "requests"),
         ([{"method": "GET", "url": "/me"}], "requests[0].id"),
+        *([[item("1") | {"id": id}], "requests[0].id"] for id in (None, True, 1.5, ["1"])),
+        ([item("1"), item("1") | {"id": 1}], "requests[1].id"),
         ([item("a"), item("A")], "requests[1].id"),
         ([{"id": "1", "url": "/me"}], "requests[0].method"),
         ([item("1", method="BREW")], "requests[0].method"),
@@ -430,6 +431,12 @@ def test_other_methods_and_options(library: Library) -> None:
     assert answer.headers["allow"] == "POST"
     refused(client.post("/$batch?$top=1", {"requests": [item("1")]}), 400, "ErrorInvalidUrlQuery", "$top")
     refused(client.get("/$batch/x"), 400, "BadRequest")
+
+
+def test_ids_may_be_numbers(library: Library) -> None:
+    first, second = item("1") | {"id": 1}, item("2", dependsOn=[1]) | {"id": -20}
+    answer = send(library.as_("AdeleV"), first, second)
+    assert [(got["id"], got["status"]) for got in answer.json["responses"]] == [("1", 200), ("-20", 200)]
 
 
 def test_what_the_cloud_leaves_aside_is_left_aside(library: Library) -> None:

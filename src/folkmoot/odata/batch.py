@@ -2,7 +2,8 @@
 
 Source: Microsoft Graph "Combine multiple HTTP requests using JSON batching"; OData JSON Format 4.01 §19. Nothing here
 knows what the requests ask for. What the Python library of Graph writes is taken as well: `depends_on` for `dependsOn`,
-null for no headers, whole URLs.
+null for no headers, whole URLs; and so are the whole numbers that other programs, such as the CLI for Microsoft 365,
+write for ids.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def parse_batch(raw: bytes) -> tuple[Item, ...]:
     if not 1 <= count <= MOST:
         raise BadBody(f"A batch holds 1 to {MOST} requests, and this one holds {count}.", target="requests")
     if written is None:
-        ids = [_text(part, "id", f"requests[{place}].id") for place, part in enumerate(parts)]
+        ids = [str(_value(part, "id", f"requests[{place}].id", str | int)) for place, part in enumerate(parts)]
     else:
         ids = [each.id for each in written]
     places: dict[str, int] = {}
@@ -126,7 +127,8 @@ def _written(place: int, part: Mapping[str, msgspec.Raw], id: str) -> _Written:
         headers = _decoded(part["headers"], dict[str, str] | None, f"{at}.headers", "an object of strings")
     for name in _AFTER:
         if name.lower() in part:
-            listed[name] = _decoded(part[name.lower()], list[str] | None, f"{at}.{name}", "an array of ids")
+            ids = _decoded(part[name.lower()], list[str | int] | None, f"{at}.{name}", "an array of ids")
+            listed[name] = None if ids is None else [str(id) for id in ids]
     return _Written(id, method, url, headers, part.get("body", _NOTHING), **listed)
 
 
@@ -209,10 +211,14 @@ def _object(raw: bytes | msgspec.Raw, where: str) -> dict[str, msgspec.Raw]:
 
 
 def _text(part: Mapping[str, msgspec.Raw], name: str, where: str) -> str:
+    found: str = _value(part, name, where, str)
+    return found
+
+
+def _value(part: Mapping[str, msgspec.Raw], name: str, where: str, kind: Any) -> Any:
     if name not in part:
         raise BadBody(f"The property '{where}' is required.", target=where)
-    found: str = _decoded(part[name], str, where, "a string")
-    return found
+    return _decoded(part[name], kind, where, "a string")
 
 
 def _decoded(raw: bytes | msgspec.Raw, kind: Any, where: str, words: str) -> Any:
