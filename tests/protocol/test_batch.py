@@ -80,6 +80,8 @@ def test_a_read_is_answered_as_it_is_alone(library: Library) -> None:
             assert got["headers"]["Content-Type"] == alone.headers["content-type"]
             if alone.headers["content-type"] == JSON:
                 assert got["body"] == alone.json
+            elif "/$count" in path:
+                assert got["body"] == int(alone.content)
             else:
                 assert base64.b64decode(got["body"]) == alone.content
 
@@ -223,7 +225,7 @@ def test_an_answer_without_a_body_has_null(graph: Graph) -> None:
         (Sent(200, b"\x00\xff", content_type="image/png"), "image/png", "AP8="),
         (Sent(200, b"\x00\xff"), "application/octet-stream", "AP8="),
         (Sent(200, b'{"a":[1]}', content_type="application/json"), "application/json", {"a": [1]}),
-        (Sent(200, "17"), "text/plain", "MTc="),
+        (Sent(200, "17"), "text/plain", 17),
         (Sent(200, {"a": "é"}), JSON, {"a": "é"}),
         (Sent(202), None, None),
     ],
@@ -312,7 +314,7 @@ def test_all_on_one(graph: Graph) -> None:
     url = f"{place.thread_path()}/posts/$count"
     first = item("First", f"{place.thread_path()}/reply", "POST", reply("Yes"))
     got = ask(graph.as_("AdeleV"), *(item(str(n), url, dependsOn=["FIRST"]) for n in range(19)), first)
-    assert {got[str(n)]["body"] for n in range(19)} == {base64.b64encode(b"2").decode()}
+    assert {got[str(n)]["body"] for n in range(19)} == {2}
 
 
 def test_what_depends_on_a_failure_is_not_tried(graph: Graph) -> None:

@@ -62,7 +62,7 @@ Serve = Callable[[Door, Call, Scope, bytes], Awaitable[Answer]]
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):
-    """What an item is answered, as it is sent; `body` is JSON already, a string for what is not JSON, or null."""
+    """What an item is answered, as it is sent; `body` is JSON already, a string for other content, or null."""
 
     id: str
     status: int
@@ -244,7 +244,10 @@ def _once(body: bytes) -> Callable[[], Awaitable[dict[str, Any]]]:
 
 
 def _body(answer: Answer) -> tuple[str | None, bytes]:
-    """Content type and JSON of what an item is answered: JSON as it is, all else as a base64 string."""
+    """Content type and JSON of what an item is answered: JSON as it is, a count as a number, all else as base64.
+
+    No page says the number, but programs that count in batches in the cloud (the CLI for Microsoft 365) read one.
+    """
     if answer.body is None:
         return None, b"null"
     if isinstance(answer.body, bytes):
@@ -252,7 +255,7 @@ def _body(answer: Answer) -> tuple[str | None, bytes]:
         if is_json(content_type):
             return content_type, content
     elif isinstance(answer.body, str):
-        content_type, content = "text/plain", answer.body.encode()
+        return "text/plain", answer.body.encode()
     else:
         return JSON, encode(answer.body)
     return content_type, b'"' + base64.b64encode(content) + b'"'

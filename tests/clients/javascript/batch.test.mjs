@@ -21,12 +21,14 @@ test("independent reads", async () => {
   const answers = await sent([
     { id: "me", request: get("/me?$select=id") },
     { id: "list", request: get(`/groups/${SALES}/conversations?$top=1`) },
+    { id: "count", request: get(`/groups/${SALES}/conversations/$count`) },
     { id: "lost", request: get(`/groups/${SALES}/threads/nonsense`) },
   ]);
   const me = answers.getResponseById("me");
   assert.equal(me.status, 200);
   assert.equal((await me.json()).id, person("AdeleV").id);
   assert.ok(Array.isArray((await answers.getResponseById("list").json()).value));
+  assert.equal(typeof (await answers.getResponseById("count").json()), "number");
   const lost = answers.getResponseById("lost");
   assert.equal(lost.status, 400);
   assert.equal((await lost.json()).error.code, "ErrorInvalidIdMalformed");
