@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 from tests.harness import GROUP, NAME, PERSON, ROOT, Graph
@@ -61,6 +63,37 @@ def test_groups_and_people_come_together_and_apart(library: Library) -> None:
     assert groups[0]["securityEnabled"] is True
     users = adele.get(f"{path}/graph.user").value
     assert {item["displayName"] for item in users} == {NAME["AlexW"], NAME["LeeG"]}
+
+
+@pytest.mark.parametrize(
+    ("filter_", "names"),
+    [
+        ("userType eq 'Member'", {NAME["AlexW"], NAME["LeeG"]}),
+        ("accountEnabled eq true", {NAME["AlexW"], NAME["LeeG"]}),
+        ("startswith(givenName,'a') or jobTitle eq 'director'", {NAME["AlexW"], NAME["LeeG"]}),
+        ("securityEnabled eq true", {"Frontend"}),
+        ("accountEnabled eq null and groupTypes/$count eq 0", {"Frontend"}),
+        ("proxyAddresses/any(a:startswith(a,'SMTP:LeeG'))", {NAME["LeeG"]}),
+        ("userType ne 'Member'", {"Frontend"}),
+    ],
+)
+@pytest.mark.parametrize("which", ["members", "transitiveMembers"])
+def test_both_are_filtered_by_what_one_of_them_has(library: Library, which: str, filter_: str, names: set[str]) -> None:
+    path = f"/groups/{made('Storage')}/{which}?$count=true&$filter={quote(filter_)}"
+    answer = library.as_("AdeleV").get(path, ConsistencyLevel="eventual")
+    found = {item["displayName"] for item in answer.value}
+    assert (found if which == "members" else found & {"Frontend", NAME["AlexW"], NAME["LeeG"]}) == names
+    assert answer.json["@odata.count"] == len(answer.value)
+
+
+def test_both_are_ordered_and_searched_by_what_one_of_them_has(library: Library) -> None:
+    path, adele = f"/groups/{made('Storage')}/members", library.as_("AdeleV")
+    by_job = adele.get(f"{path}?$orderby=jobTitle,displayName&$top=2&$count=true", ConsistencyLevel="eventual")
+    rest = adele.get(by_job.json["@odata.nextLink"])
+    assert [item["displayName"] for item in by_job.value + rest.value] == ["Frontend", NAME["LeeG"], NAME["AlexW"]]
+    search = quote('"jobTitle:director"')
+    found = adele.get(f"{path}?$search={search}", ConsistencyLevel="eventual")
+    assert [item["displayName"] for item in found.value] == [NAME["LeeG"]]
 
 
 def test_whoever_sees_the_group_sees_who_is_in_it(graph: Graph) -> None:

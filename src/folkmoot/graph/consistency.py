@@ -19,6 +19,7 @@ _NOT_INDEXED = {
     "user": {"businessphones", "mobilephone", "officelocation", "preferredlanguage"},
     "group": {"classification", "preferredlanguage", "theme"},
 }
+_NOT_INDEXED["directoryObject"] = _NOT_INDEXED["user"] | _NOT_INDEXED["group"]
 
 
 # Lists that the mailbox keeps, though directory objects are in them: the published clients count them without a header.

@@ -203,16 +203,19 @@ _present_group = and_(_held_groups.c.group_id.is_not(None), _held_groups.c.delet
 
 
 def _object_noun(id: Sql, table: FromClause) -> Noun:
-    """What users and groups have in common, for filters over a mixed collection."""
-    u, g = s.users.c, _held_groups.c
-    fields = (
-        Field(name="id", type=Edm.GUID, wire=Edm.STRING, sql=id, nullable=False),
-        Field(name="displayName", sql=func.coalesce(u.display_name, g.display_name), fold=True),
-        Field(name="mail", sql=func.coalesce(u.mail, g.mail), fold=True),
-        Field(name="userPrincipalName", sql=u.user_principal_name, fold=True),
-    )
-    properties = {f.name: Property(f, ()) for f in fields}
-    return Noun(entity=Entity(name="directoryObject", fields=fields), table=table, key=id, properties=properties)
+    """Users and groups as one, for filters and orders over a mixed collection.
+
+    What only one of the two kinds has is null for the other: programs filter members in the cloud by what users alone
+    have, such as `userType`, without a cast.
+    """
+    found = {"id": Field(name="id", type=Edm.GUID, wire=Edm.STRING, sql=id, nullable=False)}
+    for each in (*_held_user.entity.fields, *_held_group.entity.fields):
+        if each.filter and each.sql is not None and each.name != "id":
+            sql = func.coalesce(found[each.name].sql, each.sql) if each.name in found else each.sql
+            found[each.name] = replace(each, sql=sql, nullable=True)
+    properties = {name: Property(each, ()) for name, each in found.items()}
+    entity = Entity(name="directoryObject", fields=tuple(found.values()))
+    return Noun(entity=entity, table=table, key=id, properties=properties)
 
 
 def _held(role: str) -> tuple[Feed, ...]:
