@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Client
+from tests.harness import Client, Graph
 from tests.protocol.library import Library, made
 from tests.protocol.test_filter import USER_PROPERTIES
 
@@ -146,3 +146,23 @@ def test_members_are_ordered_across_their_kinds(library: Library) -> None:
     down = library.as_("AdeleV").everything(f"{path}?$orderby=displayName desc&$top=2")
     assert [item["displayName"] for item in up] == ["Adele Vance", "Backend", "Frontend"]
     assert up == down[::-1]
+
+
+@pytest.mark.parametrize("letter", ["n", "字", "\x01"], ids=["ascii", "of three bytes", "escaped in JSON"])
+def test_texts_of_any_length_leave_room_for_the_next_link(graph: Graph, letter: str) -> None:
+    adele = graph.as_("AdeleV")
+    long = letter * 70_000
+    place = adele.start(topic="b" + long, content="b" + long)
+    for start in ("d", "a", "c", "a"):
+        adele.reply(place, start + long)
+        adele.start(topic=start + long)
+    for path, name in (
+        (f"{place.thread_path()}/posts", "body/content"),
+        (f"{place.group_path}/conversations", "topic"),
+        (f"{place.group_path}/threads", "topic"),
+    ):
+        for way in ("asc", "desc"):
+            items = adele.everything(f"{path}?$orderby={name} {way}&$top=1")
+            starts = [(item["topic"] if name == "topic" else item["body"]["content"])[0] for item in items]
+            assert starts == sorted("aabcd", reverse=way == "desc"), (path, way)
+            assert len({item["id"] for item in items}) == 5

@@ -23,7 +23,10 @@ from folkmoot.odata.expr import Binary, Call, Expr, In, Lambda, Literal, Path, U
 from folkmoot.odata.query import Options
 from folkmoot.refusals import BadClause, Refusal
 from folkmoot.store.filters import NavScope, compile_filter
-from folkmoot.store.schema import GUID
+from folkmoot.store.schema import GUID, TEXT, first_characters
+
+# Characters of a text that rows are ordered by.
+ORDERED = 256
 
 
 def selected(feed: Feed, options: Options) -> frozenset[str] | None:
@@ -82,7 +85,7 @@ def _sortable(noun: Noun, path: Path) -> tuple[Sql, ...]:
     column = None
     if field is not None and field.sort:
         if len(path.parts) == 1 and not isinstance(field.sql, Mapping):
-            column = _folded(field.sql) if field.fold else field.sql
+            column = field.sql
         elif isinstance(field.sql, Mapping):
             wanted = "/".join(path.parts[1:]).lower()
             column = next((sql for name, sql in field.sql.items() if name.lower() == wanted), None)
@@ -91,15 +94,21 @@ def _sortable(noun: Noun, path: Path) -> tuple[Sql, ...]:
             f"'{'/'.join(path.parts)}' cannot be ordered by. $orderby supports: {', '.join(_sortable_names(noun))}.",
             target="$orderby",
         )
+    column = _begun(column, field is not None and field.fold and len(path.parts) == 1)
     # The head says as much as the text does, unless two have the same; and an index has it.
     head = field.head if field is not None and len(path.parts) == 1 else None
     return (column,) if head is None else (head, column)
 
 
 @lru_cache(maxsize=256)
-def _folded(column: Sql) -> Sql:
-    """The column without regard to case; the same expression each time, so that it is selected once."""
-    return func.lower(column, type_=column.type)
+def _begun(column: Sql, fold: bool) -> Sql:
+    """What rows are ordered by for a column: of a text its beginning, without regard to case where it is to `fold`. A
+    next link holds what the last row has of each key, and no URL has room for a whole post. The same expression each
+    time, so that it is selected once."""
+    if column.type is not TEXT:
+        return column
+    beginning = first_characters(column, ORDERED)
+    return func.lower(beginning, type_=TEXT) if fold else beginning
 
 
 def _sortable_names(noun: Noun) -> list[str]:

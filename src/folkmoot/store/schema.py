@@ -78,7 +78,12 @@ JSON: TypeEngine[str] = _PostgresOwn("JSONB")
 
 def head(column: Column[str]) -> ColumnElement[str]:
     """The first characters of a text (`odata.edm.HEAD`), as indexes of it have them: PostgreSQL's hold no long ones."""
-    return func.substr(column, literal_column("1"), literal_column(str(HEAD)), type_=TEXT)
+    return first_characters(column, HEAD)
+
+
+def first_characters(column: ColumnElement[str], count: int) -> ColumnElement[str]:
+    """The first `count` characters of a text, or all of a shorter one."""
+    return func.substr(column, literal_column("1"), literal_column(str(count)), type_=TEXT)
 
 
 def _guid(name: str, *, key: bool = False, null: bool = False) -> Column[str]:
