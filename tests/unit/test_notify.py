@@ -194,6 +194,32 @@ def test_what_nobody_asked_for_costs_no_post_and_hardly_a_write(
     play(scene)
 
 
+def test_what_was_told_is_told_once_also_where_it_was_noted_meanwhile_that_nothing_else_was(
+    play: Callable[[Scene], None],
+) -> None:
+    async def scene(w: World) -> None:
+        g = await w.group(1)
+        await w.subscribe(subscription(1, g))
+        engine = w.engine()
+        engine.start()
+        await w.happen(g, ("updated", "thread"), times=3)
+        await w.settled()
+        # A POST is under way while what was looked at before it is written, as it is every few seconds.
+        w.net.doors = {URL: asyncio.Event()}
+        await w.happen(g)
+        await w.net.until(lambda: len(w.net.under_way) == 1)
+        await engine._deliverer.flush()
+        assert set((await cursors(w)).values()) == {3}
+        w.net.doors.pop(URL).set()
+        await w.settled()
+        assert set((await cursors(w)).values()) == {4}
+        await w.happen(g)
+        await w.settled()
+        assert w.net.seqs() == [4, 5]
+
+    play(scene)
+
+
 # ── endpoints that fail ──────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -88,7 +88,8 @@ _MOVE = Statement(
     .where(
         _c.group_id == bindparam("g"),
         _c.subscription_id == bindparam("subscription"),
-        _c.seq == bindparam("old"),
+        _c.seq >= bindparam("old"),
+        _c.seq < bindparam("new"),
     )
     .values(seq=bindparam("new")),
     keeps_memo=True,
@@ -245,7 +246,8 @@ def add(tx: Tx, lanes: Iterable[tuple[str, str, int]]) -> None:
 
 
 def move(tx: Tx, group: str, subscription: str, old: int, new: int) -> None:
-    """Note that a lane was told up to `new`, unless somebody moved it from `old` meanwhile."""
+    """Note that a lane was told all that follows `old`, up to `new`. Where somebody moved it meanwhile, it goes on from
+    there if that is not so far: what was found not to be told is noted while a POST is under way, too."""
     tx.run(_MOVE, g=group, subscription=subscription, old=old, new=new)
 
 
