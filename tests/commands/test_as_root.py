@@ -53,6 +53,7 @@ def test_a_link_is_not_followed(data: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.touch()
     (data / "folkmoot.db-turn").symlink_to(elsewhere)
+    (data / "folkmoot.db-next").hardlink_to(elsewhere)
     cli.main(["person", "list", "--data", str(data)])
     assert elsewhere.stat().st_uid == 0
 
