@@ -232,22 +232,63 @@ def put(url: str) -> int:
     return httpx.put(url, content=b"range", headers={"Authorization": "Bearer secret"}, verify=False).status_code  # noqa: S501
 
 
-@needs("nginx")
-def test_nginx_writes_no_upload_s_path_down(tmp_path: Path) -> None:
-    command, port = nginx_of(tmp_path), free_port()
-    file = tmp_path / "nginx.conf"
+@contextmanager
+def nginx(folder: Path, *servers: int) -> Iterator[str]:
+    """Our file at work in front of servers on these ports; yields its origin."""
+    command, port = nginx_of(folder), free_port()
+    file = folder / "nginx.conf"
     text = re.sub(r"(?m)^ *listen (80|\[::\]).*\n", "", file.read_text())
-    text = text.replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl").replace(":8080", f":{free_port()}")
+    text = text.replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl")
+    text = text.replace("server 127.0.0.1:8080;", " ".join(f"server 127.0.0.1:{each};" for each in servers))
     # The server that only redirects would listen on the port of HTTP.
     file.write_text(text.replace("server {\n", f"server {{\n    listen 127.0.0.1:{free_port()};\n", 1))
     judged(*command)
     try:
-        assert put(f"https://127.0.0.1:{port}/uploads/nobodys-business") == 502
+        yield f"https://127.0.0.1:{port}"
     finally:
         judged(*command, "-s", "quit")
+
+
+@needs("nginx")
+def test_nginx_writes_no_upload_s_path_down(tmp_path: Path) -> None:
+    with nginx(tmp_path, free_port()) as origin:
+        assert put(f"{origin}/uploads/nobodys-business") == 502
     assert " PUT 502 " in (tmp_path / "folkmoot.log").read_text()
     logs = [(tmp_path / name).read_text() for name in ("folkmoot.log", "error.log")]
     assert not re.search("nobodys-business|secret", "".join(logs))
+
+
+@needs("nginx")
+@pytest.mark.parametrize(("answers", "status", "asked"), [(True, 202, 4), (False, 502, 1)])
+def test_nginx_asks_the_next_server_where_one_is_away_and_sends_no_post_twice(
+    tmp_path: Path, answers: bool, status: int, asked: int
+) -> None:
+    """As while one of two restarts. A server that ends without an answer may have done what it was asked."""
+    seen = []
+
+    class Folkmoot(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append(self.rfile.read(int(self.headers["Content-Length"])))
+            if answers:
+                self.send_response(202)
+                self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), Folkmoot) for _ in range(1 if answers else 2)]
+    for server in servers:
+        Thread(target=server.serve_forever, daemon=True).start()
+    ports = [*([free_port()] if answers else []), *(server.server_port for server in servers)]
+    try:
+        with nginx(tmp_path, *ports) as origin, httpx.Client(base_url=origin, verify=False) as client:  # noqa: S501
+            found = [client.post("/v1.0/groups", content=b"{}").status_code for _ in range(asked)]
+    finally:
+        for server in servers:
+            server.shutdown()
+            server.server_close()
+    assert found == [status] * asked
+    assert len(seen) == asked
 
 
 @needs("caddy")
