@@ -33,6 +33,22 @@ def test_one_click(server: Server) -> None:
     assert back.params["state"] == "s&1"
 
 
+@pytest.mark.parametrize("resource", ["https://graph.microsoft.com", "00000003-0000-0000-c000-000000000000"])
+def test_a_resource_at_the_endpoint_of_before_stands_for_all_that_it_permits(server: Server, resource: str) -> None:
+    asked = {"client_id": PUBLIC.id, "response_type": "code", "redirect_uri": BACK, "resource": resource}
+    page = server.http.get(f"{server.authority}/oauth2/authorize", params=asked)
+    code = location(server.click(page, ADA)).params["code"]
+    form = {"client_id": PUBLIC.id, "redirect_uri": BACK, "code": code, "scope": f"{resource}/.default"}
+    answer = server.token(grant_type="authorization_code", **form).json()
+    assert server.validator.caller(answer["access_token"]).permissions >= set(PUBLIC.scopes)
+    assert {"id_token", "refresh_token"} <= answer.keys()
+
+
+def test_a_resource_stands_for_nothing_at_the_endpoint_of_today(server: Server) -> None:
+    answer = server.authorize(scope=None, resource="https://graph.microsoft.com")
+    assert "AADSTS90014" in location(answer).params["error_description"]
+
+
 def test_name_and_password(server: Server) -> None:
     first = server.authorize(login_hint="Ada@moot.example")
     form = Page(first.text).forms[-1]

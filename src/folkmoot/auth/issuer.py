@@ -89,6 +89,7 @@ def issuer_app(
             program("/{tenant}/oauth2/v2.0/token", grants.token, _POST),
             program("/{tenant}/oauth2/v2.0/devicecode", grants.device_authorization, _POST),
             person("/{tenant}/oauth2/v2.0/authorize", signin.authorize),
+            person("/{tenant}/oauth2/authorize", signin.authorize),
             person("/{tenant}/oauth2/v2.0/logout", signin.logout),
             person("/{tenant}/oauth2/deviceauth", signin.device_page),
         ]

@@ -36,7 +36,11 @@ _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # base64url of SHA-256
 
 # ── the authorization endpoint ───────────────────────────────────────────────────────────────────────────────────────
 async def authorize(issuer: Issuer, request: Request) -> Response:
-    """GET and POST /{tenant}/oauth2/v2.0/authorize: the sign-in page, and the answer to its forms."""
+    """GET and POST /{tenant}/oauth2/v2.0/authorize: the sign-in page, and the answer to its forms.
+
+    Also /{tenant}/oauth2/authorize, Entra's endpoint of before, which has `resource` in place of `scope`: the CLI for
+    Microsoft 365 sends browsers there, and its code to the token endpoint of v2.0.
+    """
     try:
         issuer.check_tenant(request)
         form = await _parameters(request)
@@ -69,9 +73,11 @@ async def authorize(issuer: Issuer, request: Request) -> Response:
 
 
 async def _parameters(request: Request) -> dict[str, str]:
-    if request.method == "POST":
-        return await entra.read_form(request)
-    return entra.parse_query(request)
+    form = await entra.read_form(request) if request.method == "POST" else entra.parse_query(request)
+    if form.get("resource") and not form.get("scope") and "/v2.0/" not in request.url.path:
+        # Who came by a resource got an id token and a refresh token without asking.
+        form["scope"] = f"{form['resource'].rstrip('/')}/.default openid profile offline_access"
+    return form
 
 
 def _check_request(issuer: Issuer, form: dict[str, str]) -> Scopes:
