@@ -390,6 +390,8 @@ def test_the_case_of_ascii_alone_is_disregarded(
         ("topic/any(x:x eq 'a')", "not a collection"),
         ("topic/$count eq 1", "needs a collection"),
         ("owners/any()", "owners cannot be filtered"),
+        ("owners/name eq 'x'", "owners cannot be filtered"),
+        ("owners eq null", "owners cannot be filtered"),
         ("parts/name eq 'p'", "with any, all or $count"),
         ("parts/any(p:p/parts/any())", "part has no property parts"),
         ("parts/any(p:p eq 1)", "is an object"),

@@ -223,7 +223,7 @@ class _Compiler:
         return refuse(f"{node} is a collection; use {node}/any(x:…), {node}/all(x:…) or {node}/$count")
 
     def reach(self, nav: Nav) -> NavScope:
-        if self.navs is None or not nav.filter:
+        if self.navs is None:
             refuse(f"the relationship {nav.name} cannot be filtered")
         return self.navs(nav)
 
@@ -245,6 +245,8 @@ class _Compiler:
             if nav is None or bound:
                 known = ", ".join(f.name for f in scope.fields if f.filter)
                 refuse(f"{scope.name} has no property {parts[0]}. Properties that can be filtered: {known}")
+            if not nav.filter:
+                refuse(f"the relationship {nav.name} cannot be filtered")
             if len(parts) > 1:
                 refuse(f"{path}: use the relationship {nav.name} with any, all or $count")
             return nav
