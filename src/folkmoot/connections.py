@@ -195,12 +195,15 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._measure()
+        if any(value.endswith((b" ", b"\t")) for _, value in self.headers):
+            # Blanks around a value are none of it (RFC 9110 §5.5); the parser leaves those behind it.
+            self.headers[:] = [(name, value.rstrip(b" \t")) for name, value in self.headers]
         names = [name for name, _ in self.headers]
         hosts = names.count(b"host")
         if hosts != 1 and (hosts or self.parser.get_http_version() != "1.0"):
             self._refusal = _no_host()
         elif b"transfer-encoding" in names and any(
-            name == b"transfer-encoding" and value.strip().lower() != b"chunked" for name, value in self.headers
+            name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers
         ):
             self._refusal = _not_decoded()
         if self._refusal is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 import uvicorn
 import uvloop
@@ -296,6 +297,15 @@ def test_a_request_names_one_host_and_no_coding_that_is_unknown(lines: bytes, ex
     sent = lines + b"\r\n0\r\n\r\n"
     for packets in ([sent], [lines, sent[len(lines) :]]):
         assert [status for status, _ in said(echo, *packets)] == [200, expected]
+
+
+def test_blanks_around_a_value_are_none_of_it() -> None:
+    async def told(scope: Any, receive: Any, send: Any) -> None:
+        values = [value for name, value in scope["headers"] if name == b"content-range"]
+        await send_answer(Answer(200, msgspec.json.encode([value.decode() for value in values])), "r", "c", scope, send)
+
+    lines = (b"Content-Range: \t bytes 0-1/2 \t", b"content-range:a b", b"Content-Range:  ", CLOSE)
+    assert said(told, head(300, *lines)) == [(200, b"[]"), (200, b'["bytes 0-1/2","a b",""]')]
 
 
 def test_a_trailer_is_no_header_of_the_request() -> None:
