@@ -123,6 +123,23 @@ def test_a_rename_that_was_broken_off_is_not_one_until_it_is_asked_for_again(
     assert sound(graph)
 
 
+@pytest.mark.parametrize("other", ["penguin", "walrus penguin"])
+def test_a_rename_that_was_broken_off_is_taken_back_by_the_old_topic(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    adele = graph.as_("AdeleV")
+    place = five(adele)
+    meanwhile(graph, monkeypatch, broken_off)
+    assert adele.patch(place.thread_path(), {"topic": other}).status == 503
+    assert len(found(adele, place, "subject:penguin")) == 2
+    assert adele.patch(place.thread_path(), {"topic": "walrus"}).json["topic"] == "walrus"
+    assert found(adele, place, "subject:penguin") == []
+    assert len(found(adele, place, "subject:walrus")) == 5
+    # The thread itself was the same all the time.
+    assert graph.changes() == []
+    assert sound(graph)
+
+
 @pytest.mark.parametrize("road", ROADS)
 def test_all_of_it_is_deleted(graph: Graph, road: str) -> None:
     adele = graph.as_("AdeleV")

@@ -86,7 +86,8 @@ def insert(
 
 
 def amend(tx: Tx, place: Place, amendment: ThreadAmendment, on: Renaming | None = None) -> Renaming | None:
-    """Lock, unlock or rename a thread. Asking for what is so already changes nothing.
+    """Lock, unlock or rename a thread. Asking for what is so already changes nothing, but that it takes back a rename
+    which was broken off: posts that are found by the topic that the thread did not get are found by its own again.
 
     The posts of a long thread are found by the new topic little by little, and with the last of them the thread has it:
     what is returned is how far that went, to be given to the next transaction; None when all is done.
@@ -95,9 +96,9 @@ def amend(tx: Tx, place: Place, amendment: ThreadAmendment, on: Renaming | None 
     access.manage_content(standing, thread.started_by)
     topic = thread.topic if amendment.topic is None else amendment.topic
     locked = bool(thread.is_locked) if amendment.is_locked is None else amendment.is_locked
-    if (topic, locked) == (thread.topic, bool(thread.is_locked)):
-        return None
-    if topic != thread.topic:
+    asked = amendment.topic is not None and topic == thread.topic
+    taking_back = asked and (on.topic == topic if on is not None else _is_half_renamed(tx, place))
+    if topic != thread.topic or taking_back:
         # Where somebody else has renamed it meanwhile, the posts have that topic.
         after = search.NOTHING_YET if on is None or on.topic != thread.topic else on.reached
         reached = search.rename_posts(
@@ -111,9 +112,18 @@ def amend(tx: Tx, place: Place, amendment: ThreadAmendment, on: Renaming | None 
         )
         if reached is not None:
             return Renaming(thread.topic, reached)
+    if (topic, locked) == (thread.topic, bool(thread.is_locked)):
+        return None
     tx.run(rows.AMEND_THREAD, g=standing.group, item=thread.id, new_topic=topic, new_is_locked=locked)
     record(tx, standing.group, standing.caller.oid, ("updated", "thread", thread.id, thread.conversation))
     return None
+
+
+def _is_half_renamed(tx: Tx, place: Place) -> bool:
+    """Whether a rename was broken off: it begins with the oldest post."""
+    group, thread = place.standing.group, place.thread
+    oldest = edits.oldest(tx, group, thread.id, 1)
+    return any(not search.is_under(tx, group, thread.conversation, thread.id, post, thread.topic) for post in oldest)
 
 
 def remove(tx: Tx, place: Place) -> bool:

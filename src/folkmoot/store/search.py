@@ -14,6 +14,7 @@ Verbs write and remove these rows in the transaction of the post: nothing cascad
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
@@ -28,8 +29,10 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Double,
+    Text,
     and_,
     bindparam,
+    cast,
     delete,
     literal,
     select,
@@ -504,6 +507,10 @@ _WITH_WORD = Statement(
     .where(_w.group_id == bindparam("g"), Within(_w.words, "p", bindparam("p")), Matches(_w.words, "word"))
 )
 
+_WORDS_OF_POST = Statement(select(cast(_w.words, Text)).select_from(s.post_words).where(_OF_POST))
+# Of words between blanks, and of a tsvector in its quotes.
+_UNDER_TOPIC = re.compile(rf"(?:^|[ ']){TOPIC}([^ ':]+)")
+
 _AT: BindParameter[int] = bindparam("at", type_=_p.received_at.type)
 _ID: BindParameter[str] = bindparam("id", type_=_p.id.type)
 _TOLD = (
@@ -588,6 +595,12 @@ def rename_posts(
     for at, id, *told in found:  # noqa: B007  (how far it went)
         _add_stored(tx, group, conversation, thread, id, topics, *told)
     return (at, id) if len(found) == at_most else None
+
+
+def is_under(tx: Tx, group: str, conversation: str, thread: str, post: str, topic: str) -> bool:
+    """Whether a post is indexed under this topic of its thread; so is one that is not indexed."""
+    found = tx.one(_WORDS_OF_POST, g=group, c=conversation, t=thread, p=post)
+    return found is None or {*_UNDER_TOPIC.findall(found[0])} == {*_brief(topic)}
 
 
 def _add_stored(
