@@ -7,12 +7,15 @@ import re
 
 import nh3
 
+from folkmoot.mime import nesting
+
 # What the cloud's examples show: 241 to 243 characters with markup and line breaks gone.
 PREVIEW_LENGTH = 242
 
 # What mail uses to look as it does. Scripts, forms, frames and event handlers are not in it.
 _TAGS = nh3.ALLOWED_TAGS | {"font", "html", "head", "body", "title", "address", "main", "section", "s", "u", "big"}
 _TAGS -= {"html", "head", "body", "title"}
+_KNOWN = frozenset(_TAGS)
 _ATTRIBUTES = {tag: set(names) for tag, names in nh3.ALLOWED_ATTRIBUTES.items()}
 _ATTRIBUTES["*"] = {"style", "class", "id", "dir", "lang", "title", "align", "valign", "width", "height", "bgcolor"}
 _ATTRIBUTES["font"] = {"color", "face", "size"}
@@ -57,7 +60,9 @@ _SIMPLE_TAGS = (
 
 def clean(markup: str) -> str:
     """`markup` with everything taken out that could act in a reader's browser."""
-    return markup if _SIMPLE.fullmatch(markup) else _CLEANER.clean(markup)
+    if _SIMPLE.fullmatch(markup):
+        return markup
+    return _CLEANER.clean(nesting.plain(markup, _KNOWN) if nesting.is_costly(markup) else markup)
 
 
 def preview_of_html(cleaned: str) -> str:
