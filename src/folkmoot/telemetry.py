@@ -8,6 +8,7 @@ exceptions say: those have ids, sign-in names and secrets in them.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from folkmoot.outgoing import Outgoing
     from folkmoot.store.db import Store
 
+# By itself the library tries for ten seconds for each 512 spans to reach a collector that is away.
+PATIENCE_SECONDS = 2.0
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 # W3C Trace Context.
 _CONTEXT = (b"traceparent", b"tracestate")
@@ -127,8 +130,10 @@ class Telemetry:
                 raise
 
     def close(self) -> None:
-        """Send what has not been sent."""
-        self._provider.shutdown()
+        """Send what has not been sent, for `PATIENCE_SECONDS` at most: the next server waits for the end of this."""
+        sending = threading.Thread(target=self._provider.shutdown, name="last spans", daemon=True)
+        sending.start()
+        sending.join(PATIENCE_SECONDS)
 
 
 def telemetry(settings: Settings, environment: Mapping[str, str] = os.environ) -> Telemetry | None:

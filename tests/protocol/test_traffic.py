@@ -5,12 +5,14 @@ from __future__ import annotations
 import builtins
 import json
 import logging
+from collections.abc import Sequence
+from threading import Event
 from typing import Any
 
 import httpx
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from folkmoot import app
@@ -204,6 +206,25 @@ def test_a_post_to_a_subscriber_is_a_span_without_its_url(
     assert span.attributes is not None
     assert (span.attributes["server.address"], span.attributes["http.response.status_code"]) == ("hooks.example", 200)
     assert "sesame" not in span.to_json()
+
+
+def test_a_collector_that_is_away_does_not_keep_a_server_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("folkmoot.telemetry.PATIENCE_SECONDS", 0.0)
+    back, sent = Event(), Event()
+
+    class Away(SpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            back.wait()
+            sent.set()
+            return SpanExportResult.SUCCESS
+
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(Away()))
+    provider.get_tracer("test").start_span("GET user").end()
+    Telemetry(provider).close()
+    assert not sent.is_set()
+    back.set()
+    assert sent.wait(30)
 
 
 def test_traces_are_off_unless_a_place_is_named() -> None:

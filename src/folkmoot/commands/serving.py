@@ -181,7 +181,7 @@ def _answer(
     finally:
         store.close()
         if traces is not None:
-            # Last, for a collector that is away is waited for.
+            # Last, for a collector that is away is waited for, a little.
             traces.close()
 
 
