@@ -435,7 +435,9 @@ def test_a_database_in_which_there_is_nothing_but_the_schema_is_empty(
         cli.main(["app", "add", "Reader", *words])
         cli.main(["backup", str(file), *words])
     with empty(database, tmp_path / "new") as words:
-        cli.main(["migrate", *words])
+        with closing(opened(words)) as server:
+            assert server.read_here(lambda snapshot: snapshot.instant)
+            assert "stop" in refused(capsys, "restore", str(file), *words)
         cli.main(["restore", str(file), *words])
         capsys.readouterr()
         cli.main(["app", "list", *words])

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ TOLD = ("users", "groups", "conversations", "threads", "posts", "attachments")
 _MADE = frozenset({s.schema_compatibility.name, s.directory_sequence.name})
 _LOADED = 1_000  # rows at once on SQLite
 _INDEXED = 1_000  # posts at once
+# Seconds until it is looked once more for others' connections: one that was just closed may still be told of.
+_WAITS = (0.0, 0.05, 0.2, 0.5)
 # What SQLite says of a file that is not as it left it, or that the disk does not give back.
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
 _NO_ID = "00000000-0000-0000-0000-000000000000"
@@ -113,12 +116,16 @@ def require_unused(database: Path | str) -> None:
 
 def _require_no_backends(url: str) -> None:
     with migrate.primary(url, autocommit=True) as connection:
-        row = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-        ).fetchone()
-    if row and row[0]:
-        raise InUse(f"{row[0]} other connections to the database are open; stop the servers that use it first.")
+        for wait in _WAITS:
+            time.sleep(wait)
+            row = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            ).fetchone()
+            others = row[0] if row else 0
+            if not others:
+                return
+    raise InUse(f"{others} other connections to the database are open; stop the servers that use it first.")
 
 
 # ── loading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -136,8 +143,8 @@ def load(archive: Archive, database: Path | str, *, replace: bool, log_goes_on: 
     there = lost(database, replace=replace)
     if there and not replace:
         raise NotEmpty
-    # A pooler's idle connections do no harm to tables in which nothing is; a file that is open would be another's.
-    if there or isinstance(database, Path):
+    # Where no tables are yet, no server works on them; a file that is open would be another's.
+    if there or isinstance(database, Path) or migrate.current(database) is not None:
         require_unused(database)
     if isinstance(database, str):
         with _transaction(database) as connection:
