@@ -234,8 +234,11 @@ def _seed(tx: Tx, settings: Settings, password: str) -> None:
     grants.give(tx, standing, EXTENDED_WITHOUT_ROLES.id, grants.WRITE, GRANT)
 
 
-def facts(settings: Settings, *, https: str | None, http: str | None, ca_file: str) -> dict[str, Any]:
-    """What a test harness needs: where the server is, whom to trust, and who and what there is."""
+def facts(settings: Settings, *, https: str | None, http: str | None, ca_file: str | None) -> dict[str, Any]:
+    """What a test harness needs: where the server is, whom to trust, and who and what there is.
+
+    `ca_file`: the development authority's, or None where the server's certificate is another's.
+    """
     return {
         "baseUrl": f"{https or http}/v1.0",
         "httpsUrl": https,

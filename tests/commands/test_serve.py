@@ -56,6 +56,20 @@ def test_it_prints_what_clients_must_trust(server: Server) -> None:
     assert answer.json()["displayName"] == "Megan Bowen"
 
 
+def test_of_a_certificate_of_ones_own_it_does_not_say_whom_to_trust(server: Server, tmp_path: Path) -> None:
+    chain, key = str(server.ca.with_name("server.pem")), str(server.ca.with_name("server-key.pem"))
+    other = start(tmp_path / "data", FOLKMOOT_CERTIFICATE=chain, FOLKMOOT_CERTIFICATE_KEY=key)
+    own = {"FOLKMOOT_CERTIFICATE": chain, "FOLKMOOT_CERTIFICATE_KEY": key}
+    try:
+        assert "SSL_CERT_FILE" not in other.printed
+        assert "--cacert" not in other.printed
+        assert json.loads(folkmoot("lab", "facts", *other.options, env=own))["caFile"] is None
+        answer = _get(f"{other.https}/v1.0/me", folkmoot("token", *other.options, env=own).strip(), server.ca)
+        assert answer.json()["displayName"] == "Adele Vance"
+    finally:
+        other.stop()
+
+
 def test_facts_are_what_a_harness_needs(server: Server) -> None:
     facts = server.facts
     assert facts["tenant"]["domain"] == "contoso.onmicrosoft.com"

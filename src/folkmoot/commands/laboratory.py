@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from folkmoot.commands import filling
-from folkmoot.commands.serving import development_certificates
+from folkmoot.commands.serving import development_ca
 from folkmoot.commands.tokens import as_running, said_if_new
 from folkmoot.config import Settings
 
@@ -29,7 +29,5 @@ def _facts(options: argparse.Namespace, settings: Settings) -> None:
         app.development_key(settings)
         settings = as_running(options, settings)
         origins = app.Origins(settings)
-        found = lab.facts(
-            settings, https=origins.https, http=origins.http, ca_file=str(development_certificates(settings).ca)
-        )
+        found = lab.facts(settings, https=origins.https, http=origins.http, ca_file=development_ca(settings))
         print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())

@@ -273,6 +273,13 @@ def _certificate(settings: Settings) -> tuple[str, str]:
     return str(made.certificate), str(made.key)
 
 
+def development_ca(settings: Settings) -> str | None:
+    """The file with the development authority's certificate; None where the settings name a certificate of another."""
+    if settings.certificate and settings.certificate_key:
+        return None
+    return str(development_certificates(settings).ca)
+
+
 def development_certificates(settings: Settings) -> Any:
     """The development authority and the server's certificate, made on first use."""
     from urllib.parse import urlsplit
@@ -295,8 +302,7 @@ def _say_where(settings: Settings) -> None:
         from folkmoot import lab
 
         lines.append("Development mode: a seeded tenant, and tokens for anyone who asks.")
-        if settings.https_port:
-            ca = development_certificates(settings).ca
+        if settings.https_port and (ca := development_ca(settings)):
             lines += [
                 "",
                 f"The development CA certificate: {ca}",
@@ -313,7 +319,8 @@ def _curl(settings: Settings, group: str) -> str:
     from folkmoot.commands.tokens import person_token
 
     origins = Origins(settings)
-    trust = "" if origins.http else f"--cacert '{development_certificates(settings).ca}' "
+    ca = None if origins.http else development_ca(settings)
+    trust = f"--cacert '{ca}' " if ca else ""
     body = {
         "topic": "New product launch",
         "threads": [
