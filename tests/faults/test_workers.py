@@ -229,7 +229,7 @@ def test_what_workers_count_is_not_on_a_disk(tmp_path: Path) -> None:
 def counted_in(served: Running) -> Path:
     """Where a worker's counts are: files that it has mapped."""
     mapped = Path(f"/proc/{served.workers[0]}/maps").read_text().split()
-    return next(Path(each).parent for each in mapped if "/folkmoot-metrics-" in each)
+    return next(Path(each).parent for each in mapped if "/folkmoot-counts-" in each)
 
 
 def test_what_a_killed_server_counted_goes_with_the_next_start(tmp_path: Path) -> None:

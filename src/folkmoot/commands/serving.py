@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
 # These files are mapped into memory, and a full disk that has no room for a page of one kills who touches it (SIGBUS).
 # Where the system has a directory in memory they are there (shm_overview(7)).
-_METRICS_PREFIX = "folkmoot-metrics-"
+# Not the name that releases gave theirs which did not lock them: one of those may be at work beside this.
+_METRICS_PREFIX = "folkmoot-counts-"
 _IN_MEMORY = "/dev/shm"  # noqa: S108  (what is made in it has a name of its own)
 Sockets = list[tuple[Any, tuple[str, str] | None]]
 
