@@ -155,7 +155,7 @@ def reaching(settings: Settings) -> Iterator[None]:
             file = Path(settings.data) / "folkmoot.db"
             why = str(error)
             if file.exists() and not os.access(file, os.R_OK | os.W_OK):
-                why = "it is another user's; `folkmoot doctor` says what to do"
+                why = "this user may not read and write it; `folkmoot doctor` says what to do"
             raise DatabaseAway(f"The database file {file} cannot be used: {why}.", target="data") from error
         return
     import psycopg

@@ -67,3 +67,15 @@ def test_doctor_finds_what_is_another_user_s(data: Path, capsys: pytest.CaptureF
     printed = capsys.readouterr().out
     assert f"{data / 'folkmoot.db'} is another user's" in printed
     assert f"chown -R --reference={data} {data}" in printed
+
+
+def test_a_file_that_is_another_user_s_is_said_to_be_so(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.main(["person", "list", "--data", str(data)])
+    (data / "folkmoot.db").unlink()
+    (data / "folkmoot.db").mkdir()  # root may open every file, and nobody this
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["person", "list", "--data", str(data)])
+    assert "this user may not read and write it" in str(ended.value.code)
