@@ -83,7 +83,7 @@ class Given:
     def clock(self) -> float:
         return 0.0
 
-    def new(self, now: float) -> str:
+    def new(self, now: float, after: str | None = None) -> str:
         return self.ids.pop(0)
 
 
