@@ -193,11 +193,6 @@ def test_a_segment_that_leads_nowhere_is_named(any_library: Library, template: s
     assert message.startswith(f"Resource not found for the segment '{named}'"), message
 
 
-@pytest.mark.parametrize("path", ["", "/", "//"])
-def test_the_root_names_no_resource(library: Library, path: str) -> None:
-    refused(library.as_("AdeleV").get(path), 400, "BadRequest")
-
-
 @pytest.mark.parametrize(
     "path",
     [
