@@ -50,16 +50,17 @@ def test_what_is_restored_is_the_server_s(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_link_is_not_followed(data: Path, tmp_path: Path) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.touch()
-    (data / "folkmoot.db-turn").symlink_to(elsewhere)
-    (data / "folkmoot.db-next").hardlink_to(elsewhere)
-    cli.main(["person", "list", "--data", str(data)])
-    assert elsewhere.stat().st_uid == 0
+    elsewhere = [tmp_path / name for name in ("passwd", "shadow")]
+    for path in elsewhere:
+        path.touch()
+    (data / "folkmoot.db-turn").symlink_to(elsewhere[0])
+    (data / "folkmoot.db-next").hardlink_to(elsewhere[1])
+    cli.main(["person", "add", "ada", "--data", str(data)])
+    assert [path.stat().st_uid for path in elsewhere] == [0, 0]
 
 
 def test_doctor_finds_what_is_another_user_s(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cli.main(["person", "list", "--data", str(data)])
+    cli.main(["person", "add", "ada", "--data", str(data)])
     os.chown(data / "folkmoot.db", 0, 0)
     with pytest.raises(SystemExit) as ended:
         cli.main(["doctor", "--data", str(data)])
@@ -72,7 +73,7 @@ def test_doctor_finds_what_is_another_user_s(data: Path, capsys: pytest.CaptureF
 def test_a_file_that_is_another_user_s_is_said_to_be_so(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cli.main(["person", "list", "--data", str(data)])
+    cli.main(["person", "add", "ada", "--data", str(data)])
     (data / "folkmoot.db").unlink()
     (data / "folkmoot.db").mkdir()  # root may open every file, and nobody this
     monkeypatch.setattr(os, "access", lambda *_: False)
