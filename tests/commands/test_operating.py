@@ -187,6 +187,27 @@ def test_what_cannot_be_done_is_one_clear_line(operator: Operator, words: tuple[
     assert said in operator.refused(*words)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("person", "list"),
+        ("person", "disable", "ada"),
+        ("group", "show", "team"),
+        ("app", "list"),
+        ("grant", "list", "team"),
+        ("subscriptions", "list"),
+    ],
+)
+def test_a_data_directory_that_is_misspelt_is_not_made(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "typo"
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*words, "--data", str(data)])
+    assert f"There is no database in {data}." in str(ended.value.code)
+    assert not data.exists()
+
+
 def test_a_password_comes_by_standard_input(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     id = operator.facts("person", "add", "ada")["id"]
     monkeypatch.setattr("sys.stdin", io.StringIO("correct horse\n"))

@@ -264,6 +264,7 @@ def test_names_are_printed_whatever_the_terminal_can_show(tmp_path: Path, encodi
 
 
 def test_an_argument_that_is_no_text_is_one_clear_line(tmp_path: Path) -> None:
+    folkmoot("person", "add", "zoe", "--data", str(tmp_path))
     command = [sys.executable, "-m", "folkmoot", "person", "show", os.fsdecode(b"zo\xe9"), "--data", str(tmp_path)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)

@@ -90,7 +90,7 @@ def _add(options: argparse.Namespace, settings: Settings) -> None:
     def told(tx: Tx) -> dict[str, Any]:
         return _facts(tx, register(tx))
 
-    _print(options, operating.write(settings, told), secret)
+    _print(options, operating.write(settings, told, first=True), secret)
 
 
 def _set(options: argparse.Namespace, settings: Settings) -> None:

@@ -74,7 +74,7 @@ def _add(options: argparse.Namespace, settings: Settings) -> None:
         id = directory.create_group(tx, operating.operator(settings), draft, settings.domain)
         return _facts(tx, id, settings)
 
-    operating.show(options, operating.write(settings, make))
+    operating.show(options, operating.write(settings, make, first=True))
 
 
 def _list(options: argparse.Namespace, settings: Settings) -> None:

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -37,17 +38,23 @@ class NotThere(Refusal):
 
 
 @contextlib.contextmanager
-def opened(settings: Settings) -> Iterator[Store]:
-    """The database that the settings name."""
+def opened(settings: Settings, *, first: bool = False) -> Iterator[Store]:
+    """The database that the settings name. Raises `NotThere` where a data directory has none, unless that is made by
+    what comes `first`: for anything else the directory is misspelt."""
     from folkmoot import app
 
+    if settings.database is None and not first and not (Path(settings.data) / "folkmoot.db").exists():
+        raise NotThere(
+            f"There is no database in {settings.data}. Name the server's data directory with --data; its first start "
+            "makes one, and so does adding a person, a group or an application."
+        )
     with contextlib.closing(app.open_store(settings)) as store:
         yield store
 
 
-def write(settings: Settings, function: Callable[[Tx], T]) -> T:
-    """Run `function` in one transaction."""
-    with opened(settings) as store:
+def write(settings: Settings, function: Callable[[Tx], T], *, first: bool = False) -> T:
+    """Run `function` in one transaction; `first` as `opened` has it."""
+    with opened(settings, first=first) as store:
         return store.write_here(function)
 
 

@@ -86,7 +86,7 @@ def _add(options: argparse.Namespace, settings: Settings) -> None:
             identities.link(tx, issuer, "person", options.subject, made)
         return _facts(tx, operating.person(tx, made, settings))
 
-    operating.show(options, operating.write(settings, add))
+    operating.show(options, operating.write(settings, add, first=True))
 
 
 def _list(options: argparse.Namespace, settings: Settings) -> None:
