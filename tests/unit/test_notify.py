@@ -225,7 +225,7 @@ def test_what_was_told_is_told_once_also_where_it_was_noted_meanwhile_that_nothi
 
 @pytest.mark.parametrize("answer", [unanswered, status(500), status(410), status(404), status(302)])
 def test_a_failing_endpoint_is_tried_again_and_loses_nothing(
-    play: Callable[[Scene], None], answer: Callable[[], Reply]
+    play: Callable[[Scene], None], answer: Callable[[], Reply], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scene(w: World) -> None:
         g = await w.group(1)
@@ -254,6 +254,8 @@ def test_a_failing_endpoint_is_tried_again_and_loses_nothing(
             (True, 4)
         ]
         assert all((row["error"] is None) == (row["status"] == 202) for row in log)
+        assert "notifications to https://listener.example fail" in caplog.text
+        assert "/notify" not in caplog.text, "there may be secrets in a path"
 
     play(scene)
 

@@ -342,8 +342,8 @@ def _to_be_warned(batch: Batch) -> list[str]:
 
 
 def _shown(url: str) -> str:
-    """A URL for the log, without the query, in which there may be secrets."""
+    """A URL for the log: its origin, for in the path and the query there may be secrets."""
     with suppress(ValueError):
         parts = urlsplit(url)
-        return f"{parts.scheme}://{parts.netloc}{parts.path}"
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     return "an endpoint"
