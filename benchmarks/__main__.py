@@ -17,6 +17,7 @@ from benchmarks import (
     cost,
     delta,
     flat,
+    instructions,
     lists,
     log,
     machine,
@@ -60,6 +61,7 @@ def main() -> None:
             "flat": [],
             "log": [],
             "cost": [],
+            "instructions": [],
             "attachments": [],
             "notify": [],
             "stream": [],
@@ -80,6 +82,9 @@ def main() -> None:
                     if "cost" in wanted:
                         writes = [name for name in WORKLOADS if WORKLOADS[name].writes]
                         results["cost"] += cost.run(load, made, options, writes)
+                    if "instructions" in wanted:
+                        lines = [name for name in WORKLOADS if not name.startswith("search-")]
+                        results["instructions"] += instructions.run(load, made, options, lines)
                     if "delta" in wanted:
                         results["delta"] += delta.run(made, options)
                     if "lists" in wanted:
@@ -113,6 +118,7 @@ def _options() -> argparse.Namespace:
             "paging",
             "delta",
             "flat",
+            "instructions",
             "lists",
             "log",
             "cost",

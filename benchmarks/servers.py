@@ -160,13 +160,15 @@ def server(
     profile: Path | None = None,
     workers: int = 1,
     environment: Mapping[str, str] | None = None,
+    module: str = "folkmoot",
+    under: Sequence[str] = (),
 ) -> Iterator[Running]:
     """`folkmoot serve` on `place`; under the profiler when there is a file for what that finds.
 
-    `environment`: what is set beside what is set here.
+    `environment`: what is set beside what is set here; `module`: the program; `under`: the command that runs it.
     """
-    how = ["folkmoot"] if profile is None else ["benchmarks.profiling", str(profile)]
-    with _serving(how, place, "--workers", str(workers), environment=environment) as running:
+    how = [module] if profile is None else ["benchmarks.profiling", str(profile)]
+    with _serving(how, place, "--workers", str(workers), environment=environment, under=under) as running:
         yield running
 
 
@@ -179,20 +181,24 @@ def server_without_log(place: Place) -> Iterator[Running]:
 
 @contextlib.contextmanager
 def _serving(
-    module: Sequence[str], place: Place, *options: str, environment: Mapping[str, str] | None = None
+    module: Sequence[str],
+    place: Place,
+    *options: str,
+    environment: Mapping[str, str] | None = None,
+    under: Sequence[str] = (),
 ) -> Iterator[Running]:
     port = free_port()
     ports = ["--http-port", str(port), "--https-port", str(free_port())]
-    command = [sys.executable, "-m", *module, "serve", *place.options, *ports, *options]
+    command = [*under, sys.executable, "-m", *module, "serve", *place.options, *ports, *options]
     with _running(command, port, place, environment) as running:
         yield running
 
 
 @contextlib.contextmanager
-def floor(place: Place) -> Iterator[Running]:
-    """The floor on `place`."""
+def floor(place: Place, under: Sequence[str] = ()) -> Iterator[Running]:
+    """The floor on `place`; `under` as `server` has it."""
     port = free_port()
-    command = [sys.executable, "-m", "benchmarks.floor", str(port), place.kind, place.database]
+    command = [*under, sys.executable, "-m", "benchmarks.floor", str(port), place.kind, place.database]
     with _running(command, port, place) as running:
         yield running
 
