@@ -106,8 +106,9 @@ def test_a_long_post_is_previewed_by_its_first_words() -> None:
         "".join(f"<td><u id={n}>" for n in range(4_000)),
         "".join(f"<a href=x><b id={n}>" for n in range(4_000)),
         "".join(f"<b id={n}><div>" for n in range(4_000)) + "</b>x" * 4_000,
+        "<p><td>" + "<b>" * 250 + "<hr>" * 4_000,
     ],
-    ids=["left open", "font", "li", "td", "a", "div"],
+    ids=["left open", "font", "li", "td", "a", "div", "hr"],
 )
 def test_formatting_that_is_left_open_is_not_opened_again_and_again(markup: str) -> None:
     """As the standard has it each `x` of the first would be in three thousand elements: two hundred megabytes."""
@@ -132,6 +133,22 @@ LETTER = (
 
 def test_a_long_letter_is_what_its_parts_are() -> None:
     assert clean(LETTER * 400) == clean(LETTER) * 400
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<b><table><tbody><tr><td>one</b></td><td>two</td></tr></tbody></table></b>",
+        "<div><table><tbody><tr><td>one</div></font></td><td>two</td></tr></tbody></table></div>",
+        "<table><tbody><tr><td><ul><li>one</td></tr></tbody></table><p>two</p>",
+        "<!-->one<!--[if mso]>no<![endif]-->, <!--->two",
+        "one <svg width=1 /> two",
+        "one <select><option>two</select> <noscript>three</noscript>",
+    ],
+    ids=["end of b in a cell", "ends in a cell", "end of a cell", "comments", "drawing", "choice"],
+)
+def test_a_long_letter_loses_nothing_that_a_short_one_has(markup: str) -> None:
+    assert clean("<br>" * 3_000 + markup) == "<br>" * 3_000 + clean(markup)
 
 
 def test_a_long_letter_is_as_safe_as_a_short_one() -> None:

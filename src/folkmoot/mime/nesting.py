@@ -8,7 +8,7 @@ and `<p>` gigabytes.
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 
 # What a parser may be given as it is: tags, and tags times formatting elements. Some tenths of a second at worst.
 _TAGS = 3_000
@@ -17,9 +17,9 @@ _PRODUCT = 100_000
 DEPTH = 256
 
 _FORMATTING = re.compile(r"<(?:a|b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)[\s/>]", re.IGNORECASE)
-_NEVER_TEXT = "script|style|title|textarea|xmp|iframe|noembed|noframes|noscript|plaintext|svg|math|select|template"
+_NEVER_TEXT = "script|style|title|template|iframe|noembed|noframes"
 _LEFT_OUT = re.compile(
-    rf"<!--.*?(?:--!?>|\Z)|<[!?][^>]*+(?:>|\Z)|<(?P<raw>{_NEVER_TEXT})\b.*?(?:</(?P=raw)\b[^>]*+(?:>|\Z)|\Z)",
+    rf"<!--(?:-?>|.*?(?:--!?>|\Z))|<[!?][^>]*+(?:>|\Z)|<(?P<raw>{_NEVER_TEXT})\b.*?(?:</(?P=raw)\b[^>]*+(?:>|\Z)|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
 _TOKEN = re.compile(r"<(?P<end>/?)(?P<name>[a-zA-Z][a-zA-Z0-9]*)(?P<rest>[^<>]*+)>")
@@ -63,6 +63,8 @@ _ENDING = {
     name: ((_ENDS[name],) if name in _ENDS else ()) + ((_P,) if name in _ENDS_P else ())
     for name in _ENDS_P | set(_ENDS)
 }
+# By the name of an element that a tag ends: what such a tag does not reach out of; others out of no cell.
+_WITHIN = {"table": frozenset[str](), **dict.fromkeys(("td", "th", "caption", "tr", "tbody", "thead", "tfoot"), _TABLE)}
 
 
 def is_costly(markup: str) -> bool:
@@ -78,14 +80,21 @@ def plain(markup: str, known: frozenset[str]) -> str:
     """
     found: list[str] = []
     open_: list[str] = []
-    there: Counter[str] = Counter()
+    there: defaultdict[str, list[int]] = defaultdict(list)  # by name, how many are around each that is open
     flattened: Counter[str] = Counter()
     at = 0
 
-    def end() -> None:
-        name = open_.pop()
-        there[name] -= 1
-        found.append(f"</{name}>")
+    def end(ended: frozenset[str], outside: frozenset[str]) -> None:
+        """End the innermost of `ended`, and all that is in it, unless it is outside of one of the others."""
+        depth = innermost(ended)
+        if depth >= 0 and depth > innermost(outside):
+            while len(open_) > depth:
+                name = open_.pop()
+                there[name].pop()
+                found.append(f"</{name}>")
+
+    def innermost(names: frozenset[str]) -> int:
+        return max([there[name][-1] for name in names if there[name]], default=-1)
 
     markup = _LEFT_OUT.sub("", markup)
     for token in _TOKEN.finditer(markup):
@@ -97,35 +106,20 @@ def plain(markup: str, known: frozenset[str]) -> str:
         if token["end"]:
             if flattened[name]:
                 flattened[name] -= 1
-            elif there[name]:
-                while open_[-1] != name:
-                    end()
-                end()
+            else:
+                end(frozenset((name,)), _WITHIN.get(name, _CELL))
             continue
         for ended, outside in _ENDING.get(name, ()):
-            if any(there[each] for each in ended):
-                for _ in range(_above(open_, ended, outside)):
-                    end()
+            end(ended, outside)
         rest = token["rest"] if _PLAIN.fullmatch(token["rest"]) else ""
         if name in _VOID:
             found.append(f"<{name}{rest}>")
         elif len(open_) < DEPTH:
+            there[name].append(len(open_))
             open_.append(name)
-            there[name] += 1
             found.append(f"<{name}{rest}>")
         else:
             flattened[name] += 1
     found.append(markup[at:].replace("<", "&lt;"))
-    while open_:
-        end()
+    found += [f"</{name}>" for name in reversed(open_)]
     return "".join(found)
-
-
-def _above(open_: list[str], ended: frozenset[str], outside: frozenset[str]) -> int:
-    """How many of the open elements end with the innermost of `ended` that is not outside of one of the others."""
-    for number, name in enumerate(reversed(open_), 1):
-        if name in ended:
-            return number
-        if name in outside:
-            return 0
-    return 0
