@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import ROADS, Graph, address, iso, recipient
+from tests.harness import ROADS, Answer, Graph, address, iso, recipient
 from tests.protocol.shapes import well_formed
 
 ROW = "POST thread/reply"
@@ -143,3 +143,19 @@ def test_many_at_once(graph: Graph) -> None:
     thread = graph.as_("AdeleV").get(place.thread_path()).json
     assert thread["preview"] == posts[-1]["body"]["content"]
     assert thread["uniqueSenders"] == ["Adele Vance", "Alex Wilber", "Isaiah Langer", "Megan Bowen"]
+
+
+def test_no_more_participants_join_than_a_thread_has_room_for(graph: Graph) -> None:
+    place = graph.as_("AdeleV").start()
+
+    def join(*numbers: int) -> Answer:
+        joining = [{"emailAddress": {"name": "n" * 1_000, "address": f"{number}@x.example"}} for number in numbers]
+        post = {"body": {"content": "Yes"}, "newParticipants": joining}
+        return graph.as_("AdeleV").post(f"{place.thread_path()}/reply", {"post": post})
+
+    assert join(*range(30)).status == join(*range(30, 60)).status == 202
+    graph.changes()
+    answer = join(*range(60, 70))
+    assert (answer.status, answer.target) == (400, "post.newParticipants")
+    assert graph.changes() == []
+    assert join(*range(50, 61)).status == join().status == 202

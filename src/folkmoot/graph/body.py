@@ -21,6 +21,7 @@ from folkmoot.graph.attached import attachment_drafts
 from folkmoot.graph.depth import MAX_DEPTH, too_deep
 from folkmoot.mime import html
 from folkmoot.model import EmailAddress, PostDraft, Recipient, ThreadDraft
+from folkmoot.ops.posts import LONGEST_LIST
 from folkmoot.refusals import BadBody, NotJson
 from folkmoot.store import search
 
@@ -29,7 +30,6 @@ T = TypeVar("T", bound=msgspec.Struct)
 # Characters. All that a page shows of an item but its content is held at once, so none of it may be as long as a body.
 LONGEST_TOPIC = 4_096
 LONGEST_RECIPIENT = 1_024  # name and address together
-LONGEST_LIST = 65_536  # of recipients, or of categories, together
 
 _AT = re.compile(r" - at `(?:key in )?\$?\.?(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]*)`")

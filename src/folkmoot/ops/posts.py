@@ -7,9 +7,12 @@ from msgspec.structs import replace
 
 from folkmoot.model import Place, Post, PostDraft, Recipient, Standing
 from folkmoot.ops import access, attachments, extensions, policy
+from folkmoot.refusals import BadBody
 from folkmoot.store import edits, rows, search
 from folkmoot.store.changes import next_seq, record
 from folkmoot.store.db import Tx
+
+LONGEST_LIST = 65_536  # characters of the names and addresses of recipients together
 
 _encode = msgspec.json.Encoder().encode
 _decode_names = msgspec.json.Decoder(list[str]).decode
@@ -19,10 +22,12 @@ _decode_recipients = msgspec.json.Decoder(list[Recipient]).decode
 def reply(tx: Tx, place: Place, draft: PostDraft, to: Post | None = None) -> str:
     """Add a post to a thread, in reply to the post `to` or to the thread as a whole, and return the post's id.
 
-    New participants join the thread's recipients. Raises what `policy` refuses.
+    New participants join the thread's recipients. Raises what `policy` refuses, and `BadBody` where these would be too
+    many for the thread.
     """
     standing, thread, conversation = place.standing, place.thread, place.conversation
     policy.require(tx, standing, thread, draft)
+    to_recipients = _joined(thread.to_recipients, draft.new_participants)
     # A clock that was set back must not put a post before those that are there: neither by its time, nor among those of
     # the same time by its id, which another process, or this one before it was started anew, made by the clock of then.
     received = max(tx.now, thread.last_delivered_at)
@@ -50,7 +55,7 @@ def reply(tx: Tx, place: Place, draft: PostDraft, to: Post | None = None) -> str
             last_delivered_at=received,
             unique_senders=_with_name(thread.unique_senders, name),
             preview=draft.preview,
-            to_recipients=with_participants(thread.to_recipients, draft.new_participants),
+            to_recipients=to_recipients,
         ),
         replace(
             conversation,
@@ -171,6 +176,22 @@ def with_participants(recipients: str, joining: tuple[Recipient, ...]) -> str:
             known.add(address)
             listed.append(participant)
     return _encode(listed).decode()
+
+
+def _joined(recipients: str, joining: tuple[Recipient, ...]) -> str:
+    """`with_participants` of a thread that is there; BadBody where the list would become longer than `LONGEST_LIST`."""
+    joined = with_participants(recipients, joining)
+    # What is no longer as JSON is no longer without its marks.
+    if len(joined) > max(LONGEST_LIST, len(recipients)):
+        addresses = [recipient.email_address for recipient in _decode_recipients(joined)]
+        length = sum(len(each.name or "") + len(each.address or "") for each in addresses)
+        if length > LONGEST_LIST:
+            raise BadBody(
+                f"With those of 'post.newParticipants' the thread's recipients are {length} characters long; at most "
+                f"{LONGEST_LIST} are supported.",
+                target="post.newParticipants",
+            )
+    return joined
 
 
 def _with_name(stored: str, name: str) -> str:
