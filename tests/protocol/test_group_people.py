@@ -96,6 +96,24 @@ def test_both_are_ordered_and_searched_by_what_one_of_them_has(library: Library)
     assert [item["displayName"] for item in found.value] == [NAME["LeeG"]]
 
 
+@pytest.mark.parametrize("ordered", ["userType", "accountEnabled", "mailEnabled", "visibility", "mail", "displayName"])
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+@pytest.mark.parametrize("which", ["members", "transitiveMembers"])
+def test_both_are_ordered_page_by_page(library: Library, which: str, ordered: str, direction: str) -> None:
+    """Who does not have it comes before all values, and behind them where it is the other way round."""
+    adele = library.as_("AdeleV")
+    path = f"/groups/{made('Storage')}/{which}?$count=true&$orderby={ordered}%20{direction}"
+    whole = [item["id"] for item in adele.get(path, ConsistencyLevel="eventual").value]
+    by_one, next_link = [], f"{path}&$top=1"
+    while next_link:
+        page = adele.get(next_link, ConsistencyLevel="eventual")
+        by_one += [item["id"] for item in page.value]
+        next_link = page.json.get("@odata.nextLink")
+    assert by_one == whole
+    if which == "members" and ordered in ("userType", "accountEnabled"):
+        assert whole[0 if direction == "asc" else -1] == made("Frontend")
+
+
 def test_whoever_sees_the_group_sees_who_is_in_it(graph: Graph) -> None:
     for path in ("members", "owners"):
         assert graph.as_("JoniS").get(f"{PATH}/{path}").value

@@ -6,7 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import BindParameter, FromClause, and_, bindparam, false, func, literal, or_, select, true, union_all
+from sqlalchemy import (
+    BindParameter,
+    FromClause,
+    and_,
+    bindparam,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    type_coerce,
+    union_all,
+)
 from sqlalchemy.sql import ColumnElement
 
 from folkmoot.graph import attachments
@@ -211,7 +224,10 @@ def _object_noun(id: Sql, table: FromClause) -> Noun:
     found = {"id": Field(name="id", type=Edm.GUID, wire=Edm.STRING, sql=id, nullable=False)}
     for each in (*_held_user.entity.fields, *_held_group.entity.fields):
         if each.filter and each.sql is not None and each.name != "id":
-            sql = func.coalesce(found[each.name].sql, each.sql) if each.name in found else each.sql
+            # No column, for one that is never null in its own table may be so here.
+            sql: Any = each.sql if isinstance(each.sql, Mapping) else type_coerce(each.sql, each.sql.type)
+            if each.name in found:
+                sql = func.coalesce(found[each.name].sql, sql)
             found[each.name] = replace(each, sql=sql, nullable=True)
     properties = {name: Property(each, ()) for name, each in found.items()}
     entity = Entity(name="directoryObject", fields=tuple(found.values()))
