@@ -367,13 +367,16 @@ def _not_decoded() -> bytes:
 
 
 def _refusal(status: HTTPStatus, code: str, message: str) -> bytes:
-    """An answer in Graph's envelope that ends its connection."""
+    """An answer in Graph's envelope that ends its connection.
+
+    Pages of every origin may read it: the request may have been given up before its `Origin` came.
+    """
     date = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
     id = str(uuid.uuid4())
     inner = {"date": date, "request-id": id, "client-request-id": id}
     body = msgspec.json.encode({"error": {"code": code, "message": message, "innerError": inner}})
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        f"access-control-allow-origin: *\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + body

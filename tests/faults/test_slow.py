@@ -73,6 +73,7 @@ def test_a_request_that_trickles_is_refused(served: Running, body: bool) -> None
     start, _, content = said.partition(b"\r\n\r\n")
     assert start.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in start
+    assert b"access-control-allow-origin: *" in start, "the page of a browser may not read it"
     error = json.loads(content)["error"]
     assert (error["code"], list(error["innerError"])) == (
         "RequestTimeout",
