@@ -458,3 +458,14 @@ def test_every_property_is_filtered_here() -> None:
         silent = {"deletedDateTime", "createdDateTime", "renewedDateTime", "isAssignableToRole", "membershipRule"}
         silent |= {"membershipRuleProcessingState", "resourceBehaviorOptions", "resourceProvisioningOptions"}
         assert known - words - silent == set(), feed
+
+
+def test_an_empty_filter_is_none(any_library: Library) -> None:
+    """The people picker of the Graph Toolkit asks for a group's members by one, before anything is typed."""
+    group, adele = any_library.launch.group_path, any_library.as_("AdeleV", scopes=EVERYTHING)
+    for path in (f"{group}/members/microsoft.graph.user", "/groups", "/users", f"{group}/threads"):
+        everything = adele.get(f"{path}?$top=6")
+        assert everything.json["value"], everything
+        assert adele.get(f"{path}?$filter=&$top=6").json["value"] == everything.json["value"], path
+        counted = adele.get(f"{path}/$count", ConsistencyLevel="eventual").text
+        assert adele.get(f"{path}/$count?$filter=", ConsistencyLevel="eventual").text == counted, path

@@ -81,7 +81,6 @@ def test_an_option_that_no_row_takes(any_library: Library, query: str, target: s
 
 
 BAD_ON_LISTS = [
-    ("$filter=", "$filter"),
     ("$filter=%20", "$filter"),
     ("$filter=id", "$filter"),
     ("$filter=id eq", "$filter"),
@@ -177,7 +176,7 @@ def test_what_is_for_collections_does_not_fit_one_item(any_library: Library, que
 def test_a_count_takes_a_filter_that_can_be_evaluated(any_library: Library) -> None:
     for request_ in COUNTS:
         with case(request_.name):
-            for query, target in (("$filter=nope eq 1", "$filter"), ("$search=(", "$search"), ("$filter=", "$filter")):
+            for query, target in (("$filter=nope eq 1", "$filter"), ("$search=(", "$search"), ("$filter=(", "$filter")):
                 refused(ask(any_library, request_, query), 400, code(request_, target), target)
 
 

@@ -54,6 +54,12 @@ def test_nothing() -> None:
     assert parse_options("") == Options() == parse_options("&")
 
 
+def test_no_filter() -> None:
+    assert parse_options("$filter=") == Options() == parse_options("filter")
+    assert parse_options("$filter=&$top=5").texts == (("$top", "5"),)
+    assert parse_options("$expand=members($filter=;$top=1)").expand[0].options.filter is None
+
+
 def test_next_link() -> None:
     text = "$select=id,topic&filter=topic eq 'ä%26%25=' or a/b eq 2&$expand=posts($top=1;count=true)"
     texts = parse_options(text).texts
@@ -82,7 +88,7 @@ def test_next_link() -> None:
         ("$format=xml", "$format", "json"),
         ("$top=1&top=2", "$top", "more than once"),
         ("$levels=2", "$levels", "Supported: $select"),
-        ("$filter=", "$filter", "empty"),
+        ("$filter=%20", "$filter", "empty"),
         ("$filter=a%ZZ", "$filter", "hexadecimal"),
         ("$filter=%ff", "$filter", "UTF-8"),
         ("$filter=a eq '%00'", "$filter", "character 7"),

@@ -210,6 +210,9 @@ def _add(texts: dict[str, str], name: str, value: str, allow: frozenset[str] | N
 
 
 def _build(texts: dict[str, str], others: tuple[tuple[str, str], ...], depth: int) -> Options:
+    if texts.get("$filter") == "":
+        # No filter: the Graph Toolkit's pickers send that until something is typed.
+        del texts["$filter"]
     get = texts.get
     return Options(
         select=None if (text := get("$select")) is None else parse_select(text),
