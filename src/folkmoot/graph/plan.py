@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from sqlalchemy import Boolean, ColumnElement, Select, and_, bindparam, func, literal, or_, select, true
@@ -311,9 +311,9 @@ class Branch:
 _PLANNED = frozenset(("$select", "$expand", "$filter", "$search", "$orderby"))
 _PLANS: dict[tuple[object, ...], Plan] = {}
 _PLANS_KEPT = 1024
-# Characters of the queries whose plans are kept. A plan takes a hundred bytes and more for each, so a thousand of the
-# longest would take a gigabyte of every process.
-_CHARACTERS_KEPT = 100_000
+# Characters of a query whose plan is kept. A plan takes a hundred bytes and more for each, so a thousand of the longest
+# would take a gigabyte of every process.
+_CHARACTERS_KEPT = 1_024
 
 
 def plan_for(
@@ -337,26 +337,11 @@ def plan_for(
         plan = make(feed, options, app=caller.kind == "app", now=now)
         if fleeting:
             return plan
-        _PLANS[key] = plan
-        _forget()
+        if sum([len(text) for _, text in texts]) <= _CHARACTERS_KEPT:
+            while len(_PLANS) >= _PLANS_KEPT:
+                _PLANS.pop(next(iter(_PLANS)), None)
+            _PLANS[key] = plan
     return plan
-
-
-def _forget() -> None:
-    """Let go of the oldest plans beyond what is kept."""
-    kept = list(_PLANS)  # at once: other threads add to it
-    number, characters = len(kept), sum(map(_characters, kept))
-    for key in kept:
-        if number <= _PLANS_KEPT and characters <= _CHARACTERS_KEPT:
-            return
-        _PLANS.pop(key, None)
-        number -= 1
-        characters -= _characters(key)
-
-
-def _characters(key: tuple[object, ...]) -> int:
-    texts = cast(tuple[tuple[str, str], ...], key[-1])
-    return sum([len(text) for _, text in texts])
 
 
 @lru_cache(maxsize=1024)
