@@ -27,7 +27,7 @@ from folkmoot.observe import ABORT, GONE, HOLDS, WHOLE, log
 # first must be the client: a request that meets the server's closing fails, and a POST is not safely sent again.
 KEEP_ALIVE_SECONDS: Final = 75
 LOOK_SECONDS: Final = 1.0
-# A body may take longer, as long as it brings so many bytes a second on average: less than any line does.
+# A body may take longer, as long as it goes on bringing so many bytes a second: less than any line does.
 SLOWEST: Final = 1_000
 # Whatever stays unsent is counted, until nothing does. (uvloop's TLS takes 0 for "always full".)
 _HIGH_WATER, _LOW_WATER = 1, 0
@@ -118,7 +118,6 @@ class Protocol(HttpToolsProtocol):
         self._holds = 0
         self._receiving = False
         self._since = 0.0  # when the request began that is being received; when it began to be idle
-        self._came = 0
         self._waiting = 0  # bytes that were unsent at the last look, and since when they have not become fewer
         self._stuck_since = 0.0
         self._extensions: dict[str, Any] = {}
@@ -191,7 +190,6 @@ class Protocol(HttpToolsProtocol):
         self.scope["extensions"] = self._extensions
         self._receiving = True
         self._since = self._guard.now
-        self._came = 0
 
     def on_headers_complete(self) -> None:
         self._measure()
@@ -255,7 +253,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
-        self._came += len(body)
+        # Bytes that came fast are no time to send nothing in.
+        self._since = min(self._since + len(body) / SLOWEST, self._guard.now)
         self._most = self._unsure = self._packet
 
     def on_message_complete(self) -> None:
@@ -303,7 +302,7 @@ class Protocol(HttpToolsProtocol):
         elif self._receiving:
             if self.flow.read_paused:
                 self._since = now  # it is the server that takes its time
-            elif now - self._since > self._guard.allowance.receive_seconds + self._came / SLOWEST:
+            elif now - self._since > self._guard.allowance.receive_seconds:
                 self._refuse(_late(self._guard.allowance.receive_seconds))
         elif self.cycle is not None and not self.cycle.response_complete:
             self._since = now

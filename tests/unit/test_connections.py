@@ -216,6 +216,50 @@ SMALL = head(200)
 CHUNKED = head(200, b"Transfer-Encoding: chunked")
 
 
+@pytest.mark.parametrize(("more", "cut_off"), [(b"", True), (b"x" * 20_000, False)], ids=["nothing", "slowly"])
+def test_a_body_that_stops_coming_is_not_waited_for(more: bytes, cut_off: bool) -> None:
+    """However much of it came before, and however fast."""
+
+    received = asyncio.Event()
+    wanted = 1_000_000
+
+    async def work(guard: Watched, connect: Connect) -> None:
+        nonlocal wanted
+        reader, writer = await connect()
+        await reader.readuntil(b"\r\n\r\n0")
+        (connection,) = guard.connections
+        writer.write(head(200, b"Content-Length: 2000000") + bytes(wanted))
+        await received.wait()
+        guard.now += 25
+        if more:
+            received.clear()
+            wanted += len(more)
+            writer.write(more)
+            await received.wait()
+        guard.now += 15
+        connection.look(guard.now)
+        if cut_off:
+            assert b" 408 " in (await reader.read(-1)).split(b"\r\n")[0]
+        else:
+            writer.write(bytes(2_000_000 - wanted))
+            assert (await reader.readuntil(b"2000000")).startswith(b"HTTP/1.1 200")
+
+    async def noted(scope: Any, receive: Any, send: Any) -> None:
+        came = 0
+
+        async def noting() -> Any:
+            nonlocal came
+            message = await receive()
+            came += len(message.get("body", b""))
+            if came >= wanted:
+                received.set()
+            return message
+
+        await echo(scope, noting, send)
+
+    serve(noted, Allowance(receive_seconds=30), work, None)
+
+
 @pytest.mark.parametrize("many", [False, True], ids=["line", "lines"])
 @pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut"])
 def test_a_head_of_as_many_bytes_as_may_be_is_taken_and_one_more_is_not(many: bool, cut: bool) -> None:
