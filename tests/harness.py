@@ -12,7 +12,7 @@ import asyncio
 import shutil
 import sqlite3
 from base64 import b64encode, urlsafe_b64decode
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -418,7 +418,9 @@ class Graph:
         """One request by way of httpx."""
         return self.loop.run(self.asking(method, url, content, headers))
 
-    async def asking(self, method: str, url: str, content: bytes | None, headers: Mapping[str, str]) -> Answer:
+    async def asking(
+        self, method: str, url: str, content: bytes | AsyncIterable[bytes] | None, headers: Mapping[str, str]
+    ) -> Answer:
         """The same, for those who wait on the event loop."""
         got = await self._http.request(method, url, content=content, headers=headers)
         return Answer(got.status_code, got.headers, got.content)

@@ -27,6 +27,7 @@ from folkmoot.config import DatabaseAway, Settings, SettingWrong
 from folkmoot.graph.app import VERSION, GraphDoor
 from folkmoot.graph.limits import parse_limits
 from folkmoot.graph.notifications import Notifications
+from folkmoot.graph.room import Room
 from folkmoot.graph.streaming import Streams
 from folkmoot.graph.surface import PERMISSIONS
 from folkmoot.graph.uploading import PATH as UPLOADS
@@ -358,6 +359,7 @@ def build(
             sign_ins=StoredSignIns(store),
             permissions=PERMISSIONS,
         )
+    room = Room(settings.max_bodies_bytes)
     door = GraphDoor(
         store,
         who or identities(settings, store, clock),
@@ -372,11 +374,11 @@ def build(
             "extended": parse_limits(settings.extended_limits),
         },
         max_requests=settings.max_requests,
-        max_bodies=settings.max_bodies_bytes,
+        room=room,
         development=settings.mode == "development",
         streams=streams,
     )
-    uploads = UploadDoor(store, root=origins.root)
+    uploads = UploadDoor(store, root=origins.root, room=room)
     publisher = publisher_app(
         key=lambda: notification_key(settings), origin=origins.canonical, tenant_id=settings.tenant_id
     )

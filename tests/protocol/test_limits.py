@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 from folkmoot import app
 from folkmoot.graph import limits
 from tests.harness import GROUP, Client, Graph
+from tests.protocol.test_attachment_upload import SIZE, opened
 
 SALES = GROUP["SalesAndMarketing"]
 Limited = Callable[..., Graph]
@@ -178,6 +179,63 @@ def test_compressed_bodies_count_as_what_they_may_become(limited: Limited) -> No
 
     assert graph.loop.run(all_of_them(small, 10)) == [201] * 10
     assert sorted(graph.loop.run(all_of_them(large, 2))) == [201, 503]
+
+
+class Slow:
+    """A body of which `came` is sent at once, and the rest when somebody says `go_on`."""
+
+    def __init__(self, body: bytes, came: int) -> None:
+        self.there = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self._parts = body[:came], body[came:]
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._parts[0]
+        self.there.set()  # it was taken, for more is asked for
+        await self.go_on.wait()
+        yield self._parts[1]
+
+
+@pytest.mark.parametrize(("came", "expected"), [(10, 201), (3_000_000, 503)])
+def test_of_a_body_what_has_come_is_held(limited: Limited, came: int, expected: int) -> None:
+    """Who says that much will come, and sends nothing, keeps nobody out: not by the bodies, and not by the requests."""
+    graph = limited(max_bodies_bytes=4 * 1024 * 1024, max_requests=1)
+    post = {"body": {"contentType": "text", "content": "x" * 3_000_000}}
+    body = msgspec.json.encode({"topic": "Large", "threads": [{"posts": [post]}]})
+    headers = {"Authorization": f"Bearer {graph.as_('AdeleV').token}", "Content-Type": "application/json"}
+    headers |= {"Content-Length": str(len(body))}
+    url = f"https://localhost:8443/v1.0/groups/{SALES}/conversations"
+
+    async def beside_a_slow_one() -> tuple[int, int]:
+        slow = Slow(body, came)
+        first = asyncio.create_task(graph.asking("POST", url, slow, headers))
+        await slow.there.wait()
+        second = await graph.asking("POST", url, body, headers)
+        slow.go_on.set()
+        return second.status, (await first).status
+
+    assert graph.loop.run(beside_a_slow_one()) == (expected, 201)
+
+
+def test_what_waits_of_uploads_is_held_too(limited: Limited) -> None:
+    graph = limited(max_bodies_bytes=4 * 1024 * 1024)
+    adele = graph.as_("AdeleV")
+    url = opened(adele, adele.start())
+    headers = {"Content-Range": f"bytes 0-{SIZE - 1}/{SIZE}"}
+
+    async def one_too_many() -> int:
+        slow = [Slow(bytes(SIZE), 1_000_000) for _ in range(4)]
+        asked = [asyncio.create_task(graph.asking("PUT", url, each, headers)) for each in slow]
+        for each in slow:
+            await each.there.wait()
+        refused = await graph.asking("PUT", url, bytes(SIZE), headers)
+        for each in slow:
+            each.go_on.set()
+        await asyncio.gather(*asked)
+        return refused.status
+
+    assert graph.loop.run(one_too_many()) == 503
+    assert graph.loop.run(graph.asking("PUT", url, bytes(SIZE), headers)).status == 201  # what they took was given back
 
 
 # ── who is told, and who is not held to it ───────────────────────────────────────────────────────────────────────────

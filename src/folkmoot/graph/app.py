@@ -31,6 +31,7 @@ from folkmoot.graph.reads import Count, Page
 from folkmoot.graph.replay import fingerprint, once, read_key
 from folkmoot.graph.resolve import Resolved, resolve
 from folkmoot.graph.road import Road
+from folkmoot.graph.room import Room, Share
 from folkmoot.graph.sending import Receive, Send, send_answer, send_events
 from folkmoot.graph.stream_reads import Listener
 from folkmoot.graph.streaming import Streams
@@ -82,6 +83,7 @@ class _Asked(NamedTuple):
     scope: MutableMapping[str, Any]
     headers: Mapping[bytes, bytes]
     receive: Receive
+    share: Share
 
 
 class GraphDoor:
@@ -91,7 +93,7 @@ class GraphDoor:
     the mail domain of new groups; `outgoing` sends to URLs that clients name, `notifications` what is said there;
     `max_body` is the largest request body, `max_attachment` the largest attachment, both in bytes. `limits` say how
     much applications may ask for (None: as much as they like). No more than `max_requests` are answered at the same
-    time, and no more than `max_bodies` bytes of their bodies held; what is beyond is refused at once. In `development`
+    time, and their bodies have no more than `room`; what is beyond is refused at once. In `development`
     a request may say under which profile it is answered: `Prefer: folkmoot.profile=strict` or `=extended`. `streams`
     are those of whoever follows changes.
     """
@@ -109,7 +111,7 @@ class GraphDoor:
         max_attachment: int,
         limits: Mapping[Profile, Limits] | None = None,
         max_requests: int = 1000,
-        max_bodies: int = 256 * 1024 * 1024,
+        room: Room | None = None,
         development: bool = False,
         streams: Streams | None = None,
     ) -> None:
@@ -127,8 +129,7 @@ class GraphDoor:
         self._throttle = Throttle(limits or {"strict": OFF, "extended": OFF}, store.clock)
         self._max_requests = max_requests
         self._requests = 0
-        self._max_bodies = max_bodies
-        self._bodies = 0
+        self._room = room or Room(256 * 1024 * 1024)
         self._profiles: dict[str, tuple[Profile, float]] = {}
         self._request_ids = RandomIds()
 
@@ -176,11 +177,14 @@ class GraphDoor:
             row = _row(resolved, scope["method"], caller.profile)
             area = row.area
             scope[OPERATION] = row.address
-            asked = _Asked(row, resolved, caller, scope, headers, receive)
+            asked = _Asked(row, resolved, caller, scope, headers, receive, Share(self._room))
             # Of a batch the items are counted, as they come in by the same door.
             counted = row.address != "$batch" and self._throttle.counts(caller)
             has_body = b"content-length" in headers or b"transfer-encoding" in headers
-            answer = await (self._admit(asked) if counted or has_body else self._answer(asked))
+            try:
+                answer = await (self._admit(asked) if counted or has_body else self._answer(asked))
+            finally:
+                asked.share.hold(0)
         except Refusal as refusal:
             if resolved is not None:
                 area = next(iter(BY_ADDRESS[resolved.address].values())).area
@@ -213,20 +217,10 @@ class GraphDoor:
         if resolved.address != "$batch":
             content = asked.row.area == "mail"
             mailbox = self._throttle.admit(asked.caller, resolved.address, _group(resolved), content=content)
-        # What a body may take of the memory for bodies. One that is too large is not read.
-        size = min(_length(asked.headers), self._max_body)
-        if b"transfer-encoding" in asked.headers:
-            size = self._max_body
-        elif b"content-encoding" in asked.headers:
-            size = min(size * GROWTH, self._max_body)
         try:
-            if size and self._bodies + size > self._max_bodies:
-                raise Busy
-            self._bodies += size
-            try:
-                return await self._answer(asked)
-            finally:
-                self._bodies -= size
+            # One that is too large is not read, and needs no room.
+            asked.share.expect(min(_length(asked.headers), self._max_body))
+            return await self._answer(asked)
         finally:
             if mailbox is not None:
                 self._throttle.leave(mailbox)
@@ -272,7 +266,7 @@ class GraphDoor:
         return known[0]
 
     async def _answer(self, asked: _Asked) -> Answer:
-        row, resolved, caller, scope, headers, receive = asked
+        row, resolved, caller, scope, headers, receive, share = asked
         serves_itself = row.serve is not None and not row.delegated
         unless_granted = None
         if not (serves_itself or _permitted(row, resolved, caller)):
@@ -312,7 +306,7 @@ class GraphDoor:
             return filled(answer, self._store) if _may_hold_content(row, options) else answer
         if row.method != "GET":
             _no_options(options)
-        raw = await self._body(headers, receive)
+        raw = await self._body(headers, receive, share)
         if raw and row.area == "mail" and (group := _group(resolved)) is not None:
             self._throttle.sent(caller, group, len(raw))
         if row.serve is not None:
@@ -415,28 +409,48 @@ class GraphDoor:
         steps = tuple((step, found[0] if key == name else key) for step, key in resolved.steps[:1])
         return msgspec.structs.replace(resolved, keys={**keys, "group": found[0]}, steps=(*steps, *resolved.steps[1:]))
 
-    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive, share: Share) -> bytes:
+        """The body, unpacked. `share` holds of it what has come."""
         if _length(headers) > self._max_body:
             raise self._too_large()
-        message = await receive()
-        parts = [message.get("body", b"")]
-        length = len(parts[0])
-        while message.get("more_body"):
-            message = await receive()
-            if message["type"] == "http.disconnect":
+        # Else it is an item's, and a part of the batch's.
+        own = b"content-length" in headers or b"transfer-encoding" in headers
+        parts: list[bytes] = []
+        length = 0
+        more = True
+        while more:
+            message = await self._received(receive)
+            if message["type"] == "http.disconnect" and parts:
                 raise BadBody("The request body did not come whole.")
             parts.append(message.get("body", b""))
             length += len(parts[-1])
             if length > self._max_body:
                 raise self._too_large()
+            if own:
+                share.hold(length)
+            more = message.get("more_body", False)
         raw = b"".join(parts)
         if (coding := headers.get(b"content-encoding")) is not None:
+            share.hold(min(length * GROWTH, self._max_body))  # what it may become
             unpack = partial(unpacked, raw, coding.decode("latin-1"), self._max_body)
             raw = await asyncio.to_thread(unpack) if length > _PARSE_ELSEWHERE else unpack()
             if len(raw) > self._max_body:
                 raise self._too_large()
+            share.hold(len(raw))
         # Editors and .NET write one before UTF-8; JSON lets a reader pass over it (RFC 8259 §8.1).
         return raw.removeprefix(BOM_UTF8)
+
+    async def _received(self, receive: Receive) -> Any:
+        """The next message. Until it has come the request is not one of those that are answered: it costs a connection
+        and what it holds already, and who sends slowly keeps nobody out."""
+        self._requests -= 1
+        try:
+            message = await receive()
+        finally:
+            self._requests += 1
+        if self._requests > self._max_requests:
+            raise Busy
+        return message
 
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(f"The request body is larger than the {self._max_body} bytes that this server accepts.")

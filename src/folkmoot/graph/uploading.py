@@ -28,6 +28,7 @@ from folkmoot.graph.cross_origin import preflight
 from folkmoot.graph.describe import iso
 from folkmoot.graph.envelope import Answer, failed, refused
 from folkmoot.graph.road import Road
+from folkmoot.graph.room import Room, Share
 from folkmoot.graph.sending import Receive, Send, send_answer
 from folkmoot.model import Post, Upload
 from folkmoot.observe import log
@@ -79,10 +80,11 @@ class _Session(msgspec.Struct, frozen=True):
 
 
 class UploadDoor:
-    """Serves `/uploads/…`. `root` is as for the Graph door."""
+    """Serves `/uploads/…`. `root` and `room` are as for the Graph door."""
 
-    def __init__(self, store: Store, *, root: Callable[[Mapping[str, Any], bytes], str]) -> None:
+    def __init__(self, store: Store, *, root: Callable[[Mapping[str, Any], bytes], str], room: Room) -> None:
         self._store = store
+        self._room = room
         self._root = root
         self._request_ids = RandomIds()
 
@@ -124,15 +126,17 @@ class UploadDoor:
             await self._store.write(lambda tx: uploads.cancel(tx, group, id), key=group)
             return Answer(204)
         observe.under_way["uploads"] += 1
+        share = Share(self._room)
         try:
-            upload = await self._take(session, headers, receive)
+            upload = await self._take(session, headers, receive, share)
         finally:
+            share.hold(0)
             observe.under_way["uploads"] -= 1
         if not upload.finished:
             return Answer(200, _state(upload))
         return Answer(201, None, (("Location", _location(self._root(scope, headers.get(b"host", b"")), session)),))
 
-    async def _take(self, session: _Session, headers: Mapping[bytes, bytes], receive: Receive) -> Upload:
+    async def _take(self, session: _Session, headers: Mapping[bytes, bytes], receive: Receive, share: Share) -> Upload:
         """Store the body of a PUT."""
         first, last = _range(headers, session.upload)
         if session.upload.finished:
@@ -145,7 +149,7 @@ class UploadDoor:
         uploads.expected(session.upload, first)
         turn = self._store.ids.new(self._store.clock())
         at, upload = first, session.upload
-        async for piece, ended in _pieces(receive, last - first + 1):
+        async for piece, ended in _pieces(receive, last - first + 1, share):
             upload = await self._store.write(
                 partial(
                     uploads.take,
@@ -215,8 +219,8 @@ def _other_length(length: int) -> BadBody:
     return BadBody(f"The request body must have the {length} bytes of its range.", target="Content-Length")
 
 
-async def _pieces(receive: Receive, length: int) -> AsyncIterator[tuple[bytes, bool]]:
-    """The body in pieces of the size of a part, and whether each is the last.
+async def _pieces(receive: Receive, length: int, share: Share) -> AsyncIterator[tuple[bytes, bool]]:
+    """The body in pieces of the size of a part, and whether each is the last. `share` holds what waits.
 
     Raises `BadBody` when it has not `length` bytes; the pieces before are whole.
     """
@@ -234,11 +238,13 @@ async def _pieces(receive: Receive, length: int) -> AsyncIterator[tuple[bytes, b
         came += len(body)
         if came > length:
             raise _other_length(length)
+        share.hold(held)
         while held > attachments.PART:
             joined = b"".join(waiting)
             yield joined[: attachments.PART], False
             waiting = [joined[attachments.PART :]]
             held = len(waiting[0])
+            share.hold(held)
     whole = b"".join(waiting)
     if came != length:
         # What came is worth keeping: the client goes on where it ends.
