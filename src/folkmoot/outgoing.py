@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 MAX_URL: Final = 2048  # characters of one that a client names
 MAX_ANSWER: Final = 64 * 1024  # bytes of an answer that are read; what is beyond them is left
+# Bytes of an answer as it comes, with its head, the interim answers (1xx) before it and the frames of its chunks. These
+# cost far more to parse than to send; so little is read at once that others have their turn between.
+MAX_WIRE: Final = 2 * MAX_ANSWER
+READ_AT_ONCE: Final = 4096
 CONNECT_SECONDS: Final = 4.0  # for one address of a host, so that a second one still has its turn
 HOSTS: Final = 256  # hosts to which connections are kept
 CONNECTIONS: Final = 100  # to one host at a time
@@ -329,6 +333,38 @@ def _dialling(resolve: Resolve, may_be_dialled: Judge) -> httpcore.AsyncNetworkB
     """
     import httpcore
 
+    class Bounded(httpcore.AsyncNetworkStream):
+        """A connection of which no more is read than an answer may have, and little at once."""
+
+        def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+            self._stream = stream
+            self._came = 0
+
+        async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+            if self._came > MAX_WIRE:
+                raise Unanswered("its answer is too long")
+            data = await self._stream.read(min(max_bytes, READ_AT_ONCE), timeout)
+            self._came += len(data)
+            return data
+
+        async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+            self._came = 0  # another request
+            await self._stream.write(buffer, timeout)
+
+        async def aclose(self) -> None:
+            await self._stream.aclose()
+
+        async def start_tls(
+            self,
+            ssl_context: ssl.SSLContext,
+            server_hostname: str | None = None,
+            timeout: float | None = None,  # noqa: ASYNC109
+        ) -> httpcore.AsyncNetworkStream:
+            return Bounded(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+        def get_extra_info(self, info: str) -> Any:
+            return self._stream.get_extra_info(info)
+
     class Dialling(httpcore.AsyncNetworkBackend):
         async def connect_tcp(
             self,
@@ -341,10 +377,10 @@ def _dialling(resolve: Resolve, may_be_dialled: Judge) -> httpcore.AsyncNetworkB
             addresses = await _judged(host, port, resolve, may_be_dialled)
             for address in addresses[:-1]:
                 try:
-                    return await dial.connect_tcp(address, port, CONNECT_SECONDS)
+                    return Bounded(await dial.connect_tcp(address, port, CONNECT_SECONDS))
                 except (httpcore.ConnectError, httpcore.ConnectTimeout):
                     continue
-            return await dial.connect_tcp(addresses[-1], port, CONNECT_SECONDS)
+            return Bounded(await dial.connect_tcp(addresses[-1], port, CONNECT_SECONDS))
 
     dial = httpcore.AnyIOBackend()
     return Dialling()

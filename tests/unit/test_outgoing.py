@@ -311,6 +311,33 @@ def test_of_a_long_answer_only_the_beginning_is_read() -> None:
     asyncio.run(check())
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 10_000 + OK,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 60_000 + b"0\r\n\r\n",
+    ],
+    ids=["interim answers", "chunks"],
+)
+def test_what_costs_more_to_read_than_to_send_is_not_read_for_long(answer: bytes) -> None:
+    async def check() -> None:
+        async with listening(answer) as listener, client(development=True) as outgoing:
+            assert await refused(outgoing, f"http://127.0.0.1:{listener.port}/") == "its answer is too long"
+
+    asyncio.run(check())
+
+
+def test_some_interim_answers_are_passed_over() -> None:
+    async def check() -> None:
+        answer = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 100 + OK
+        async with listening(answer) as listener, client(development=True) as outgoing:
+            for _ in range(50):
+                assert (await outgoing.post(f"http://127.0.0.1:{listener.port}/", b"", {}, seconds=5)).status == 200
+            assert listener.connections == 1
+
+    asyncio.run(check())
+
+
 def test_the_deadline_is_for_the_last_byte() -> None:
     async def check() -> None:
         begun = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no"
