@@ -298,7 +298,7 @@ def measuring(settings: Settings, store: Store) -> Measuring | None:
 
 
 def sweepers(settings: Settings, store: Store) -> list[Sweeper]:
-    """What removes old changes and deliveries, and what was erased, once they are started."""
+    """What removes old changes and deliveries, what was erased, and uploads left behind, once they are started."""
     old = partial(retention.sweep, changes_days=settings.changes_days, deliveries_days=settings.deliveries_days)
     return [Sweeper(store, old, retention.EVERY), Sweeper(store, erasing.sweep, erasing.EVERY)]
 

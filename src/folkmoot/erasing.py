@@ -1,4 +1,4 @@
-"""Takes away what was erased, a little at a time.
+"""Takes away what was erased, and uploads that were left behind, a little at a time.
 
 A group may hold a million posts. To whoever asks it is gone at once (`deleted.erase`); its rows go in many
 transactions, so that other writes wait for some of them only. What is broken off goes on where it was: what is still
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from folkmoot.observe import log
-from folkmoot.ops import deleted
+from folkmoot.ops import deleted, uploads
 from folkmoot.store import everywhere
 from folkmoot.store.db import Snapshot, Store
 
@@ -20,8 +20,11 @@ TOGETHER: Final = 200
 
 
 async def sweep(store: Store) -> None:
-    """Erase what can no longer be restored, and remove what groups held that were erased. Several servers may do so at
-    once. Raises `Busy` where the database is away."""
+    """Erase what can no longer be restored, and remove what groups held that were erased and upload sessions whose time
+    is over. Several servers may do so at once. Raises `Busy` where the database is away."""
+    while groups := await store.read(everywhere.with_ended_uploads):
+        for group in groups:
+            await store.write(lambda tx, group=group: uploads.remove_expired(tx, group), key=group)  # type: ignore[misc]
     while await store.read(_anything_expired):
         await store.write(deleted.erase_expired)
     for group in await store.read(everywhere.erased):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from folkmoot import metrics
-from folkmoot.store import integrity, lanes, places, retention, subscriptions, watch
+from folkmoot.store import everywhere, integrity, lanes, places, retention, subscriptions, watch
 from folkmoot.store.db import Statement
 
 _BEHIND = "the notifier asks in the background, for all groups at once, who is behind"
@@ -32,6 +32,7 @@ CROSSINGS: Mapping[Statement, str] = {
     integrity.HEADS: _DOCTOR,
     integrity.MEMBERSHIPS.page: _DOCTOR,
     integrity.MEMBERSHIPS.there: _DOCTOR,
+    everywhere._ENDED_UPLOADS: "a sweep asks once a minute where uploads were left behind, of which there are few",
     retention._GROUPS: "the hourly sweep walks through the groups, a page in each statement",
 }
 

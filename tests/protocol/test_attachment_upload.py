@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from sqlalchemy import select
 
-from folkmoot import lab
+from folkmoot import erasing, lab
 from folkmoot.ops import uploads
 from folkmoot.ops.uploads import LIFETIME
 from folkmoot.store import schema
@@ -317,6 +317,22 @@ def test_what_expired_is_cleared_away_by_the_next_session(graph: Graph, place: P
     opened(adele, place)
     assert stored(graph) == [1, 4, 1]
     assert adele.get(f"{finished}/$value").content == FILE
+
+
+def test_what_expired_goes_also_where_nobody_opens_another_one(graph: Graph, place: Place) -> None:
+    adele = graph.as_("AdeleV")
+    put(graph, opened(adele, place), 0, 1_999_999)
+    opened(adele, place)
+    finished = put(graph, opened(adele, place), 0, SIZE - 1).headers["location"]
+    graph.clock.advance(LIFETIME - 1)
+    lives = opened(adele, place)
+    graph.loop.run(erasing.sweep(graph.store))
+    assert stored(graph) == [1, 6, 4]
+    graph.clock.advance(1)
+    graph.loop.run(erasing.sweep(graph.store))
+    assert stored(graph) == [1, 4, 1]
+    assert adele.get(f"{finished}/$value").content == FILE
+    assert put(graph, lives, 0, SIZE - 1).status == 201
 
 
 def test_a_deleted_attachment_takes_its_session_along(graph: Graph, place: Place) -> None:

@@ -80,6 +80,12 @@ def _make_room(tx: Tx, standing: Standing) -> None:
     rows.end_upload(tx, standing.group, oldest, with_content=True)
 
 
+def remove_expired(tx: Tx, group: str) -> None:
+    """Remove a session of the group whose time is over, with what came of its file; one, for that may be much."""
+    content.take_turn(tx, group)
+    rows.end_expired(tx, group, 1)
+
+
 def find(snapshot: Snapshot, group: str, id: str) -> Upload:
     """A session whose time is not over. Raises `NotFound`."""
     found = rows.upload(snapshot, group, id)

@@ -140,6 +140,9 @@ MARK_ERASED = Statement(
     .where(s.groups.c.group_id == bindparam("g"))
     .values(deleted_at=literal(ERASED), held=null(), unique_name=null())
 )
+_ENDED_UPLOADS = Statement(
+    select(s.uploads.c.group_id).where(s.uploads.c.expires_at <= bindparam("now")).distinct().limit(1000)
+)
 _ERASED = Statement(select(s.groups.c.group_id).where(s.groups.c.deleted_at == literal(ERASED)).limit(1000))
 SOME_POSTS = Statement(
     select(s.posts.c.conversation_id, s.posts.c.thread_id, s.posts.c.id, s.posts.c.version)
@@ -368,6 +371,11 @@ def expired(snapshot: Snapshot, before: int, limit: int) -> tuple[list[str], lis
 def erased(snapshot: Snapshot) -> list[str]:
     """Ids of some groups that are gone for good, of whose rows some are still there."""
     return [row[0] for row in snapshot.all(_ERASED)]
+
+
+def with_ended_uploads(snapshot: Snapshot) -> list[str]:
+    """Some groups that have upload sessions whose time is over."""
+    return [row[0] for row in snapshot.all(_ENDED_UPLOADS, now=snapshot.now)]
 
 
 def is_erased(snapshot: Snapshot, group: str) -> bool:
