@@ -49,7 +49,7 @@ def ddl() -> list[str]:
             for part in range(PARTS)
         )
         said += (str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes)
-        said += (str(AddConstraint(key).compile(dialect=dialect)) for key in keys)
+        said += (str(AddConstraint(key, isolate_from_table=False).compile(dialect=dialect)) for key in keys)
     return said
 
 

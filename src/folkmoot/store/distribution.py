@@ -86,7 +86,7 @@ def steps(placed: Collection[str], keys: Collection[str]) -> Iterator[str]:
     for table in missing:
         yield _place(table.name)
     for key in back:
-        yield str(AddConstraint(key).compile(dialect=_DIALECT))
+        yield str(AddConstraint(key, isolate_from_table=False).compile(dialect=_DIALECT))
 
 
 def _tables(kind: Kind) -> list[Table]:
