@@ -1,7 +1,7 @@
 """How many instructions an answer takes, of the server and of the floor, as valgrind's callgrind counts them.
 
-They are the same on every machine and however busy it is, so that a change by a hundredth is seen. They say nothing of
-the kernel, of waiting, and of how fast a processor is with them.
+They are the same on every machine and however busy it is, but for a hundredth, by which runs differ. They say nothing
+of the kernel, of waiting, and of how fast a processor is with them.
 
 As a program: python -m benchmarks.instructions serve OPTIONS…
 """

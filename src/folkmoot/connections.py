@@ -193,7 +193,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._measure()
-        if any(value.endswith((b" ", b"\t")) for _, value in self.headers):
+        ends = b"".join([value[-1:] for _, value in self.headers])
+        if b" " in ends or b"\t" in ends:
             # Blanks around a value are none of it (RFC 9110 §5.5); the parser leaves those behind it.
             self.headers[:] = [(name, value.rstrip(b" \t")) for name, value in self.headers]
         names = [name for name, _ in self.headers]
@@ -206,8 +207,7 @@ class Protocol(HttpToolsProtocol):
             self._refusal = _not_decoded()
         if self._refusal is not None:
             raise ValueError("the head is refused")
-        method = self.parser.get_method()
-        if self.parser.should_upgrade() and method != b"CONNECT":
+        if self.parser.should_upgrade() and (method := self.parser.get_method()) != b"CONNECT":
             # Whoever asks for another protocol is answered in this one (RFC 9110 §7.8), as Java's client does, which
             # asks for HTTP/2 with each request over plain HTTP.
             lines = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]

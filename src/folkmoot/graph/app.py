@@ -83,7 +83,7 @@ class _Asked(NamedTuple):
     scope: MutableMapping[str, Any]
     headers: Mapping[bytes, bytes]
     receive: Receive
-    share: Share
+    share: Share | None  # where it has a body
 
 
 class GraphDoor:
@@ -177,14 +177,12 @@ class GraphDoor:
             row = _row(resolved, scope["method"], caller.profile)
             area = row.area
             scope[OPERATION] = row.address
-            asked = _Asked(row, resolved, caller, scope, headers, receive, Share(self._room))
+            # An item of a batch has a part of the batch's.
+            share = Share(self._room) if b"content-length" in headers or b"transfer-encoding" in headers else None
+            asked = _Asked(row, resolved, caller, scope, headers, receive, share)
             # Of a batch the items are counted, as they come in by the same door.
             counted = row.address != "$batch" and self._throttle.counts(caller)
-            has_body = b"content-length" in headers or b"transfer-encoding" in headers
-            try:
-                answer = await (self._admit(asked) if counted or has_body else self._answer(asked))
-            finally:
-                asked.share.hold(0)
+            answer = await (self._admit(asked) if counted or share is not None else self._answer(asked))
         except Refusal as refusal:
             if resolved is not None:
                 area = next(iter(BY_ADDRESS[resolved.address].values())).area
@@ -217,11 +215,15 @@ class GraphDoor:
         if resolved.address != "$batch":
             content = asked.row.area == "mail"
             mailbox = self._throttle.admit(asked.caller, resolved.address, _group(resolved), content=content)
+        share = asked.share
         try:
-            # One that is too large is not read, and needs no room.
-            asked.share.expect(min(_length(asked.headers), self._max_body))
+            if share is not None:
+                # One that is too large is not read, and needs no room.
+                share.expect(min(_length(asked.headers), self._max_body))
             return await self._answer(asked)
         finally:
+            if share is not None:
+                share.hold(0)
             if mailbox is not None:
                 self._throttle.leave(mailbox)
 
@@ -409,12 +411,10 @@ class GraphDoor:
         steps = tuple((step, found[0] if key == name else key) for step, key in resolved.steps[:1])
         return msgspec.structs.replace(resolved, keys={**keys, "group": found[0]}, steps=(*steps, *resolved.steps[1:]))
 
-    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive, share: Share) -> bytes:
-        """The body, unpacked. `share` holds of it what has come."""
+    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive, share: Share | None) -> bytes:
+        """The body, unpacked. `share`, if there is one, holds of it what has come."""
         if _length(headers) > self._max_body:
             raise self._too_large()
-        # Else it is an item's, and a part of the batch's.
-        own = b"content-length" in headers or b"transfer-encoding" in headers
         parts: list[bytes] = []
         length = 0
         more = True
@@ -426,17 +426,19 @@ class GraphDoor:
             length += len(parts[-1])
             if length > self._max_body:
                 raise self._too_large()
-            if own:
+            if share is not None:
                 share.hold(length)
             more = message.get("more_body", False)
         raw = b"".join(parts)
         if (coding := headers.get(b"content-encoding")) is not None:
-            share.hold(min(length * GROWTH, self._max_body))  # what it may become
+            if share is not None:
+                share.hold(min(length * GROWTH, self._max_body))  # what it may become
             unpack = partial(unpacked, raw, coding.decode("latin-1"), self._max_body)
             raw = await asyncio.to_thread(unpack) if length > _PARSE_ELSEWHERE else unpack()
             if len(raw) > self._max_body:
                 raise self._too_large()
-            share.hold(len(raw))
+            if share is not None:
+                share.hold(len(raw))
         # Editors and .NET write one before UTF-8; JSON lets a reader pass over it (RFC 8259 §8.1).
         return raw.removeprefix(BOM_UTF8)
 
