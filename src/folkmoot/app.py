@@ -153,7 +153,7 @@ def reaching(settings: Settings) -> Iterator[None]:
         try:
             yield
         except (sqlite3.DatabaseError, DBAPIError) as error:
-            file = Path(settings.data) / "folkmoot.db"
+            file = Path(database(settings))
             why = str(error)
             if file.exists() and not os.access(file, os.R_OK | os.W_OK):
                 why = "this user may not read and write it; `folkmoot doctor` says what to do"

@@ -43,7 +43,8 @@ def opened(settings: Settings, *, first: bool = False) -> Iterator[Store]:
     what comes `first`: for anything else the directory is misspelt."""
     from folkmoot import app
 
-    if settings.database is None and not first and not (Path(settings.data) / "folkmoot.db").exists():
+    file = app.database(settings)
+    if isinstance(file, Path) and not first and not file.exists():
         raise NotThere(
             f"There is no database in {settings.data}. Name the server's data directory with --data; its first start "
             "makes one, and so does adding a person, a group or an application."

@@ -43,6 +43,7 @@ from folkmoot.odata.path import parse_path
 from folkmoot.odata.prefer import parse_prefer
 from folkmoot.odata.query import Options, parse_options
 from folkmoot.ops import access, grants
+from folkmoot.ops.directory import LONGEST_UNIQUE_NAME
 from folkmoot.outgoing import Outgoing
 from folkmoot.refusals import (
     BadBody,
@@ -70,7 +71,6 @@ _LONGEST_DOCUMENT = 40  # characters of a path that could name a document of the
 _LONG_TOKEN = 4096  # bytes of an Authorization header that is not remembered: anybody can send one
 _IN_SEVERAL_LINES = (b"prefer", b"if-match")  # as lists may come (RFC 9110 §5.3)
 _SHORT_QUERY = 256  # bytes of a query whose options are remembered
-_LONGEST_NAME = 128  # characters of a group's unique name
 _SHORT_PATH = 1024  # characters of a path that is remembered: ids of ours fit, and anybody can send a longer one
 
 
@@ -608,7 +608,7 @@ def _group(resolved: Resolved) -> str | None:
     They remember it, so what is too long to be one is cut.
     """
     found = resolved.keys.get("group") or resolved.keys.get("uniqueName")
-    return None if found is None else found[:_LONGEST_NAME].lower()
+    return None if found is None else found[:LONGEST_UNIQUE_NAME].lower()
 
 
 def _hint(row: Row, call: Call) -> Hint | None:

@@ -26,6 +26,7 @@ _NOT_IN_NICKNAME = set('@()\\[]";:<>, ')
 _ADDRESS = re.compile(r"[^\s@<>\"]{1,64}@[^\s@<>\"]+")
 
 MAX_OWNERS = 100
+LONGEST_UNIQUE_NAME = 128  # characters
 
 
 # ── users ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -137,8 +138,8 @@ def create_group(tx: Tx, caller: Caller, draft: GroupDraft, domain: str) -> str:
     check_nickname(draft.mail_nickname)
     check_name(draft.display_name)
     _check_description(draft.description)
-    if draft.unique_name is not None and not 1 <= len(draft.unique_name) <= 128:
-        raise BadBody("uniqueName must have 1 to 128 characters.", target="uniqueName")
+    if draft.unique_name is not None and not 1 <= len(draft.unique_name) <= LONGEST_UNIQUE_NAME:
+        raise BadBody(f"uniqueName must have 1 to {LONGEST_UNIQUE_NAME} characters.", target="uniqueName")
     unified = "Unified" in draft.group_types
     if unified and not draft.mail_enabled:
         raise BadBody("A group with groupTypes 'Unified' must have mailEnabled true.", target="mailEnabled")
